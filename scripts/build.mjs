@@ -1,0 +1,23 @@
+// Bundles the command line into dist/: one entry, one lazily loaded chunk per command path.
+import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import { build } from 'esbuild';
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+rmSync('dist', { recursive: true, force: true });
+await build({
+  entryPoints: { topoweave: 'src/cli/main.ts', agent: 'src/check/agent.ts' },
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  chunkNames: 'chunks/[name]-[hash]',
+  define: { __VERSION__: JSON.stringify(version) },
+  banner: {
+    // CommonJS dependencies (yaml, commander) ask for require at run time.
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+  logLevel: 'warning',
+});
+chmodSync('dist/topoweave.js', 0o755);
