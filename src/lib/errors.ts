@@ -18,13 +18,16 @@ export class TopoweaveError extends Error {
 /** The file is not valid: exit code 65. Carries every diagnostic of the run. */
 export class InvalidFileError extends TopoweaveError {
   readonly diagnostics: readonly Diagnostic[];
+  /** The text of each file that a diagnostic points into. */
+  readonly sources: ReadonlyMap<string, string>;
 
-  constructor(diagnostics: readonly Diagnostic[]) {
+  constructor(diagnostics: readonly Diagnostic[], sources: ReadonlyMap<string, string>) {
     const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length;
     super('invalid-file', `${errors} ${errors === 1 ? 'error' : 'errors'}; nothing was changed`, {
       exitCode: exitCodes.invalidFile,
     });
     this.diagnostics = diagnostics;
+    this.sources = sources;
   }
 }
 

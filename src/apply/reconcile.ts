@@ -1,0 +1,178 @@
+import { isUnmarkedHostAddress } from '../kinds/address.ts';
+import { isHostRoute } from '../kinds/route.ts';
+import { wantedSysctls } from '../kinds/sysctl.ts';
+import { TopoweaveError } from '../lib/errors.ts';
+import type { Live } from '../observe/live.ts';
+import { observe } from '../observe/observe.ts';
+import { makePlan } from '../plan/plan.ts';
+import type { Conflict, Plan, Step } from '../plan/step.ts';
+import { withLock } from '../system/lock.ts';
+import { emptyRecord, type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
+import type { Topology } from '../topology/model.ts';
+import { type ExecuteOptions, type ExecutionResult, execute, type StepFailure } from './execute.ts';
+
+/** What is wanted: a topology, or, without one, that nothing of the lab is left. */
+export interface Target {
+  readonly lab: string;
+  readonly topology: Topology | undefined;
+  /** The absolute path of the file, for `status`. */
+  readonly file?: string;
+}
+
+/** Foreign objects are in the way of declared names: nothing was changed. */
+export class ConflictError extends TopoweaveError {
+  readonly conflicts: readonly Conflict[];
+
+  constructor(conflicts: readonly Conflict[]) {
+    super('conflict', `${conflicts.length} declared ${conflicts.length === 1 ? 'name is' : 'names are'} taken; nothing was changed`);
+    this.conflicts = conflicts;
+  }
+}
+
+/** A step failed, or the kernel does not show what was asked for. */
+export class ApplyError extends TopoweaveError {
+  readonly failures: readonly StepFailure[];
+  /** Differences that remain after everything was done. */
+  readonly remaining: readonly Step[];
+
+  constructor(message: string, details: { failures?: readonly StepFailure[]; remaining?: readonly Step[] }, hint: string) {
+    super('apply', message, { hint });
+    this.failures = details.failures ?? [];
+    this.remaining = details.remaining ?? [];
+  }
+}
+
+/** Reads the kernel and makes the plan; changes nothing. */
+export async function planFor(target: Target): Promise<{ plan: Plan; live: Live }> {
+  const record = readRecord(target.lab);
+  const live = await observe({
+    lab: target.lab,
+    nat: new Set(target.topology?.namespaces.filter(({ nat }) => nat.publish.length + nat.snat.length + nat.masquerade.length > 0).map(({ name }) => name)),
+    sysctls: sysctlsToRead(target.topology, record),
+  });
+  return { plan: makePlan({ lab: target.lab, topology: target.topology, live, record }), live };
+}
+
+export interface ReconcileOptions extends ExecuteOptions {
+  /** Called with each plan that is about to be performed; the first one is the plan. */
+  readonly onPlan?: (plan: Plan) => void;
+}
+
+export interface ReconcileResult {
+  /** The plan that was performed. */
+  readonly plan: Plan;
+  readonly interrupted: boolean;
+}
+
+/**
+ * Plans, performs the plan, and observes again: the new plan must be empty. What the kernel took along unasked is put
+ * back in a second round.
+ *
+ * @throws ConflictError before anything is changed; ApplyError when a step fails or a difference remains.
+ */
+export function reconcile(target: Target, options: ReconcileOptions = {}): Promise<ReconcileResult> {
+  return withLock(async () => {
+    const { plan: first } = await planFor(target);
+    let plan = first;
+    for (let round = 0; round < 3; round += 1) {
+      if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
+      if (plan.steps.length === 0) {
+        finishRecord(target);
+        return { plan: first, interrupted: false };
+      }
+      options.onPlan?.(plan);
+      const result = await perform(target, plan, options);
+      if (result.interrupted) return { plan: first, interrupted: true };
+      ({ plan } = await planFor(target));
+    }
+    throw new ApplyError(
+      `${plan.steps.length} ${plan.steps.length === 1 ? 'difference remains' : 'differences remain'} after everything was done`,
+      { remaining: plan.steps },
+      'the kernel did not keep what it was asked for, or something else changes it at the same time',
+    );
+  });
+}
+
+async function perform(target: Target, plan: Plan, options: ExecuteOptions): Promise<ExecutionResult> {
+  const record = claimRecord(target, plan);
+  writeRecord(record);
+  const result = await execute(plan.batches, options);
+  writeRecord(addSysctls(record, plan, result));
+  if (result.failures.length > 0) {
+    const [first] = result.failures;
+    throw new ApplyError(
+      `cannot ${first?.step.action ?? 'change'} ${first?.step.resource ?? target.lab}: ${first?.message ?? ''}`,
+      { failures: result.failures },
+      target.topology === undefined
+        ? `what is left is still the lab's: run 'topoweave destroy ${target.lab}' again`
+        : `what was done stays and is the lab's: mend the cause and apply again, or run 'topoweave destroy ${target.lab}'`,
+    );
+  }
+  return result;
+}
+
+/** What the kernel cannot carry is written down before the first change. */
+function claimRecord({ lab, file }: Target, plan: Plan): LabRecord {
+  const record = readRecord(lab);
+  const making = plan.steps.filter(({ action }) => action !== 'delete');
+  const claims = making.filter(({ kind }) => kind === 'namespace').map(({ namespace }) => namespace);
+  const unmarked = plan.desired.filter((resource) => isHostRoute(resource) || isUnmarkedHostAddress(resource));
+  const made = new Set(making.filter(({ action }) => action !== 'update').map(({ resource }) => resource));
+  const hostObjects = unmarked.map(({ id }) => id).filter((id) => made.has(id) || record.hostObjects.includes(id));
+  const sysctls: Record<string, Record<string, string>> = structuredClone(record.sysctls);
+  for (const { kind, namespace, before, action } of plan.steps) {
+    if (kind !== 'sysctl' || action === 'delete' || before === undefined) continue;
+    sysctls[namespace] = { [String(before['name'])]: String(before['value']), ...sysctls[namespace] };
+  }
+  return {
+    ...record,
+    ...(file === undefined ? {} : { file }),
+    claims: [...new Set([...record.claims, ...claims])].sort(),
+    // While it runs, what is to be removed must stay known: it leaves the record when it is gone.
+    hostObjects: [...new Set([...record.hostObjects, ...hostObjects])].sort(),
+    sysctls,
+  };
+}
+
+function addSysctls(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: ExecutionResult): LabRecord {
+  const sysctls: Record<string, Record<string, string>> = structuredClone(record.sysctls);
+  for (const [namespace, values] of sysctlsBefore) {
+    sysctls[namespace] = { ...Object.fromEntries(values), ...sysctls[namespace] };
+  }
+  if (failures.length === 0) {
+    for (const { kind, namespace, before, action } of plan.steps) {
+      if (action !== 'delete') continue;
+      if (kind === 'sysctl') delete sysctls[namespace]?.[String(before?.['name'])];
+      if (kind === 'namespace') delete sysctls[namespace];
+    }
+  }
+  return { ...record, sysctls };
+}
+
+/** Everything is as it should be: claims are over, and a lab without anything has no record. */
+function finishRecord({ lab, topology, file }: Target): void {
+  if (topology === undefined) {
+    removeRecord(lab);
+    return;
+  }
+  const record = readRecord(lab);
+  const wanted = new Set(
+    topology.namespaces.flatMap(({ name }) => (name === 'host' ? [] : [name])),
+  );
+  const sysctls = Object.fromEntries(
+    Object.entries(record.sysctls).filter(
+      ([namespace, values]) => (namespace === 'host' || wanted.has(namespace)) && Object.keys(values).length > 0,
+    ),
+  );
+  const next: LabRecord = { ...emptyRecord(lab), ...record, ...(file === undefined ? {} : { file }), claims: [], sysctls };
+  if (JSON.stringify(next) !== JSON.stringify(record) || topology.namespaces.length === 0) writeRecord(next);
+}
+
+function sysctlsToRead(topology: Topology | undefined, record: LabRecord): Map<string, string[]> {
+  const names = topology === undefined ? new Map<string, string[]>() : wantedSysctls(topology);
+  for (const [namespace, values] of Object.entries(record.sysctls)) {
+    names.set(namespace, [...(names.get(namespace) ?? []), ...Object.keys(values)]);
+  }
+  const byNetconf = new Set(['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']);
+  return new Map([...names].map(([namespace, list]) => [namespace, [...new Set(list)].filter((name) => !byNetconf.has(name))]));
+}

@@ -1,0 +1,46 @@
+import type { RunResult } from '../system/run.ts';
+import type { Check } from '../topology/model.ts';
+import type { Attempt } from './attempt.ts';
+
+export function pingArgv({ address, count, size }: Check): string[] {
+  const sizeOptions = size === undefined ? [] : ['-s', String(size), '-M', 'do'];
+  return ['ping', '-n', '-c', String(count), '-i', '0.2', '-W', '1', ...sizeOptions, address];
+}
+
+/** Reads what iputils ping printed; without -q, because only then it prints ICMP errors. */
+export function parsePing({ code, stdout, stderr }: RunResult): Attempt {
+  const summary = /^(\d+) packets transmitted, (\d+) received/m.exec(stdout);
+  if (summary === null) return withoutSummary(code, stderr.trim().split('\n')[0] ?? '');
+  const [sent, received] = [Number(summary[1]), Number(summary[2])];
+  const average = /^rtt min\/avg\/max\/mdev = [\d.]+\/([\d.]+)\//m.exec(stdout)?.[1];
+  if (received > 0) {
+    // Packets too short for a time stamp have no round-trip time.
+    const time = average === undefined ? undefined : formatMilliseconds(Number(average));
+    return received < sent
+      ? { outcome: 'partly', detail: `${received} of ${sent} packets answered` }
+      : { outcome: 'answered', detail: describe(sent, time) };
+  }
+  const reason =
+    /^From \S+:? icmp_seq=\d+ (.+)$/m.exec(stdout)?.[1] ??
+    /^ping: (?:local error: |sendmsg: )?(.+)$/m.exec(stderr)?.[1];
+  return { outcome: 'silent', detail: reason ?? '' };
+}
+
+export function formatMilliseconds(milliseconds: number): string {
+  return `${milliseconds < 10 ? milliseconds.toFixed(2) : milliseconds.toFixed(0)} ms`;
+}
+
+/** ping ends before it sends anything, either because the kernel has no way there or because it cannot work. */
+function withoutSummary(code: number, line: string): Attempt {
+  const refusal = /^ping: connect: (.+)$/.exec(line)?.[1];
+  if (refusal !== undefined) return { outcome: 'silent', detail: refusal };
+  // What ping makes of EACCES, which a prohibit route gives.
+  if (line.includes('Do you want to ping broadcast?'))
+    return { outcome: 'silent', detail: 'Permission denied' };
+  return { outcome: 'broken', detail: line || `ping ended with exit code ${code}` };
+}
+
+function describe(packets: number, time: string | undefined): string {
+  if (packets === 1) return time ?? '1 packet';
+  return time === undefined ? `${packets} packets` : `${packets} packets, ${time} average`;
+}

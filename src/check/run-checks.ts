@@ -1,0 +1,146 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UnavailableError } from '../lib/errors.ts';
+import { run } from '../system/run.ts';
+import type { Check, Topology } from '../topology/model.ts';
+import { type Agents, inNamespace, startAgents } from './agents.ts';
+import type { Attempt } from './attempt.ts';
+import { parsePing, pingArgv } from './ping.ts';
+import { probePort } from './ports.ts';
+
+export interface CheckResult {
+  readonly check: Check;
+  readonly ok: boolean;
+  /** For people: `3 packets, 0.05 ms average`. */
+  readonly detail: string;
+  readonly attempts: number;
+  readonly milliseconds: number;
+}
+
+export interface CheckOptions {
+  readonly signal?: AbortSignal;
+  /** Called as each check ends. */
+  readonly onResult?: (result: CheckResult) => void;
+}
+
+type Try = () => Promise<Attempt>;
+type Verdict = Pick<CheckResult, 'ok' | 'detail' | 'attempts'>;
+
+const CONCURRENCY = 32;
+/** Milliseconds from the start of one attempt to the next. */
+const INTERVAL = 200;
+/** Milliseconds during which nothing may answer before a check counts as unreachable. */
+const SILENCE = 1000;
+
+/**
+ * Runs the checks of a topology and returns their results in the topology's order. What must be unreachable is tried
+ * last: by then the others have shown that the network has settled, and silence means something.
+ *
+ * @throws UnavailableError when a program is missing; the signal's reason when it is aborted.
+ */
+export async function runChecks(topology: Topology, options: CheckOptions = {}): Promise<CheckResult[]> {
+  const agents = startAgents();
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+  const results = new Map<Check, CheckResult>();
+  const runOne = async (check: Check): Promise<void> => {
+    const result = await runCheck(check, { attempt: tryOf(check, { topology, agents, signal }), signal });
+    results.set(check, result);
+    options.onResult?.(result);
+  };
+  try {
+    for (const expect of ['reachable', 'unreachable'] as const) {
+      const checks = topology.checks.filter((check) => check.expect === expect);
+      await forEachBounded(checks, runOne);
+    }
+  } finally {
+    stop.abort();
+    await agents.end();
+  }
+  return topology.checks.flatMap((check) => results.get(check) ?? []);
+}
+
+async function runCheck(
+  check: Check,
+  { attempt, signal }: { attempt: Try; signal: AbortSignal },
+): Promise<CheckResult> {
+  const start = performance.now();
+  const verdict =
+    check.expect === 'reachable'
+      ? await mustAnswer(attempt, { within: check.within, signal })
+      : await mustStaySilent(attempt, signal);
+  return { check, ...verdict, milliseconds: performance.now() - start };
+}
+
+function tryOf(check: Check, way: { topology: Topology; agents: Agents; signal: AbortSignal }): Try {
+  const { port } = check;
+  if (check.kind === 'ping' || port === undefined) return () => tryPing(check, way.signal);
+  return () => probePort(way.agents, { topology: way.topology, check, port });
+}
+
+async function tryPing(check: Check, signal: AbortSignal): Promise<Attempt> {
+  const result = await run(inNamespace(check.from, pingArgv(check)), { signal });
+  if (result.stderr.includes('failed to execute ping')) {
+    throw new UnavailableError(
+      'missing-program',
+      "the program 'ping' is not installed",
+      'install it with: apt-get install iputils-ping',
+    );
+  }
+  return parsePing(result);
+}
+
+async function mustAnswer(
+  attempt: Try,
+  { within, signal }: { within: number; signal: AbortSignal },
+): Promise<Verdict> {
+  const start = performance.now();
+  let reason = '';
+  for (let attempts = 1; ; attempts += 1) {
+    const { outcome, detail } = await paced(attempt, { signal, deadline: start + within });
+    if (outcome === 'answered') return { ok: true, detail, attempts };
+    if (outcome === 'broken') return { ok: false, detail, attempts };
+    reason = detail || reason;
+    const elapsed = performance.now() - start;
+    if (elapsed < within) continue;
+    const effort = `${(elapsed / 1000).toFixed(1)}s (${attempts} ${attempts === 1 ? 'attempt' : 'attempts'})`;
+    return { ok: false, detail: `no answer in ${effort}${reason === '' ? '' : `: ${reason}`}`, attempts };
+  }
+}
+
+async function mustStaySilent(attempt: Try, signal: AbortSignal): Promise<Verdict> {
+  const start = performance.now();
+  let reason = '';
+  for (let attempts = 1; ; attempts += 1) {
+    const { outcome, detail } = await paced(attempt, { signal, deadline: start + SILENCE });
+    if (outcome === 'broken') return { ok: false, detail, attempts };
+    if (outcome !== 'silent')
+      return { ok: false, detail: `must be unreachable, but answered: ${detail}`, attempts };
+    reason = detail || reason;
+    if (performance.now() - start < SILENCE) continue;
+    return { ok: true, detail: reason === '' ? 'no answer' : `no answer: ${reason}`, attempts };
+  }
+}
+
+/** One attempt; what did not succeed lasts until the next one is due. */
+async function paced(
+  attempt: Try,
+  { signal, deadline }: { signal: AbortSignal; deadline: number },
+): Promise<Attempt> {
+  const start = performance.now();
+  signal.throwIfAborted();
+  const result = await attempt();
+  signal.throwIfAborted();
+  const due = Math.min(start + INTERVAL, deadline) - performance.now();
+  // Rounded up: a timer may fire a fraction of a millisecond early, and one more attempt would follow.
+  if (result.outcome === 'silent' && due > 0) await sleep(Math.ceil(due) + 1, undefined, { signal });
+  return result;
+}
+
+async function forEachBounded<T>(items: readonly T[], handle: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  const worker = async (): Promise<void> => {
+    // One iterator for all: each item goes to the worker that is free.
+    for (const item of queue) await handle(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, items.length) }, worker));
+}

@@ -1,0 +1,173 @@
+import { exitCodes } from '../lib/exit-codes.ts';
+import type { CommandSpec } from './command.ts';
+
+const file = { name: '<file>', description: 'the topology file; - is standard input' };
+const json = { flags: '--json', description: 'print one JSON document on stdout' };
+const detailed = {
+  flags: '--detailed-exitcode',
+  description: 'exit with 2 when there are differences, 0 when there are none',
+};
+const invalid = { code: exitCodes.invalidFile, means: 'the file is not valid' };
+const unavailable = { code: exitCodes.unavailable, means: 'the machine lacks a privilege, a tool or a kernel feature' };
+
+/** Every command of topoweave. */
+export const commands: readonly CommandSpec[] = [
+  {
+    name: 'validate',
+    summary: 'check files, without root and without touching the system',
+    description: 'Reports every problem of every file in one run, each with its place and the way to mend it.',
+    arguments: [{ name: '<file...>', description: 'topology files; - is standard input' }],
+    options: [json],
+    examples: [
+      { command: 'topoweave validate office.yaml', explains: 'check one file' },
+      { command: 'topoweave validate --json topologies/*.yaml', explains: 'for an editor or CI' },
+    ],
+    exitCodes: [{ code: 0, means: 'no errors; there may be warnings' }, invalid],
+    load: async () => (await import('./commands/validate.ts')).run,
+  },
+  {
+    name: 'render',
+    summary: 'print the long form of a file, with every default and every derived value',
+    arguments: [file],
+    options: [json],
+    examples: [{ command: 'topoweave render office.yaml', explains: 'see what the short forms stand for' }],
+    exitCodes: [invalid],
+    load: async () => (await import('./commands/render.ts')).run,
+  },
+  {
+    name: 'plan',
+    summary: 'show what apply would do; changes nothing',
+    arguments: [file],
+    options: [
+      json,
+      detailed,
+      { flags: '--diff', description: 'show a text diff of the live state and the file instead' },
+      { flags: '--commands', description: 'show the shell commands that would do it instead' },
+      { flags: '--destroy', description: 'plan the removal of the lab instead' },
+    ],
+    examples: [
+      { command: 'topoweave plan office.yaml', explains: 'what would change' },
+      { command: 'topoweave plan --detailed-exitcode office.yaml', explains: 'in CI: exits with 2 on drift' },
+      { command: 'topoweave plan --commands office.yaml', explains: 'as ip, nft and sysctl commands' },
+    ],
+    exitCodes: [{ code: exitCodes.differences, means: 'differences, with --detailed-exitcode' }, invalid, unavailable],
+    load: async () => (await import('./commands/plan.ts')).run,
+  },
+  {
+    name: 'apply',
+    summary: 'make the system as the file says; only what is missing is done',
+    description:
+      'Compares the file with the live kernel, executes the missing steps, removes what the lab owns and the file no longer has, and observes the kernel again: it must match.',
+    arguments: [file],
+    options: [json, { flags: '--dry-run', description: 'show the plan and stop' }],
+    examples: [
+      { command: 'topoweave apply office.yaml', explains: 'create or update the lab' },
+      { command: 'topoweave apply --dry-run office.yaml', explains: 'the same as plan' },
+    ],
+    exitCodes: [{ code: exitCodes.failed, means: 'a step failed, or a name is taken' }, invalid, unavailable],
+    load: async () => (await import('./commands/apply.ts')).run,
+  },
+  {
+    name: 'status',
+    summary: 'list the labs of this machine, or show the drift of one',
+    arguments: [{ name: '[file|name]', description: 'a topology file, or the name of a lab that was applied' }],
+    options: [json, detailed],
+    examples: [
+      { command: 'topoweave status', explains: 'every lab' },
+      { command: 'topoweave status office.yaml', explains: 'what is missing and what is too much' },
+    ],
+    exitCodes: [{ code: exitCodes.differences, means: 'drift, with --detailed-exitcode' }, invalid, unavailable],
+    load: async () => (await import('./commands/status.ts')).run,
+  },
+  {
+    name: 'inspect',
+    summary: 'show what is there: namespaces, interfaces, peers, bridge ports, addresses, routes, NAT',
+    arguments: [{ name: '[file|name]', description: 'a lab; without it, everything on this machine' }],
+    options: [json],
+    examples: [
+      { command: 'topoweave inspect', explains: 'the whole machine, foreign things included' },
+      { command: 'topoweave inspect office', explains: 'one lab' },
+    ],
+    exitCodes: [unavailable],
+    load: async () => (await import('./commands/inspect.ts')).run,
+  },
+  {
+    name: 'check',
+    summary: "run the file's checks: ping, tcp, udp; reachable or unreachable",
+    arguments: [file],
+    options: [json],
+    examples: [{ command: 'topoweave check office.yaml', explains: 'prove that the lab works' }],
+    exitCodes: [{ code: exitCodes.failed, means: 'a check failed' }, invalid, unavailable],
+    load: async () => (await import('./commands/check.ts')).run,
+  },
+  {
+    name: 'exec',
+    summary: 'run a command in a namespace',
+    arguments: [{ name: '<namespace>', description: 'a namespace of a lab, or host' }],
+    options: [{ flags: '--lab <name>', description: 'only if the namespace belongs to this lab' }],
+    passThrough: true,
+    examples: [
+      { command: 'topoweave exec alice -- ping -c 1 192.0.2.1', explains: 'any command' },
+      { command: 'topoweave exec gw -- ip -s link', explains: 'iproute2 sees the namespace as its own' },
+    ],
+    exitCodes: [{ code: 0, means: "the command's own exit code is passed on" }, unavailable],
+    load: async () => (await import('./commands/exec.ts')).runExec,
+  },
+  {
+    name: 'shell',
+    summary: 'start a shell in a namespace',
+    arguments: [{ name: '<namespace>', description: 'a namespace of a lab, or host' }],
+    options: [{ flags: '--lab <name>', description: 'only if the namespace belongs to this lab' }],
+    examples: [{ command: 'topoweave shell alice', explains: 'leave it with exit' }],
+    exitCodes: [unavailable],
+    load: async () => (await import('./commands/exec.ts')).runShell,
+  },
+  {
+    name: 'destroy',
+    summary: 'remove everything that a lab owns, also when its file is gone',
+    arguments: [{ name: '[file|name]', description: 'a topology file or the name of a lab' }],
+    options: [
+      json,
+      { flags: '--all', description: 'every lab of topoweave on this machine' },
+      { flags: '--dry-run', description: 'show the plan and stop' },
+    ],
+    examples: [
+      { command: 'topoweave destroy office.yaml', explains: 'by file' },
+      { command: 'topoweave destroy office', explains: 'by name: the file is not needed' },
+      { command: 'topoweave destroy --all', explains: 'every lab' },
+    ],
+    exitCodes: [{ code: exitCodes.failed, means: 'a step failed' }, unavailable],
+    load: async () => (await import('./commands/destroy.ts')).run,
+  },
+  {
+    name: 'sandbox',
+    summary: 'start a command or a shell in a throw-away host, without root',
+    description:
+      'A user, network, mount and process namespace with its own /run. Everything works in it; nothing of it reaches this machine, and all of it is gone when the command ends.',
+    passThrough: true,
+    examples: [
+      { command: 'topoweave sandbox', explains: 'a shell' },
+      { command: 'topoweave sandbox -- topoweave apply office.yaml', explains: 'one command' },
+    ],
+    exitCodes: [{ code: 0, means: "the command's own exit code is passed on" }, unavailable],
+    load: async () => (await import('./commands/sandbox.ts')).run,
+  },
+  {
+    name: 'doctor',
+    summary: 'show which tools, privileges and kernel features this machine has, and what brings the others',
+    options: [json],
+    examples: [{ command: 'topoweave doctor', explains: 'before the first apply' }],
+    exitCodes: [unavailable],
+    load: async () => (await import('./commands/doctor.ts')).run,
+  },
+  {
+    name: 'completion',
+    summary: 'print the completion script for a shell',
+    arguments: [{ name: '<shell>', description: 'bash, zsh or fish' }],
+    examples: [
+      { command: 'source <(topoweave completion bash)', explains: 'for this shell' },
+      { command: 'topoweave completion fish > ~/.config/fish/completions/topoweave.fish', explains: 'for good' },
+    ],
+    load: async () => (await import('./commands/completion.ts')).run,
+  },
+];

@@ -1,0 +1,60 @@
+import { planFor, reconcile, type Target } from '../../apply/reconcile.ts';
+import { exitCodes, type ExitCode } from '../../lib/exit-codes.ts';
+import type { Plan } from '../../plan/step.ts';
+import { type Locate, noChanges, planJson } from '../../report/plan.ts';
+import { showProgress } from '../../report/progress.ts';
+import type { Context, RunCommand } from '../command.ts';
+import { onInterrupt } from '../interrupt.ts';
+import { loadLab, requireRoot } from '../lab.ts';
+import { printPlan } from './plan.ts';
+
+export const run: RunCommand = async (context, { args, options }) => {
+  const lab = await loadLab(context, String(args[0]));
+  requireRoot();
+  const target: Target = { lab: lab.topology.name, topology: lab.topology, file: lab.file };
+  const isJson = options['json'] === true;
+  if (options['dryRun']) return dryRun(context, target, lab.locate, isJson);
+  return applyTarget(context, target, { locate: lab.locate, isJson, done: 'Applied' });
+};
+
+export async function dryRun(context: Context, target: Target, locate: Locate, isJson: boolean): Promise<ExitCode> {
+  const { plan } = await planFor(target);
+  printPlan(context, plan, locate, isJson);
+  return plan.conflicts.length > 0 ? exitCodes.failed : exitCodes.done;
+}
+
+/** Performs the plan with progress on stderr and the outcome on stdout. */
+export async function applyTarget(
+  context: Context,
+  target: Target,
+  { locate, isJson, done }: { locate: Locate; isJson: boolean; done: string },
+): Promise<ExitCode> {
+  const { io } = context;
+  const interrupt = onInterrupt();
+  const progress = showProgress(context, isJson);
+  try {
+    const { plan, interrupted } = await reconcile(target, {
+      signal: interrupt.signal,
+      onPlan: progress.onPlan,
+      onEvent: progress.onEvent,
+    });
+    await progress.end();
+    if (interrupted) {
+      io.stderr(`interrupted: what was done stays; run the command again to go on, or: topoweave destroy ${target.lab}\n`);
+      return interrupt.exitCode();
+    }
+    if (isJson) io.stdout(`${JSON.stringify({ ...planJson(plan, locate), applied: true }, null, 2)}\n`);
+    else io.stdout(`${outcome(plan, target, done)}\n`);
+    return exitCodes.done;
+  } catch (error) {
+    await progress.end(error);
+    throw error;
+  } finally {
+    interrupt.stop();
+  }
+}
+
+function outcome({ steps, summary }: Plan, { lab, topology }: Target, done: string): string {
+  if (steps.length === 0) return topology === undefined ? `Nothing to destroy: there is no lab '${lab}'.` : noChanges(lab);
+  return `${done} lab '${lab}': ${summary.add} added, ${summary.change} changed, ${summary.destroy} destroyed.`;
+}

@@ -1,0 +1,20 @@
+import { exitCodes } from '../../lib/exit-codes.ts';
+import { examinationJson, formatExamination, lacking } from '../../report/doctor.ts';
+import { painter } from '../../report/style.ts';
+import { examine } from '../../system/examine.ts';
+import { isPrivileged, readPrivileges } from '../../system/privileges.ts';
+import { run as runProgram } from '../../system/run.ts';
+import type { RunCommand } from '../command.ts';
+
+export const run: RunCommand = async ({ io, color }, { options }) => {
+  const privileges = readPrivileges();
+  const root = isPrivileged(privileges);
+  const nodeVersion = process.versions.node;
+  const examination = await examine({ run: runProgram, root, privileges, nodeVersion });
+  io.stdout(
+    options['json']
+      ? `${JSON.stringify(examinationJson(examination), null, 2)}\n`
+      : formatExamination(examination, painter(color.stdout)),
+  );
+  return lacking(examination).length === 0 ? exitCodes.done : exitCodes.unavailable;
+};

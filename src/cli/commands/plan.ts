@@ -1,0 +1,44 @@
+import { planFor } from '../../apply/reconcile.ts';
+import { exitCodes } from '../../lib/exit-codes.ts';
+import { readLive } from '../../plan/plan.ts';
+import type { Plan } from '../../plan/step.ts';
+import { formatCommands } from '../../report/commands.ts';
+import { formatDocument } from '../../report/document.ts';
+import { formatConflicts, formatPlan, type Locate, planJson } from '../../report/plan.ts';
+import { painter } from '../../report/style.ts';
+import { readRecord } from '../../system/record.ts';
+import type { Context, RunCommand } from '../command.ts';
+import { loadLab, requireRoot } from '../lab.ts';
+
+export const run: RunCommand = async (context, { args, options }) => {
+  const lab = await loadLab(context, String(args[0]));
+  requireRoot();
+  const topology = options['destroy'] ? undefined : lab.topology;
+  const { plan, live } = await planFor({ lab: lab.topology.name, topology });
+  if (options['diff']) {
+    const record = readRecord(plan.lab);
+    const found = readLive({ lab: plan.lab, topology, live, record }, plan.desired).filter(
+      ({ owner, id }) => owner === 'ours' || plan.desired.some((wanted) => wanted.id === id),
+    );
+    const decided = new Map(plan.desired.map(({ id, attributes }) => [id, attributes]));
+    const { createTwoFilesPatch } = await import('diff');
+    const [before, after] = [formatDocument(found, decided), formatDocument(plan.desired, decided)];
+    if (before !== after) context.io.stdout(createTwoFilesPatch('live', 'file', before, after));
+  } else if (options['commands']) {
+    context.io.stdout(formatCommands(plan));
+  } else {
+    printPlan(context, plan, lab.locate, options['json'] === true);
+  }
+  if (plan.conflicts.length > 0) return exitCodes.failed;
+  return options['detailedExitcode'] && plan.steps.length > 0 ? exitCodes.differences : exitCodes.done;
+};
+
+/** The plan on stdout, conflicts on stderr; as JSON, one document with both. */
+export function printPlan({ io, color }: Context, plan: Plan, locate: Locate, isJson: boolean): void {
+  if (isJson) {
+    io.stdout(`${JSON.stringify(planJson(plan, locate), null, 2)}\n`);
+    return;
+  }
+  io.stdout(formatPlan(plan, locate, painter(color.stdout)));
+  if (plan.conflicts.length > 0) io.stderr(formatConflicts(plan.conflicts, locate, painter(color.stderr)));
+}

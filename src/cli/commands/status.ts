@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import { planFor } from '../../apply/reconcile.ts';
+import { TopoweaveError } from '../../lib/errors.ts';
+import { exitCodes, type ExitCode } from '../../lib/exit-codes.ts';
+import { listLabs } from '../../observe/labs.ts';
+import { observe } from '../../observe/observe.ts';
+import { formatConflicts, formatPlan, planJson } from '../../report/plan.ts';
+import { painter } from '../../report/style.ts';
+import { formatTable } from '../../report/table.ts';
+import { readRecord, recordedLabs } from '../../system/record.ts';
+import type { Context, RunCommand } from '../command.ts';
+import { filePath, loadLab, requireRoot, resolveLabName } from '../lab.ts';
+
+export const run: RunCommand = async (context, { args, options }) => {
+  const [fileOrName] = args;
+  if (fileOrName === undefined) return listAll(context, options['json'] === true);
+  const file = await fileOf(context, String(fileOrName));
+  const lab = await loadLab(context, file);
+  requireRoot();
+  const { plan } = await planFor({ lab: lab.topology.name, topology: lab.topology });
+  const { io, color } = context;
+  if (options['json']) {
+    io.stdout(`${JSON.stringify({ ...planJson(plan, lab.locate), inSync: plan.steps.length === 0 }, null, 2)}\n`);
+  } else if (plan.steps.length === 0 && plan.conflicts.length === 0) {
+    io.stdout(`Lab '${plan.lab}' is as ${file} says: no drift.\n`);
+  } else {
+    io.stdout(`Lab '${plan.lab}' differs from ${file}. '+': only in the file; '-': only in the system; '~': different.\n\n`);
+    io.stdout(formatPlan(plan, lab.locate, painter(color.stdout)));
+    if (plan.conflicts.length > 0) io.stderr(formatConflicts(plan.conflicts, lab.locate, painter(color.stderr)));
+  }
+  return options['detailedExitcode'] && plan.steps.length > 0 ? exitCodes.differences : exitCodes.done;
+};
+
+async function listAll({ io }: Context, isJson: boolean): Promise<ExitCode> {
+  requireRoot();
+  const live = await observe({ lab: undefined, nat: new Set(), sysctls: new Map() });
+  const marked = listLabs(live);
+  const names = new Set([...marked.map(({ name }) => name), ...recordedLabs()]);
+  const labs = [...names].sort().map((name) => {
+    const found = marked.find((lab) => lab.name === name);
+    const { file } = readRecord(name);
+    return { name, namespaces: found?.namespaces ?? [], interfaces: found?.interfaces ?? 0, file: file ?? null };
+  });
+  if (isJson) {
+    io.stdout(`${JSON.stringify({ schemaVersion: 1, labs }, null, 2)}\n`);
+  } else if (labs.length === 0) {
+    io.stdout('No labs on this machine.\n');
+  } else {
+    const rows = labs.map(({ name, namespaces, interfaces, file }) => [
+      name,
+      String(namespaces.length),
+      String(interfaces),
+      file ?? '(unknown)',
+    ]);
+    io.stdout(formatTable(['LAB', 'NAMESPACES', 'INTERFACES', 'FILE'], rows));
+  }
+  return exitCodes.done;
+}
+
+/** A name means the file that the lab was applied from. */
+async function fileOf(context: Context, fileOrName: string): Promise<string> {
+  if (fileOrName === '-' || existsSync(filePath(context.io, fileOrName))) return fileOrName;
+  const name = await resolveLabName(context, fileOrName);
+  const { file } = readRecord(name);
+  if (file !== undefined && existsSync(file)) return file;
+  throw new TopoweaveError('no-file', `the file of lab '${name}' is not known or gone`, {
+    hint: `give the file: topoweave status FILE; to see what is there: topoweave inspect ${name}`,
+  });
+}

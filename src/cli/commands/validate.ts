@@ -1,0 +1,40 @@
+import { exitCodes } from '../../lib/exit-codes.ts';
+import type { Diagnostic } from '../../lib/diagnostic.ts';
+import { loadFile } from '../../loader/load.ts';
+import { diagnosticsJson, formatDiagnostics } from '../../report/diagnostics.ts';
+import type { RunCommand } from '../command.ts';
+import { filePath } from '../lab.ts';
+
+export const run: RunCommand = async ({ io, color }, { args, options }) => {
+  const files = args[0] as readonly string[];
+  const diagnostics: Diagnostic[] = [];
+  const sources = new Map<string, string>();
+  const summaries: string[] = [];
+  for (const file of files) {
+    const { topology, source, diagnostics: found } = await loadFile(filePath(io, file), file);
+    sources.set(source.path, source.text);
+    diagnostics.push(...found);
+    if (topology === undefined) continue;
+    const { name, namespaces, interfaces, checks } = topology;
+    summaries.push(
+      `${file}: lab '${name}' is valid: ${namespaces.length} namespaces, ${interfaces.length} interfaces, ${checks.length} checks`,
+    );
+  }
+  const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
+  const warnings = diagnostics.length - errors;
+  if (options['json']) {
+    const document = { schemaVersion: 1, valid: errors === 0, errors, warnings, diagnostics: diagnosticsJson(diagnostics) };
+    io.stdout(`${JSON.stringify(document, null, 2)}\n`);
+  } else {
+    if (diagnostics.length > 0) {
+      io.stderr(formatDiagnostics(diagnostics, sources, { color: color.stderr, columns: io.columns }));
+    }
+    for (const summary of summaries) io.stdout(`${summary}\n`);
+    if (diagnostics.length > 0) io.stderr(`${count(errors, 'error')}, ${count(warnings, 'warning')}\n`);
+  }
+  return errors === 0 ? exitCodes.done : exitCodes.invalidFile;
+};
+
+function count(number: number, word: string): string {
+  return `${number} ${word}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,30 @@
+import { exitCodes, type ExitCode } from '../lib/exit-codes.ts';
+
+export interface Interrupt {
+  readonly signal: AbortSignal;
+  readonly exitCode: () => ExitCode;
+  readonly stop: () => void;
+}
+
+/**
+ * The first SIGINT or SIGTERM ends the run after the layer that is under way; the second ends it at once. SIGHUP is
+ * ignored, so that a dying ssh session cannot stop a change half way.
+ */
+export function onInterrupt(): Interrupt {
+  const controller = new AbortController();
+  let code: ExitCode = exitCodes.interrupted;
+  const handle = (name: NodeJS.Signals) => {
+    code = name === 'SIGTERM' ? exitCodes.terminated : exitCodes.interrupted;
+    if (controller.signal.aborted) process.exit(code);
+    controller.abort();
+  };
+  const ignore = () => {};
+  process.on('SIGINT', handle).on('SIGTERM', handle).on('SIGHUP', ignore);
+  return {
+    signal: controller.signal,
+    exitCode: () => code,
+    stop: () => {
+      process.off('SIGINT', handle).off('SIGTERM', handle).off('SIGHUP', ignore);
+    },
+  };
+}

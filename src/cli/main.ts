@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+import { main } from './run.ts';
+import { processIo } from './process-io.ts';
+
+const io = processIo();
+// The exit code is set, not forced: a pipe that reads slowly still gets everything.
+process.exitCode = await main(process.argv.slice(2), io);

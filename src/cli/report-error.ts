@@ -1,0 +1,43 @@
+import { ApplyError, ConflictError } from '../apply/reconcile.ts';
+import { InvalidFileError, TopoweaveError } from '../lib/errors.ts';
+import { exitCodes, type ExitCode } from '../lib/exit-codes.ts';
+import { shellCommand } from '../report/commands.ts';
+import { diagnosticsJson, formatDiagnostics } from '../report/diagnostics.ts';
+import { stepTitle } from '../report/plan.ts';
+import { painter } from '../report/style.ts';
+import type { Context } from './command.ts';
+
+/** Known errors become a line and a hint; anything else is a bug and shows its stack. */
+export function reportError(error: unknown, { io, color }: Context, isJson: boolean): ExitCode {
+  const paint = painter(color.stderr);
+  if (!(error instanceof TopoweaveError)) {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    io.stderr(`${paint('red', 'bug:')} ${stack}\nThis is a bug in topoweave: please report it with the lines above.\n`);
+    return exitCodes.failed;
+  }
+  if (isJson) {
+    const diagnostics = error instanceof InvalidFileError ? { diagnostics: diagnosticsJson(error.diagnostics) } : {};
+    const { code, message, hint } = error;
+    io.stdout(`${JSON.stringify({ schemaVersion: 1, error: { code, message, hint: hint ?? null }, ...diagnostics }, null, 2)}\n`);
+    return error.exitCode;
+  }
+  if (error instanceof InvalidFileError) {
+    io.stderr(formatDiagnostics(error.diagnostics, error.sources, { color: color.stderr, columns: io.columns }));
+  }
+  io.stderr(`${paint('red', 'error:')} ${error.message}\n`);
+  if (error instanceof ConflictError) {
+    for (const { message, hint } of error.conflicts) io.stderr(`  ${message}\n    help: ${hint}\n`);
+  }
+  if (error instanceof ApplyError) {
+    for (const { step, command, message } of error.failures) {
+      io.stderr(`  ${step.namespace}: ${stepTitle(step)}: ${message}\n`);
+      if (command !== undefined) io.stderr(`    ${shellCommand(command).split('\n')[0]}\n`);
+    }
+    for (const step of error.remaining) {
+      io.stderr(`  ${step.namespace}: ${stepTitle(step)}\n`);
+      for (const { attribute, before, after } of step.changes) io.stderr(`      ${attribute}: is ${before}, should be ${after}\n`);
+    }
+  }
+  if (error.hint !== undefined) io.stderr(`help: ${error.hint}\n`);
+  return error.exitCode;
+}

@@ -1,0 +1,64 @@
+import type { Bridge } from '../topology/model.ts';
+import { defineLinkKind } from './interface.ts';
+import type { Attributes } from './resource.ts';
+
+/** The kernel's names, and its units: hundredths of a second (USER_HZ) for times; ip-link(8). */
+const parameters = {
+  stp: { name: 'stp_state', read: (value: number) => value !== 0, write: (value: unknown) => (value ? 1 : 0) },
+  priority: { name: 'priority', read: (value: number) => value, write: Number },
+  'forward-delay': { name: 'forward_delay', read: seconds, write: hundredths },
+  'hello-time': { name: 'hello_time', read: seconds, write: hundredths },
+  'max-age': { name: 'max_age', read: seconds, write: hundredths },
+  'ageing-time': { name: 'ageing_time', read: seconds, write: hundredths },
+} as const;
+
+type ParameterName = keyof typeof parameters;
+const names = Object.keys(parameters) as ParameterName[];
+
+/** A Linux bridge; every parameter changes on the running bridge. */
+export const bridgeKind = defineLinkKind<Bridge>('bridge', {
+  kinds: ['bridge'],
+  infoKind: () => 'bridge',
+  changes: Object.fromEntries(names.map((name) => [name, 'in-place'])),
+  lower: ({ parameters: wanted }) => ({
+    stp: wanted.stp,
+    priority: wanted.priority,
+    'forward-delay': wanted.forwardDelay,
+    'hello-time': wanted.helloTime,
+    'max-age': wanted.maxAge,
+    'ageing-time': wanted.ageingTime,
+  }),
+  read: (link) => {
+    const data = link.linkinfo?.info_data ?? {};
+    return Object.fromEntries(names.map((name) => [name, parameters[name].read(Number(data[parameters[name].name]))]));
+  },
+  create: ({ namespace, label, attributes }, { settings }) => [
+    {
+      tool: 'ip',
+      namespace,
+      args: ['link', 'add', 'name', label, ...settings, 'type', 'bridge', ...words(attributes, names)],
+    },
+  ],
+  typeArguments: (attributes, changed) =>
+    words(
+      attributes,
+      names.filter((name) => changed.includes(name)),
+    ),
+});
+
+/**
+ * The kernel refuses a forward delay below two seconds while the spanning tree runs (br_set_forward_delay in
+ * net/bridge/br_stp.c), so times come before the switch.
+ */
+function words(attributes: Attributes, wanted: readonly ParameterName[]): string[] {
+  const ordered = [...wanted].sort((a, b) => Number(a === 'stp') - Number(b === 'stp'));
+  return ordered.flatMap((name) => [parameters[name].name, String(parameters[name].write(attributes[name]))]);
+}
+
+function seconds(value: number): number {
+  return value / 100;
+}
+
+function hundredths(value: unknown): number {
+  return Math.round(Number(value) * 100);
+}

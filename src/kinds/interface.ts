@@ -1,0 +1,232 @@
+import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
+import { HOST, type Interface } from '../topology/model.ts';
+import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
+import type {
+  Attributes,
+  Change,
+  ChangeClass,
+  Command,
+  Kind,
+  LiveResource,
+  Owner,
+  ReadContext,
+  Resource,
+  Value,
+} from './resource.ts';
+
+/** What one kind of link adds to what all links have in common. */
+export interface LinkKind<T extends Interface> {
+  /** The kind's names in the file. */
+  readonly kinds: readonly T['kind'][];
+  /** The kernel's name for it, IFLA_INFO_KIND. */
+  readonly infoKind: (kind: T['kind']) => string | undefined;
+  /** The attributes of its own, beside those of every link. */
+  readonly lower: (link: T) => Attributes;
+  readonly read: (link: IpLink, context: LinkContext) => Attributes;
+  readonly changes: Readonly<Record<string, ChangeClass>>;
+  readonly create: (resource: Resource, common: CommonArguments) => readonly Command[];
+  /** The words behind `ip link set dev NAME type KIND` for the attributes that changed. */
+  readonly typeArguments?: (attributes: Attributes, changed: readonly string[]) => readonly string[];
+  readonly requires?: (resource: Resource) => readonly string[];
+  readonly same?: (attribute: string, wanted: Value, live: Value | undefined) => boolean;
+}
+
+export interface LinkContext {
+  readonly live: Live;
+  readonly namespace: LiveNamespace;
+  /** Every marked link of the machine by tag, to find a veth's peer. */
+  readonly byTag: ReadonlyMap<string, readonly { namespace: string; link: IpLink }[]>;
+}
+
+/** The words that every `ip link add` takes. */
+export interface CommonArguments {
+  readonly settings: readonly string[];
+}
+
+/** IFLA_INFO_KIND of every link kind that topoweave makes. */
+export const knownInfoKinds = new Set<string>();
+
+const commonChanges: Readonly<Record<string, ChangeClass>> = {
+  mark: 'in-place',
+  mtu: 'in-place',
+  macaddress: 'in-place',
+  state: 'in-place',
+  alias: 'in-place',
+  master: 'in-place',
+};
+
+/** Makes a resource kind of a link kind: reading, settings, masters and ownership are the same for all of them. */
+export function defineLinkKind<T extends Interface>(name: string, link: LinkKind<T>): Kind {
+  for (const kind of link.kinds) knownInfoKinds.add(link.infoKind(kind) ?? '');
+  const isMine = (item: Interface): item is T => (link.kinds as readonly string[]).includes(item.kind);
+  return {
+    name,
+    changes: { ...commonChanges, ...link.changes },
+    lower: ({ topology }) =>
+      topology.interfaces.filter(isMine).map((item) => ({
+        kind: item.kind,
+        id: interfaceId(item.namespace, item.name),
+        namespace: item.namespace,
+        label: item.name,
+        attributes: { ...lowerCommon(item, topology.name), ...link.lower(item) },
+        place: item.place,
+      })),
+    read: (live, context) => readLinks(live, context, link),
+    requires: (resource) => [
+      ...(resource.namespace === HOST ? [] : [resource.namespace]),
+      ...(link.requires?.(resource) ?? []),
+    ],
+    after: ({ namespace, attributes }) =>
+      attributes['master'] ? [interfaceId(namespace, String(attributes['master']))] : [],
+    ...(link.same === undefined ? {} : { same: link.same }),
+    create: (resource) => [...link.create(resource, commonArguments(resource)), ...settingsAfterCreate(resource)],
+    update: (change) => updateLink(change, link),
+    remove: ({ namespace, label }) => [{ tool: 'ip', namespace, args: ['link', 'del', 'dev', label] }],
+    loses: ({ namespace, attributes }, removed) =>
+      attributes['master'] && interfaceId(namespace, String(attributes['master'])) === removed ? ['master'] : [],
+    disrupts: disruption,
+  };
+}
+
+export function interfaceId(namespace: string, name: string): string {
+  return `${namespace}/${name}`;
+}
+
+export function interfaceOwner(link: IpLink, lab: string): Owner {
+  if (link.ifname === 'lo') return 'builtin';
+  if (linkBelongsTo(link, lab)) return 'ours';
+  const mark = parseMark(link.ifalias);
+  return mark === undefined ? 'foreign' : { lab: mark.lab };
+}
+
+function lowerCommon(item: Interface, lab: string): Attributes {
+  const tag =
+    item.kind === 'veth'
+      ? linkTag(interfaceId(item.namespace, item.name), interfaceId(item.peer.namespace, item.peer.name))
+      : '';
+  return {
+    ...(item.mtu === undefined ? {} : { mtu: item.mtu }),
+    ...(item.macaddress === undefined ? {} : { macaddress: item.macaddress }),
+    state: item.state,
+    ...(item.kind === 'loopback'
+      ? {}
+      : { alias: item.alias ?? '', master: item.master ?? '', mark: formatMark({ lab, tag, text: '' }) }),
+  };
+}
+
+function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: LinkKind<T>): LiveResource[] {
+  const found: LiveResource[] = [];
+  const byTag = linksByTag(live);
+  for (const namespace of live.namespaces.values()) {
+    for (const link of namespace.links) {
+      const mine = kind.kinds.find((name) => isOfKind(link, kind.infoKind(name)));
+      if (mine === undefined) continue;
+      const id = interfaceId(namespace.name, link.ifname);
+      const owner = interfaceOwner(link, context.lab);
+      if (owner === 'builtin' ? !wantsBuiltin(namespace, context) && !context.wanted.has(id) : owner !== 'ours' && !context.wanted.has(id)) continue;
+      const attributes = { ...readCommon(link), ...kind.read(link, { live, namespace, byTag }) };
+      found.push({ kind: mine, id, namespace: namespace.name, label: link.ifname, attributes, owner });
+    }
+  }
+  return found;
+}
+
+function wantsBuiltin(namespace: LiveNamespace, context: ReadContext): boolean {
+  return namespace.mark?.lab === context.lab;
+}
+
+function isOfKind(link: IpLink, infoKind: string | undefined): boolean {
+  return infoKind === undefined ? link.ifname === 'lo' : link.linkinfo?.info_kind === infoKind;
+}
+
+export function readCommon(link: IpLink): Attributes {
+  const mark = parseMark(link.ifalias);
+  return {
+    mtu: link.mtu,
+    ...(link.address === undefined ? {} : { macaddress: link.address }),
+    state: link.flags.includes('UP') ? 'up' : 'down',
+    alias: mark === undefined ? '' : mark.text,
+    master: link.master ?? '',
+    mark: mark === undefined ? '' : formatMark({ ...mark, text: '' }),
+  };
+}
+
+const tagCache = new WeakMap<Live, Map<string, { namespace: string; link: IpLink }[]>>();
+
+function linksByTag(live: Live): Map<string, { namespace: string; link: IpLink }[]> {
+  const cached = tagCache.get(live);
+  if (cached !== undefined) return cached;
+  const byTag = new Map<string, { namespace: string; link: IpLink }[]>();
+  for (const namespace of live.namespaces.values()) {
+    for (const link of namespace.links) {
+      const tag = parseMark(link.ifalias)?.tag;
+      if (tag === undefined || tag === '') continue;
+      const entry = byTag.get(tag);
+      if (entry === undefined) byTag.set(tag, [{ namespace: namespace.name, link }]);
+      else entry.push({ namespace: namespace.name, link });
+    }
+  }
+  tagCache.set(live, byTag);
+  return byTag;
+}
+
+function commonArguments({ attributes }: Resource): CommonArguments {
+  const lab = parseMark(String(attributes['mark']))?.lab ?? '';
+  const settings = ['group', String(labGroup(lab))];
+  if (attributes['mtu'] !== undefined) settings.push('mtu', String(attributes['mtu']));
+  if (attributes['macaddress'] !== undefined) settings.push('address', String(attributes['macaddress']));
+  return { settings };
+}
+
+/** `ip link add … alias` is accepted and sets nothing (iproute2 6.1, measured), so the alias comes behind. */
+function settingsAfterCreate(resource: Resource): Command[] {
+  const { namespace, label, attributes } = resource;
+  const args = ['link', 'set', 'dev', label, 'alias', aliasText(attributes)];
+  // The message that made a veth pair carried only the first end's settings.
+  if (attributes['first'] === false) args.push(...commonArguments(resource).settings.slice(2));
+  if (attributes['master']) args.push('master', String(attributes['master']));
+  if (attributes['state'] === 'up') args.push('up');
+  return [{ tool: 'ip', namespace, args }];
+}
+
+function aliasText(attributes: Attributes): string {
+  const mark = parseMark(String(attributes['mark']));
+  return mark === undefined ? String(attributes['alias']) : formatMark({ ...mark, text: String(attributes['alias'] ?? '') });
+}
+
+function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Command[] {
+  const { wanted, attributes: changed } = change;
+  const { namespace, label, attributes } = wanted;
+  const set = (...args: string[]): Command => ({ tool: 'ip', namespace, args: ['link', 'set', 'dev', label, ...args] });
+  const words: string[] = [];
+  if (changed.includes('mtu')) words.push('mtu', String(attributes['mtu']));
+  if (changed.includes('macaddress')) words.push('address', String(attributes['macaddress']));
+  if (changed.includes('alias') || changed.includes('mark')) words.push('alias', aliasText(attributes));
+  const commands: Command[] = [];
+  if (change.class === 'bounce') commands.push(set('down'));
+  if (words.length > 0) commands.push(set(...words));
+  if (changed.includes('mark')) {
+    commands.push(set('group', String(labGroup(parseMark(String(attributes['mark']))?.lab ?? ''))));
+  }
+  if (changed.includes('master')) {
+    commands.push(attributes['master'] ? set('master', String(attributes['master'])) : set('nomaster'));
+  }
+  const own = changed.filter((name) => !(name in commonChanges));
+  if (own.length > 0) {
+    const typeWords = kind.typeArguments?.(attributes, own) ?? [];
+    const infoKind = kind.infoKind(wanted.kind as T['kind']) ?? '';
+    if (typeWords.length > 0) commands.push(set('type', infoKind, ...typeWords));
+  }
+  if (changed.includes('state') || change.class === 'bounce') commands.push(set(String(attributes['state'])));
+  return commands;
+}
+
+function disruption(change: Change | undefined, action: 'update' | 'replace' | 'delete'): string | undefined {
+  if (action === 'replace') return 'the link is made anew: its connections break for a moment';
+  if (action === 'delete') return 'its connections break';
+  if (change?.class === 'bounce') return 'the link goes down for a moment';
+  if (change?.attributes.includes('state') && change.wanted.attributes['state'] === 'down') return 'the link goes down';
+  if (change?.attributes.includes('macaddress')) return "neighbours keep the old MAC address until ARP's next answer";
+  if (change?.attributes.includes('master')) return 'the port leaves one segment and joins another';
+  return undefined;
+}

@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import type { IpLink } from '../observe/live.ts';
+
+/**
+ * Ownership is written on the objects themselves. A link carries the lab's number as its group, which the kernel sets
+ * in the same message that creates it, and an alias `topoweave:LAB:TAG`, set right after; the tag is the same at both
+ * ends of a veth pair. A namespace carries the alias on its `lo`. Routes carry a protocol number.
+ */
+export interface Mark {
+  readonly lab: string;
+  readonly tag: string;
+  /** The user's own text behind the mark. */
+  readonly text: string;
+}
+
+/** The protocol number of our routes; not in iproute2's rt_protos, nor used by a known routing daemon. */
+export const ROUTE_PROTOCOL = 116;
+
+const form = /^topoweave:([a-z][a-z0-9-]*):([a-z0-9+]*)(?: (.*))?$/;
+
+export function parseMark(alias: string | undefined): Mark | undefined {
+  const match = form.exec(alias ?? '');
+  if (match === null) return undefined;
+  return { lab: match[1] ?? '', tag: match[2] ?? '', text: match[3] ?? '' };
+}
+
+export function formatMark(mark: Mark): string {
+  return `topoweave:${mark.lab}:${mark.tag}${mark.text === '' ? '' : ` ${mark.text}`}`;
+}
+
+/** The lab's link group: 31 bits, `t` (0x74) in the highest byte and 24 bits of a hash of the name below. */
+export function labGroup(lab: string): number {
+  return 0x74000000 + createHash('sha256').update(lab).digest().readUIntBE(0, 3);
+}
+
+/** The tag that both ends of a link share. */
+export function linkTag(...ends: string[]): string {
+  return createHash('sha256').update(ends.sort().join(' ')).digest('hex').slice(0, 12);
+}
+
+/**
+ * The lab that a link belongs to: by its alias, or, while a killed run left it without one, by its group.
+ */
+export function linkBelongsTo(link: IpLink, lab: string): boolean {
+  const mark = parseMark(link.ifalias);
+  if (mark !== undefined) return mark.lab === lab;
+  return link.group === String(labGroup(lab));
+}

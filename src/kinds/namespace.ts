@@ -1,0 +1,66 @@
+import { HOST } from '../topology/model.ts';
+import { formatMark, parseMark } from './marks.ts';
+import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
+
+/**
+ * A named network namespace. The mark on its `lo` says whose it is; the mark's tag `nft` says that it holds an nftables
+ * table of the lab, so that reading the others costs no process.
+ */
+export const namespaceKind: Kind = {
+  name: 'namespace',
+  changes: { mark: 'in-place' },
+
+  lower: ({ topology }) =>
+    topology.namespaces
+      .filter(({ name }) => name !== HOST)
+      .map(({ name, nat, place }) => {
+        const hasNat = nat.masquerade.length + nat.snat.length + nat.publish.length > 0;
+        const mark = formatMark({ lab: topology.name, tag: hasNat ? 'nft' : '', text: '' });
+        return { kind: 'namespace', id: name, namespace: name, label: 'namespace', attributes: { mark }, place };
+      }),
+
+  read: (live, { lab, record, wanted }) => {
+    const found: LiveResource[] = [];
+    for (const { name, mark, links } of live.namespaces.values()) {
+      if (name === HOST) continue;
+      const claimed = mark === undefined && record.claims.includes(name) && links.length <= 1;
+      const owner: Owner = mark === undefined ? (claimed ? 'ours' : 'foreign') : mark.lab === lab ? 'ours' : { lab: mark.lab };
+      if (owner !== 'ours' && !wanted.has(name)) continue;
+      const attributes = { mark: mark === undefined ? '' : formatMark(mark) };
+      found.push({ kind: 'namespace', id: name, namespace: name, label: 'namespace', attributes, owner });
+    }
+    for (const { name, empty } of live.stale) {
+      // The empty file that a killed `ip netns add` leaves holds nothing: it can always be cleared away.
+      if (!wanted.has(name) && !record.claims.includes(name)) continue;
+      const attributes = { mark: '', stale: true };
+      const owner = empty ? 'ours' : 'foreign';
+      found.push({ kind: 'namespace', id: name, namespace: name, label: 'namespace', attributes, owner });
+    }
+    return found;
+  },
+
+  requires: () => [],
+  // Once a namespace was marked as holding a table it stays so: the mark only says where to look.
+  same: (_attribute, wanted, live) => live === wanted || live === addNft(String(wanted)),
+  create: ({ namespace, attributes }) => [
+    { tool: 'ip', namespace: undefined, args: ['netns', 'add', namespace] },
+    markCommand(namespace, String(attributes['mark'])),
+  ],
+  update: ({ wanted }) => [markCommand(wanted.namespace, String(wanted.attributes['mark']))],
+  remove: ({ namespace }) => [{ tool: 'ip', namespace: undefined, args: ['netns', 'del', namespace] }],
+  disrupts: (_change, action) => (action === 'delete' ? 'everything in it goes' : undefined),
+};
+
+/** Whether this live namespace is only a left-over file, which must be removed before the namespace can be made. */
+export function isStale(resource: Resource): boolean {
+  return resource.attributes['stale'] === true;
+}
+
+function markCommand(namespace: string, mark: string) {
+  return { tool: 'ip', namespace, args: ['link', 'set', 'dev', 'lo', 'alias', mark] } as const;
+}
+
+function addNft(text: string): string {
+  const mark = parseMark(text);
+  return mark === undefined ? text : formatMark({ ...mark, tag: 'nft' });
+}

@@ -1,0 +1,94 @@
+import type { Place } from '../lib/diagnostic.ts';
+import type { LabRecord } from '../system/record.ts';
+import type { Live } from '../observe/live.ts';
+import type { Topology } from '../topology/model.ts';
+
+export type Value = string | number | boolean | readonly string[];
+export type Attributes = Readonly<Record<string, Value>>;
+
+/**
+ * One object of the kernel, as the file wants it or as it is. An attribute that a desired resource does not have is
+ * not compared: the kernel's own choice stands.
+ */
+export interface Resource {
+  readonly kind: string;
+  /** Stable under reordering of the file: `gw`, `gw/wan`, `gw/wan/192.0.2.2/30`, `gw/main/default/0`. */
+  readonly id: string;
+  readonly namespace: string;
+  /** How plans name it inside its namespace. */
+  readonly label: string;
+  readonly attributes: Attributes;
+  readonly place?: Place;
+  /** Ids of resources of the same kind that come before it, where the kind's own order does not say so. */
+  readonly comesAfter?: readonly string[];
+}
+
+/** `ours`: marked by this lab. `builtin`: the kernel's own, changed but never made or removed. */
+export type Owner = 'ours' | 'builtin' | 'foreign' | { readonly lab: string };
+
+export interface LiveResource extends Resource {
+  readonly owner: Owner;
+}
+
+/**
+ * What performs a step, as data: an `ip` or `bridge` line, a sysctl, or an nftables script. `namespace` is where it
+ * runs; an `ip` line without one runs outside, because it names several namespaces itself.
+ */
+export type Command =
+  | { readonly tool: 'ip'; readonly namespace: string | undefined; readonly args: readonly string[] }
+  | { readonly tool: 'bridge'; readonly namespace: string; readonly args: readonly string[] }
+  | { readonly tool: 'sysctl'; readonly namespace: string; readonly name: string; readonly value: string }
+  | { readonly tool: 'nft'; readonly namespace: string; readonly script: string };
+
+/** How the kernel takes a change: on the running object, with the link down for a moment, or only on a new object. */
+export type ChangeClass = 'in-place' | 'bounce' | 'replace';
+
+export interface ReadContext {
+  readonly lab: string;
+  readonly record: LabRecord;
+  /** Identities of the desired resources: what is in their way is read even if it is not ours. */
+  readonly wanted: ReadonlySet<string>;
+}
+
+export interface LowerContext {
+  readonly topology: Topology;
+}
+
+/** Everything that topoweave knows of one kind of resource; nothing about a kind stands anywhere else. */
+export interface Kind {
+  readonly name: string;
+  /** The desired resources of a topology. */
+  readonly lower: (context: LowerContext) => Resource[];
+  /** The live resources: all of ours, and those that are in the way of a wanted one. */
+  readonly read: (live: Live, context: ReadContext) => LiveResource[];
+  /** Per attribute; one that is missing here takes a replacement. */
+  readonly changes: Readonly<Record<string, ChangeClass>>;
+  /** What must exist first, and takes this resource along when it goes. */
+  readonly requires: (resource: Resource) => readonly string[];
+  /** What must be done first, if it is done at all, without taking this resource along. */
+  readonly after?: (resource: Resource) => readonly string[];
+  readonly create: (resource: Resource) => readonly Command[];
+  readonly update: (change: Change) => readonly Command[];
+  readonly remove: (resource: LiveResource) => readonly Command[];
+  /** Whether a wanted and a live value of an attribute are the same; equality by default. */
+  readonly same?: (attribute: string, wanted: Value, live: Value | undefined) => boolean;
+  /** Further live resources that the kernel drops when it removes this one. */
+  readonly dropsWith?: (removed: LiveResource, live: readonly LiveResource[]) => readonly string[];
+  /** Attributes that the kernel resets when it removes another resource, by that one's id. */
+  readonly loses?: (resource: LiveResource, removed: string) => readonly string[];
+  /** Whether the kernel drops it when its link goes down. */
+  readonly lostWhenDown?: (resource: LiveResource) => boolean;
+  /** For kinds that are replaced as one per namespace: the commands for the whole, instead of those of each resource. */
+  readonly whole?: (namespace: string, wanted: readonly Resource[], lab: string) => readonly Command[];
+  /** What creating, changing or removing it does to traffic; undefined: nothing. */
+  readonly disrupts?: (change: Change | undefined, action: 'update' | 'replace' | 'delete') => string | undefined;
+}
+
+export interface Change {
+  readonly wanted: Resource;
+  readonly live: LiveResource;
+  /** Names of the attributes that differ. */
+  readonly attributes: readonly string[];
+  /** The strongest class among them. */
+  readonly class: ChangeClass;
+}

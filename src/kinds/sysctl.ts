@@ -1,0 +1,100 @@
+import type { LiveNamespace } from '../observe/live.ts';
+import { HOST, type Namespace, type Topology } from '../topology/model.ts';
+import { interfaceId } from './interface.ts';
+import { localnetDevices } from './nat.ts';
+import type { Kind, LiveResource, Resource } from './resource.ts';
+
+const IPV4_FORWARDING = 'net.ipv4.ip_forward';
+const IPV6_FORWARDING = 'net.ipv6.conf.all.forwarding';
+
+/**
+ * A kernel parameter of a namespace. It always exists, so it is only ever changed; the record under /run remembers the
+ * value from before, which comes back when the parameter leaves the file.
+ */
+export const sysctlKind: Kind = {
+  name: 'sysctl',
+  changes: { value: 'in-place' },
+  lower: ({ topology }) => topology.namespaces.flatMap((namespace) => lowerSysctls(topology, namespace)),
+  read: (live, { lab, record, wanted }) => {
+    const found: LiveResource[] = [];
+    for (const namespace of live.namespaces.values()) {
+      if (namespace.name !== HOST && namespace.mark?.lab !== lab) continue;
+      const before = record.sysctls[namespace.name] ?? {};
+      for (const [name, value] of readSysctls(namespace)) {
+        const resource = sysctlResource(namespace.name, name, value);
+        const earlier = before[name];
+        const owner = earlier === undefined || earlier === value ? 'builtin' : 'ours';
+        if (owner !== 'ours' && !wanted.has(resource.id)) continue;
+        const attributes = { ...resource.attributes, ...(earlier === undefined ? {} : { before: earlier }) };
+        found.push({ ...resource, attributes, owner });
+      }
+    }
+    return found;
+  },
+  requires: ({ namespace, attributes }) => {
+    const device = deviceOf(String(attributes['name']));
+    return [
+      ...(namespace === HOST ? [] : [namespace]),
+      ...(device === undefined || device === 'lo' ? [] : [interfaceId(namespace, device)]),
+    ];
+  },
+  create: (resource) => [write(resource, String(resource.attributes['value']))],
+  update: ({ wanted }) => [write(wanted, String(wanted.attributes['value']))],
+  remove: (resource) => [write(resource, String(resource.attributes['before'] ?? resource.attributes['value']))],
+};
+
+/** The parameters that a namespace's file entry names, by dotted name. */
+export function wantedSysctls(topology: Topology): Map<string, string[]> {
+  return new Map(
+    topology.namespaces.map((namespace) => [
+      namespace.name,
+      lowerSysctls(topology, namespace).map(({ attributes }) => String(attributes['name'])),
+    ]),
+  );
+}
+
+/** The interface that a parameter belongs to: `eth0` of `net.ipv4.conf.eth0.rp_filter`. */
+export function deviceOf(name: string): string | undefined {
+  const match = /^net\.ipv[46]\.(?:conf|neigh)\.([^.]+)\./.exec(name);
+  const device = match?.[1];
+  return device === undefined || device === 'all' || device === 'default' ? undefined : device.replaceAll('/', '.');
+}
+
+function lowerSysctls(topology: Topology, namespace: Namespace): Resource[] {
+  const { name, forwarding, sysctls } = namespace;
+  const result: Resource[] = [];
+  const add = (sysctl: string, value: string, place: Resource['place']) => {
+    result.push({ ...sysctlResource(name, sysctl, value), ...(place === undefined ? {} : { place }) });
+  };
+  if (forwarding?.ipv4 !== undefined) add(IPV4_FORWARDING, forwarding.ipv4 ? '1' : '0', forwarding.place);
+  if (forwarding?.ipv6 !== undefined) add(IPV6_FORWARDING, forwarding.ipv6 ? '1' : '0', forwarding.place);
+  for (const { device, place } of localnetDevices(topology, namespace)) {
+    add(`net.ipv4.conf.${device.replaceAll('.', '/')}.route_localnet`, '1', place);
+  }
+  for (const { name: sysctl, value, place } of sysctls) add(sysctl, value, place);
+  return result;
+}
+
+/** Forwarding comes with every reading, by `ip netconf`; the rest was asked for by name. */
+function readSysctls({ netconf, sysctls }: LiveNamespace): Map<string, string> {
+  const values = new Map(sysctls);
+  for (const { family, interface: device, forwarding } of netconf) {
+    if (device !== 'all' || forwarding === undefined) continue;
+    values.set(family === 'inet' ? IPV4_FORWARDING : IPV6_FORWARDING, forwarding ? '1' : '0');
+  }
+  return values;
+}
+
+function sysctlResource(namespace: string, name: string, value: string): Resource {
+  return {
+    kind: 'sysctl',
+    id: `${namespace}/sysctl/${name}`,
+    namespace,
+    label: `sysctl ${name}`,
+    attributes: { name, value: value.trim().replace(/\s+/g, ' ') },
+  };
+}
+
+function write({ namespace, attributes }: Resource, value: string) {
+  return { tool: 'sysctl', namespace, name: String(attributes['name']), value } as const;
+}

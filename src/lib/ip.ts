@@ -1,0 +1,1 @@
+export function parseCidr(text: string): { family: 4 | 6; prefixLength: number; network: bigint } | undefined { const [a = '', l] = text.split('/'); if (a.includes(':')) return undefined; return { family: 4, prefixLength: Number(l), network: a.split('.').reduce((s, b) => s * 256n + BigInt(b), 0n) }; }

@@ -1,0 +1,207 @@
+import { kindOf, kinds, rankOf } from '../kinds/registry.ts';
+import type { Command, LiveResource, ReadContext, Resource } from '../kinds/resource.ts';
+import { peerId } from '../kinds/veth.ts';
+import type { Live } from '../observe/live.ts';
+import type { LabRecord } from '../system/record.ts';
+import type { Topology } from '../topology/model.ts';
+import { type Difference, type DiffResult, diff, toChange } from './diff.ts';
+import { makeBatches, type Node, sortNodes } from './order.ts';
+import type { AttributeChange, Conflict, Plan, Step } from './step.ts';
+
+export interface PlanRequest {
+  readonly lab: string;
+  /** undefined: nothing is wanted, everything of the lab goes. */
+  readonly topology: Topology | undefined;
+  readonly live: Live;
+  readonly record: LabRecord;
+}
+
+/** Makes the whole plan from data, without touching the system. */
+export function makePlan(request: PlanRequest): Plan {
+  const { lab, topology } = request;
+  const desired = topology === undefined ? [] : lower(topology);
+  const live = readLive(request, desired);
+  const result = diff(desired, live);
+  const steps = makeSteps(result, desired, lab);
+  const nodes = makeNodes(steps, result);
+  return {
+    lab,
+    steps,
+    conflicts: result.conflicts.map(toConflict),
+    summary: summarize(steps),
+    batches: makeBatches(sortNodes(nodes)),
+    desired,
+  };
+}
+
+/** Every desired resource of a topology, in the order of the kinds. */
+export function lower(topology: Topology): Resource[] {
+  return kinds.flatMap((kind) => kind.lower({ topology }));
+}
+
+/** Every live resource that belongs to the lab or is in its way. */
+export function readLive({ lab, live, record }: PlanRequest, desired: readonly Resource[]): LiveResource[] {
+  const context: ReadContext = { lab, record, wanted: new Set(desired.map(({ id }) => id)) };
+  return kinds.flatMap((kind) => kind.read(live, context));
+}
+
+function makeSteps(result: DiffResult, desired: readonly Resource[], lab: string): Step[] {
+  const wholes = wholeCommands(result, desired, lab);
+  const steps = [...result.differences.values()].map((difference) => makeStep(difference, result, wholes));
+  return steps.sort(
+    (a, b) =>
+      compareText(a.namespace === 'host' ? '' : a.namespace, b.namespace === 'host' ? '' : b.namespace) ||
+      rankOf(a) - rankOf(b) ||
+      compareText(a.resource, b.resource),
+  );
+}
+
+function makeStep(difference: Difference, result: DiffResult, wholes: ReadonlyMap<string, readonly Command[]>): Step {
+  const { action, wanted, live, dropsWith } = difference;
+  const resource = wanted ?? live;
+  if (resource === undefined) throw new Error('a difference without a resource');
+  const kind = kindOf(resource);
+  const change = toChange(difference);
+  const whole = wholes.get(resource.id);
+  const removal = (action === 'delete' || action === 'replace') && live !== undefined && dropsWith === undefined;
+  const making = action === 'update' ? (change === undefined ? [] : kind.update(change)) : wanted === undefined ? [] : kind.create(wanted);
+  return {
+    id: `${action} ${resource.id}`,
+    action,
+    kind: resource.kind,
+    resource: resource.id,
+    namespace: resource.namespace,
+    label: resource.label,
+    before: live?.attributes,
+    after: wanted?.attributes,
+    changes: attributeChanges(difference),
+    reason: reasonOf(difference, result),
+    place: wanted?.place,
+    disrupts: action === 'create' ? undefined : kind.disrupts?.(change, action),
+    removal: removal && live !== undefined ? kindOf(live).remove(live) : [],
+    making: whole ?? making,
+  };
+}
+
+/**
+ * Kinds that are replaced as one per namespace get one command for all: it stands at the first changed resource of each
+ * namespace, unless the namespace itself goes.
+ */
+function wholeCommands(
+  { differences }: DiffResult,
+  desired: readonly Resource[],
+  lab: string,
+): Map<string, readonly Command[]> {
+  const commands = new Map<string, readonly Command[]>();
+  const done = new Set<string>();
+  for (const { wanted, live } of differences.values()) {
+    const resource = wanted ?? live;
+    if (resource === undefined) continue;
+    const { whole } = kindOf(resource);
+    const group = `${resource.kind} ${resource.namespace}`;
+    if (whole === undefined || done.has(group) || differences.get(resource.namespace)?.action === 'delete') continue;
+    done.add(group);
+    const all = desired.filter((other) => other.kind === resource.kind && other.namespace === resource.namespace);
+    commands.set(resource.id, whole(resource.namespace, all, lab));
+  }
+  return commands;
+}
+
+function attributeChanges({ action, wanted, live, attributes }: Difference): AttributeChange[] {
+  if (action === 'create' || action === 'delete') return [];
+  return attributes.map((attribute) => ({
+    attribute,
+    before: live?.attributes[attribute],
+    after: wanted?.attributes[attribute],
+  }));
+}
+
+function reasonOf({ action, dropsWith, wanted }: Difference, { differences }: DiffResult): string {
+  if (dropsWith === undefined) {
+    if (action === 'delete') return 'not in the file';
+    return action === 'create' ? 'missing' : 'different';
+  }
+  const cause = differences.get(dropsWith);
+  const name = cause?.live?.label === 'namespace' ? `namespace ${dropsWith}` : (cause?.live?.label ?? dropsWith);
+  return wanted === undefined ? `goes with ${name}` : `the kernel drops it with ${name}`;
+}
+
+function makeNodes(steps: readonly Step[], { differences }: DiffResult): Node[] {
+  const removals: Node[] = [];
+  const makings: Node[] = [];
+  // What must go first, by the id of what it is needed for: the reverse of the order of making.
+  const removedBefore = new Map<string, string[]>();
+  for (const { live } of differences.values()) {
+    if (live === undefined) continue;
+    for (const id of kindOf(live).requires(live)) {
+      const list = removedBefore.get(id);
+      if (list === undefined) removedBefore.set(id, [`remove ${live.id}`]);
+      else list.push(`remove ${live.id}`);
+    }
+  }
+  for (const step of steps) {
+    const difference = differences.get(step.resource);
+    const live = difference?.live;
+    const isRemoved = live !== undefined && step.action !== 'update';
+    if (isRemoved) {
+      const after = removedBefore.get(step.resource) ?? [];
+      removals.push({ key: `remove ${step.resource}`, step, commands: step.removal, after, settingsAfter: [] });
+    }
+    if (step.making.length > 0 || difference?.wanted !== undefined) {
+      makings.push({ key: `make ${step.resource}`, step, commands: step.making, ...makingAfter(difference) });
+    }
+  }
+  const rank = (node: Node) => rankOf(node.step);
+  removals.sort((a, b) => rank(b) - rank(a) || compareText(a.key, b.key));
+  makings.sort((a, b) => rank(a) - rank(b) || compareText(a.key, b.key));
+  return [...removals, ...makings];
+}
+
+function makingAfter(difference: Difference | undefined): Pick<Node, 'after' | 'settingsAfter'> {
+  if (difference === undefined) return { after: [], settingsAfter: [] };
+  const { wanted, live, dropsWith } = difference;
+  const after: string[] = [];
+  if (live !== undefined) after.push(`remove ${live.id}`);
+  if (dropsWith !== undefined) after.push(`remove ${dropsWith}`, `make ${dropsWith}`);
+  if (wanted === undefined) return { after, settingsAfter: [] };
+  const kind = kindOf(wanted);
+  for (const id of kind.requires(wanted)) after.push(`make ${id}`);
+  const peer = peerId(wanted);
+  if (peer !== undefined) {
+    // The whole old pair must be gone first; the first end of a pair carries the message that makes both.
+    after.push(`remove ${peer}`);
+    if (wanted.attributes['first'] === false) after.push(`make ${peer}`);
+  }
+  return { after, settingsAfter: (kind.after?.(wanted) ?? []).map((id) => `make ${id}`) };
+}
+
+function toConflict({ wanted, live }: DiffResult['conflicts'][number]): Conflict {
+  const lab = typeof live.owner === 'object' ? live.owner.lab : undefined;
+  const name = wanted.label === 'namespace' ? `namespace ${wanted.namespace}` : `${wanted.label} in ${wanted.namespace}`;
+  const stale = live.attributes['stale'] === true;
+  const message = stale
+    ? `/run/netns/${wanted.namespace} is in the way and is no namespace`
+    : lab === undefined
+      ? `${name} is already there and does not belong to this lab`
+      : `${name} belongs to the lab '${lab}'`;
+  const hint = stale
+    ? `look at the file and remove it`
+    : lab === undefined
+      ? 'rename it in the file, or remove the other one yourself: topoweave never touches what it did not make'
+      : `rename it in the file, or remove that lab: topoweave destroy ${lab}`;
+  return { resource: wanted.id, namespace: wanted.namespace, label: wanted.label, lab, message, hint, place: wanted.place };
+}
+
+function summarize(steps: readonly Step[]): Plan['summary'] {
+  let [add, change, destroy] = [0, 0, 0];
+  for (const { action } of steps) {
+    if (action === 'create' || action === 'replace') add += 1;
+    if (action === 'delete' || action === 'replace') destroy += 1;
+    if (action === 'update') change += 1;
+  }
+  return { add, change, destroy };
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

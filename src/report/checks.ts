@@ -1,0 +1,47 @@
+import type { CheckResult } from '../check/run-checks.ts';
+import type { Place } from '../lib/diagnostic.ts';
+import type { Paint } from './style.ts';
+
+type Locate = (place: Place) => string;
+
+/** One line per check, in the file's order, and a summary. What failed shows where the file asks for it. */
+export function formatChecks(results: readonly CheckResult[], locate: Locate, paint: Paint): string {
+  const width = Math.max(0, ...results.map(({ check }) => check.name.length));
+  const lines = results.map(({ check, ok, detail }) => {
+    const word = ok ? paint('green', 'ok  ') : paint('red', 'FAIL');
+    const place = ok ? '' : paint('dim', `  (${locate(check.place)})`);
+    return `${word}  ${check.name.padEnd(width)}   ${detail}${place}\n`;
+  });
+  return `${lines.join('')}${summary(results, paint)}\n`;
+}
+
+export function checksJson(lab: string, results: readonly CheckResult[], locate: Locate): object {
+  return {
+    schemaVersion: 1,
+    lab,
+    ok: results.every(({ ok }) => ok),
+    checks: results.map(({ check, ok, detail, attempts, milliseconds }) => ({
+      name: check.name,
+      kind: check.kind,
+      from: check.from,
+      to: check.to,
+      address: check.address,
+      ...(check.port === undefined ? {} : { port: check.port }),
+      expect: check.expect,
+      ok,
+      detail,
+      attempts,
+      milliseconds: Math.round(milliseconds),
+      place: locate(check.place),
+    })),
+  };
+}
+
+function summary(results: readonly CheckResult[], paint: Paint): string {
+  const failed = results.filter(({ ok }) => !ok).length;
+  const passed = results.length - failed;
+  const total = `${results.length} ${results.length === 1 ? 'check' : 'checks'}`;
+  if (failed === 0) return `${total}: ${paint('green', `${passed} passed`)}`;
+  const failures = paint('red', `${failed} failed`);
+  return passed === 0 ? `${total}: ${failures}` : `${total}: ${passed} passed, ${failures}`;
+}

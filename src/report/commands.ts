@@ -1,0 +1,28 @@
+import { sysctlPath } from '../observe/observe.ts';
+import type { Command } from '../kinds/resource.ts';
+import type { Plan } from '../plan/step.ts';
+import { HOST } from '../topology/model.ts';
+
+/** The plan as shell commands that a person can read and paste, in the order of the batches. */
+export function formatCommands({ batches }: Plan): string {
+  return batches.flatMap(({ commands }) => commands.map(({ command }) => `${shellCommand(command)}\n`)).join('');
+}
+
+export function shellCommand(command: Command): string {
+  const { namespace = HOST } = command;
+  const inside = namespace === HOST ? '' : `-n ${quote(namespace)} `;
+  const exec = namespace === HOST ? '' : `ip netns exec ${quote(namespace)} `;
+  switch (command.tool) {
+    case 'ip':
+    case 'bridge':
+      return `${command.tool} ${inside}${command.args.map(quote).join(' ')}`;
+    case 'sysctl':
+      return `${exec}sysctl -q -w ${quote(`${sysctlPath(command.name)}=${command.value}`)}`;
+    case 'nft':
+      return `${exec}nft -f - <<'EOF'\n${command.script}EOF`;
+  }
+}
+
+function quote(word: string): string {
+  return /^[A-Za-z0-9_.:/@%+,=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,58 @@
+import type { InspectedInterface, InspectedNamespace, Inspection } from '../observe/inspect.ts';
+import type { Paint } from './style.ts';
+import { formatTable } from './table.ts';
+
+export function formatInspection({ namespaces, stale }: Inspection, paint: Paint): string {
+  const parts = namespaces.map((namespace) => formatNamespace(namespace, paint));
+  if (stale.length > 0) {
+    parts.push(`${paint('yellow', 'not a namespace')}: ${stale.map((name) => `/run/netns/${name}`).join(', ')}\n`);
+  }
+  return parts.join('\n');
+}
+
+function formatNamespace(namespace: InspectedNamespace, paint: Paint): string {
+  const { name, lab, forwarding, interfaces, bridges, routes, nat } = namespace;
+  const facts = [
+    ...(lab === null ? [] : [`lab ${lab}`]),
+    ...(forwarding.ipv4 || forwarding.ipv6
+      ? [`forwards ${[forwarding.ipv4 ? 'IPv4' : '', forwarding.ipv6 ? 'IPv6' : ''].filter(Boolean).join(' and ')}`]
+      : []),
+  ];
+  const title = name === 'host' ? 'host' : `namespace ${name}`;
+  let text = `${paint('bold', title)}${facts.length === 0 ? '' : ` (${facts.join(', ')})`}\n`;
+  if (interfaces.length > 0) {
+    text += indent(formatTable(['INTERFACE', 'KIND', 'STATE', 'MTU', 'MAC', 'ADDRESSES', 'PEER OR BRIDGE'], interfaces.map(row)));
+  }
+  for (const bridge of bridges) text += `  bridge ${bridge.name}: ${bridge.ports.join(', ') || 'no ports'}\n`;
+  for (const { to, table, type, nexthops, metric, protocol } of routes) {
+    const words = [
+      'route',
+      type === 'unicast' ? '' : type,
+      to,
+      nexthops.join(', '),
+      table === 'main' ? '' : `table ${table}`,
+      metric === 0 ? '' : `metric ${metric}`,
+      protocol === 'kernel' ? '(connected)' : '',
+    ];
+    text += `  ${words.filter((word) => word !== '').join(' ')}\n`;
+  }
+  for (const rule of nat) text += `  nat ${rule.replace(/ \[[0-9a-f]+\]$/, '')}\n`;
+  return text;
+}
+
+function row({ name, kind, state, carrier, mtu, macaddress, addresses, master, peer }: InspectedInterface): string[] {
+  const peerText = peer === null ? (kind === 'veth' ? '(in an unnamed namespace)' : '') : `${peer.namespace}:${peer.interface}`;
+  return [
+    name,
+    kind,
+    state === 'up' && !carrier ? 'up, no carrier' : state,
+    String(mtu),
+    kind === 'loopback' ? '' : (macaddress ?? ''),
+    addresses.join(' '),
+    [peerText, master === null ? '' : `port of ${master}`].filter((word) => word !== '').join(', '),
+  ];
+}
+
+function indent(text: string): string {
+  return text.replace(/^(?=.)/gm, '  ');
+}

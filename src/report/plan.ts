@@ -1,0 +1,147 @@
+import type { Place } from '../lib/diagnostic.ts';
+import type { Value } from '../kinds/resource.ts';
+import type { Action, Conflict, Plan, Step } from '../plan/step.ts';
+import type { Paint, Style } from './style.ts';
+
+/** Where a place is, as `file:line`; undefined without a file. */
+export type Locate = (place: Place) => string;
+
+const symbols: Readonly<Record<Action, { symbol: string; style: Style }>> = {
+  create: { symbol: '+', style: 'green' },
+  update: { symbol: '~', style: 'yellow' },
+  replace: { symbol: '-/+', style: 'red' },
+  delete: { symbol: '-', style: 'red' },
+};
+
+/** Attributes that identify or describe and would only repeat the label. */
+const hidden = new Set(['first', 'devs', 'family', 'to', 'dev', 'address', 'duplicate', 'comment', 'rules', 'chains', 'name', 'nodad', 'before', 'peer-dev']);
+
+/** Defaults that a new object shows only when they differ. */
+const usual: Readonly<Record<string, readonly Value[]>> = {
+  state: ['up'],
+  alias: [''],
+  master: [''],
+  mark: [],
+  table: ['main'],
+  metric: [0, 1024],
+  type: ['unicast'],
+  from: [''],
+  mtu: [0],
+  'advertised-mss': [0],
+  'congestion-window': [0],
+  'advertised-receive-window': [0],
+  stp: [false],
+  priority: [32768],
+  'forward-delay': [15],
+  'hello-time': [2],
+  'max-age': [20],
+  'ageing-time': [300],
+  tos: [0],
+  dev: [''],
+  key: ['none'],
+  remote: ['none'],
+};
+
+export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {
+  if (plan.steps.length === 0) return `${noChanges(plan.lab)}\n`;
+  const lines: string[] = [];
+  let namespace: string | undefined;
+  for (const step of plan.steps) {
+    if (step.namespace !== namespace) {
+      namespace = step.namespace;
+      lines.push('', paint('bold', namespace === 'host' ? 'host' : `namespace ${namespace}`));
+    }
+    lines.push(...formatStep(step, locate, paint));
+  }
+  lines.push('', summaryLine(plan));
+  return `${lines.slice(1).join('\n')}\n`;
+}
+
+export function noChanges(lab: string): string {
+  return `No changes: lab '${lab}' is as the file says.`;
+}
+
+export function summaryLine({ summary: { add, change, destroy } }: Plan): string {
+  return `Plan: ${add} to add, ${change} to change, ${destroy} to destroy.`;
+}
+
+/** `+ veth wan`: a step in one line. */
+export function stepTitle({ action, kind, label }: Step): string {
+  const name = kind === 'namespace' ? 'namespace' : label.startsWith(kind) || isSelfNamed(kind) ? label : `${kind} ${label}`;
+  return `${symbols[action].symbol} ${name}`;
+}
+
+export function planJson(plan: Plan, locate: Locate): object {
+  return {
+    schemaVersion: 1,
+    lab: plan.lab,
+    summary: plan.summary,
+    steps: plan.steps.map((step) => ({
+      id: step.id,
+      action: step.action,
+      kind: step.kind,
+      resource: step.resource,
+      namespace: step.namespace,
+      before: step.before ?? null,
+      after: step.after ?? null,
+      changes: step.changes,
+      reason: step.reason,
+      source: step.place === undefined ? null : locate(step.place),
+      disrupts: step.disrupts ?? null,
+    })),
+    conflicts: plan.conflicts.map(({ resource, lab, message, hint, place }) => ({
+      resource,
+      lab: lab ?? null,
+      message,
+      hint,
+      source: place === undefined ? null : locate(place),
+    })),
+  };
+}
+
+export function formatConflicts(conflicts: readonly Conflict[], locate: Locate, paint: Paint): string {
+  return conflicts
+    .map(({ message, hint, place }) => {
+      const where = place === undefined ? '' : `${locate(place)}: `;
+      return `${where}${paint('red', 'error[in-the-way]')} ${message}\n  help: ${hint}\n`;
+    })
+    .join('');
+}
+
+function formatStep(step: Step, locate: Locate, paint: Paint): string[] {
+  const { style } = symbols[step.action];
+  const notes = [
+    ...(step.reason === 'missing' || step.reason === 'different' ? [] : [step.reason]),
+    ...(step.place === undefined ? [] : [locate(step.place)]),
+  ];
+  const title = stepTitle(step).padStart(stepTitle(step).length + 3 - symbols[step.action].symbol.length);
+  const lines = [`${paint(style, title)}${notes.length === 0 ? '' : paint('dim', `  # ${notes.join(', ')}`)}`];
+  if (step.action === 'create') lines.push(...newAttributes(step));
+  for (const { attribute, before, after } of step.changes) {
+    if (attribute === 'kind') continue;
+    lines.push(`        ${attributeName(attribute)}: ${formatValue(before)} -> ${formatValue(after)}`);
+  }
+  if (step.disrupts !== undefined) lines.push(paint('yellow', `        disrupts: ${step.disrupts}`));
+  return lines;
+}
+
+function newAttributes({ after = {} }: Step): string[] {
+  const shown = Object.entries(after).filter(
+    ([name, value]) => !hidden.has(name) && name !== 'mark' && !usual[name]?.includes(value),
+  );
+  return shown.map(([name, value]) => `        ${attributeName(name)}: ${formatValue(value)}`);
+}
+
+function attributeName(name: string): string {
+  return name === 'mark' ? 'ownership mark' : name === 'nexthops' ? 'next hop' : name;
+}
+
+function formatValue(value: Value | undefined): string {
+  if (value === undefined || value === '') return '(none)';
+  return Array.isArray(value) ? value.join(', ') || '(none)' : String(value);
+}
+
+/** Kinds whose label says what they are. */
+function isSelfNamed(kind: string): boolean {
+  return ['route', 'sysctl', 'nat', 'peer'].includes(kind);
+}

@@ -1,0 +1,152 @@
+import { UnavailableError } from '../lib/errors.ts';
+import type { Privileges } from './privileges.ts';
+import { packages, type Run } from './run.ts';
+import { sandboxArgv } from './sandbox.ts';
+
+/** One thing that topoweave needs, and whether this machine has it. */
+export interface Finding {
+  readonly name: string;
+  /** `unknown`: could not be looked at, because no throw-away host could be made. */
+  readonly state: 'present' | 'missing' | 'unknown';
+  /** A version, or what the machine said. */
+  readonly detail: string;
+  /** Without it topoweave does not work at all. */
+  readonly required: boolean;
+  /** What brings it, when it is not present. */
+  readonly help?: string;
+}
+
+export interface Examination {
+  readonly tools: readonly Finding[];
+  readonly privileges: readonly Finding[];
+  readonly kernel: readonly Finding[];
+}
+
+const tools: readonly { name: string; argv: readonly string[]; required: boolean }[] = [
+  { name: 'ip', argv: ['ip', '-V'], required: true },
+  { name: 'bridge', argv: ['bridge', '-V'], required: true },
+  { name: 'nft', argv: ['nft', '--version'], required: true },
+  { name: 'nsenter', argv: ['nsenter', '--version'], required: true },
+  { name: 'unshare', argv: ['unshare', '--version'], required: true },
+  { name: 'flock', argv: ['flock', '--version'], required: true },
+  { name: 'ping', argv: ['ping', '-V'], required: false },
+];
+
+const kernelFeatures: readonly { name: string; what: string; module?: string; required: boolean }[] = [
+  { name: 'veth', what: 'links and bridge ports', module: 'veth', required: true },
+  { name: 'bridge', what: 'bridges', module: 'bridge', required: true },
+  { name: 'vxlan', what: 'vxlan tunnels', module: 'vxlan', required: false },
+  { name: 'gre', what: 'gre tunnels', module: 'ip_gre', required: false },
+  { name: 'gretap', what: 'gretap tunnels', module: 'ip_gre', required: false },
+  { name: 'ip6gre', what: 'ip6gre tunnels', module: 'ip6_gre', required: false },
+  { name: 'ip6gretap', what: 'ip6gretap tunnels', module: 'ip6_gre', required: false },
+  { name: 'nftables-nat', what: 'masquerade, snat and publish', module: 'nft_chain_nat', required: false },
+  { name: 'nft-fib', what: 'publish on any address', module: 'nft_fib_inet', required: false },
+  { name: 'ipv4-forwarding', what: 'forwarding', required: false },
+];
+
+/** Prints `NAME present` or `NAME missing REASON` for each kind, in a throw-away host of its own. */
+const probe = `
+try() {
+  name=$1; shift
+  if said=$("$@" 2>&1 >/dev/null); then echo "$name present"; else echo "$name missing $(echo $said)"; fi
+}
+forward() { echo 1 > /proc/sys/net/ipv4/ip_forward; }
+try veth ip link add probe0 type veth peer name probe1
+try bridge ip link add probe2 type bridge
+try vxlan ip link add probe3 type vxlan id 1 dstport 4789
+try gre ip link add probe4 type gre local 192.0.2.1 remote 192.0.2.2
+try gretap ip link add probe5 type gretap local 192.0.2.1 remote 192.0.2.2
+try ip6gre ip link add probe6 type ip6gre local 2001:db8::1 remote 2001:db8::2
+try ip6gretap ip link add probe7 type ip6gretap local 2001:db8::1 remote 2001:db8::2
+try nftables-nat nft 'table inet probe1 { chain c { type nat hook postrouting priority 100; masquerade; }; }'
+try nft-fib nft 'table inet probe2 { chain c { type filter hook prerouting priority 0; fib daddr type local accept; }; }'
+try ipv4-forwarding forward
+`;
+
+/** Looks at tools, privileges and the kernel; changes nothing of this machine. */
+export async function examine(options: {
+  run: Run;
+  root: boolean;
+  privileges: Privileges;
+  nodeVersion: string;
+}): Promise<Examination> {
+  const { run, root, privileges, nodeVersion } = options;
+  const node: Finding = { name: 'node', state: 'present', detail: nodeVersion, required: true };
+  const [found, kernel] = await Promise.all([
+    Promise.all(tools.map((tool) => examineTool(tool, run))),
+    examineKernel(run, root),
+  ]);
+  const canMakeSandbox = kernel.some(({ state }) => state !== 'unknown');
+  return { tools: [...found, node], privileges: examinePrivileges(privileges, canMakeSandbox), kernel };
+}
+
+export function parseProbe(stdout: string): ReadonlyMap<string, Pick<Finding, 'state' | 'detail'>> {
+  const findings = new Map<string, Pick<Finding, 'state' | 'detail'>>();
+  for (const line of stdout.split('\n')) {
+    const [, name, state, detail] = /^(\S+) (present|missing) ?(.*)$/.exec(line) ?? [];
+    if (name === undefined) continue;
+    findings.set(name, { state: state === 'present' ? 'present' : 'missing', detail: detail ?? '' });
+  }
+  return findings;
+}
+
+async function examineTool(
+  { name, argv, required }: { name: string; argv: readonly string[]; required: boolean },
+  run: Run,
+): Promise<Finding> {
+  try {
+    const { stdout, stderr } = await run(argv);
+    const line = (stdout || stderr).trim().split('\n')[0] ?? '';
+    return { name, state: 'present', detail: /\d+(\.\d+)+|\d{8}/.exec(line)?.[0] ?? line, required };
+  } catch (error) {
+    if (!(error instanceof UnavailableError)) throw error;
+    const use = required ? '' : '; only check needs it';
+    const help = `apt-get install ${packages[name] ?? name}${use}`;
+    return { name, state: 'missing', detail: 'not installed', required, help };
+  }
+}
+
+function examinePrivileges({ uid, netAdmin, sysAdmin, userNamespacesOff }: Privileges, sandbox: boolean): Finding[] {
+  const asRoot = `run it as root${sandbox ? ', or try it in a throw-away host: topoweave sandbox' : ''}`;
+  const capability = (name: string, has: boolean): Finding =>
+    has
+      ? { name, state: 'present', detail: '', required: true }
+      : { name, state: 'missing', detail: '', required: true, help: asRoot };
+  const userNamespaces: Finding = {
+    name: 'user namespaces',
+    state: userNamespacesOff.length === 0 ? 'present' : 'missing',
+    detail: userNamespacesOff.join(', '),
+    required: false,
+    ...(userNamespacesOff.length === 0 ? {} : { help: 'only sandbox without root needs them' }),
+  };
+  const root: Finding = {
+    name: 'root',
+    state: uid === 0 ? 'present' : 'missing',
+    detail: `uid ${uid}`,
+    required: true,
+    ...(uid === 0 ? {} : { help: asRoot }),
+  };
+  return [root, capability('CAP_NET_ADMIN', netAdmin), capability('CAP_SYS_ADMIN', sysAdmin), userNamespaces];
+}
+
+async function examineKernel(run: Run, root: boolean): Promise<Finding[]> {
+  const { stdout, stderr } = await runProbe(run, root);
+  const findings = parseProbe(stdout);
+  const failure = stderr.trim().split('\n')[0] ?? '';
+  return kernelFeatures.map(({ name, what, module, required }) => {
+    const { state, detail } = findings.get(name) ?? { state: 'unknown' as const, detail: failure };
+    if (state === 'present') return { name, state, detail, required };
+    const brings = module === undefined ? 'mount /proc/sys writable' : `modprobe ${module}; Debian: linux-image-amd64`;
+    return { name, state, detail, required, help: `for ${what}: ${brings}` };
+  });
+}
+
+async function runProbe(run: Run, root: boolean): Promise<{ stdout: string; stderr: string }> {
+  try {
+    return await run(sandboxArgv(['sh', '-c', probe, 'probe'], { root }));
+  } catch (error) {
+    if (error instanceof UnavailableError) return { stdout: '', stderr: error.message };
+    throw error;
+  }
+}

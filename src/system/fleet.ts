@@ -1,0 +1,166 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { recordFolder } from './record.ts';
+import { countProcesses, searchPath } from './run.ts';
+
+/**
+ * One batch of work in one namespace. `show` reads, `ip` and `bridge` change by a batch, `nft` loads a script,
+ * `nft-list` prints one table.
+ */
+export interface Job {
+  /** Path of the namespace; undefined: the one that topoweave runs in. */
+  readonly netns: string | undefined;
+  readonly verb: 'show' | 'ip' | 'bridge' | 'bridge-show' | 'nft' | 'nft-list';
+  /** The batch, the script, or for `nft-list` the table's name. */
+  readonly input: string;
+  /** For `show`: paths below /proc/sys to read, with their values written behind the batch's output. */
+  readonly readSysctls?: readonly string[];
+  /** For `ip`: written before the batch, and behind it. */
+  readonly sysctlsBefore?: readonly SysctlWrite[];
+  readonly sysctlsAfter?: readonly SysctlWrite[];
+}
+
+export interface SysctlWrite {
+  /** Below /proc/sys: `net/ipv4/ip_forward`. */
+  readonly path: string;
+  readonly value: string;
+}
+
+export interface JobResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Separates the batch's output from the sysctls that `show` read. */
+const SYSCTL_LINE = '\u001e';
+
+/**
+ * The worker: a shell that starts one program per job. Forking a small shell costs a tenth of forking Node, so that a
+ * hundred namespaces do not cost a hundred of Node's forks. It is a constant: names, paths and batches reach it as
+ * positional parameters and as files, never as shell text.
+ */
+const worker = `
+folder=$1 sysctl=$2; shift 2
+while [ $# -ge 4 ]; do
+  id=$1 netns=$2 verb=$3 extra=$4; shift 4
+  if [ -n "$netns" ]; then enter() { nsenter "--net=$netns" -- "$@"; }; else enter() { "$@"; }; fi
+  input=$folder/$id.in
+  case $verb$extra in
+    show-) enter ip -j -d -batch "$input" ;;
+    show*) enter bash -c "$sysctl" sh show "$folder/$id" ;;
+    ip-) enter ip -batch "$input" ;;
+    ip*) enter bash -c "$sysctl" sh "$extra" "$folder/$id" ;;
+    bridge-show-) enter bridge -j fdb show ;;
+    bridge-) enter bridge -batch "$input" ;;
+    nft-) enter nft -f "$input" ;;
+    nft-list-) read -r table < "$input"; enter nft -j list table inet "$table" ;;
+  esac > "$folder/$id.out" 2> "$folder/$id.err" < /dev/null
+  echo "$id $?"
+done`;
+
+/**
+ * Reads or writes sysctls with the shell's own words, in the process that then becomes ip. What was there before a
+ * write is printed, for the record. For bash: dash reads byte by byte, and files of /proc/sys give only their first.
+ */
+const sysctl = `
+verb=$1 job=$2
+put() {
+  while IFS= read -r path && IFS= read -r value; do
+    IFS= read -r old < "/proc/sys/$path" && printf '\\036%s %s\\n' "$path" "$old"
+    printf '%s\\n' "$value" > "/proc/sys/$path" || { echo "cannot write $value to /proc/sys/$path" >&2; exit 3; }
+  done < "$1"
+}
+case $verb in
+  show)
+    while IFS= read -r path; do
+      if [ -r "/proc/sys/$path" ]; then
+        IFS= read -r value < "/proc/sys/$path" && printf '\\036%s %s\\n' "$path" "$value"
+      fi
+    done < "$job.sys"
+    exec ip -j -d -batch "$job.in" ;;
+  before) put "$job.sys"; exec ip -batch "$job.in" ;;
+  after) ip -batch "$job.in" && put "$job.post" ;;
+  both) put "$job.sys"; ip -batch "$job.in" && put "$job.post" ;;
+esac`;
+
+/**
+ * Runs jobs, a few at a time, and gives their results in the same order. A job that fails does not stop the others.
+ *
+ * @param onDone called as each job ends, with its index.
+ */
+export async function runJobs(
+  jobs: readonly Job[],
+  onDone: (index: number, code: number) => void = () => {},
+): Promise<JobResult[]> {
+  if (jobs.length === 0) return [];
+  const { execa } = await import('execa');
+  const folder = mkdtempSync(join(recordFolder(), 'jobs-'));
+  try {
+    const names = jobs.map((job, index) => writeJob(folder, String(index), job));
+    const codes = new Map<number, number>();
+    const count = Math.min(jobs.length, availableParallelism());
+    const workers = Array.from({ length: count }, async (_, offset) => {
+      const share = names.filter((_, index) => index % count === offset).flat();
+      const shell = execa('sh', ['-c', worker, 'sh', folder, sysctl, ...share], {
+        env: { LC_ALL: 'C', PATH: searchPath() },
+        stdin: 'ignore',
+        reject: false,
+        // In a process group of its own: Ctrl-C must not end a batch half way.
+        detached: true,
+        buffer: { stdout: false },
+      });
+      countProcesses(1);
+      for await (const line of shell.iterable()) {
+        const [index = 0, code = 1] = String(line).split(' ').map(Number);
+        codes.set(index, code);
+        onDone(index, code);
+      }
+      await shell;
+    });
+    await Promise.all(workers);
+    countProcesses(jobs.reduce((sum, job) => sum + (job.sysctlsAfter?.length ? 2 : 1), 0));
+    return jobs.map((_, index) => ({
+      code: codes.get(index) ?? 1,
+      stdout: readFileSync(join(folder, `${index}.out`), 'utf8'),
+      stderr: readFileSync(join(folder, `${index}.err`), 'utf8'),
+    }));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The documents of a `show` job: one JSON value per line, and the sysctls by path. */
+export function parseShow(stdout: string): { documents: unknown[]; sysctls: Map<string, string> } {
+  const documents: unknown[] = [];
+  const sysctls = new Map<string, string>();
+  for (const line of stdout.split('\n')) {
+    if (line.startsWith(SYSCTL_LINE)) {
+      const space = line.indexOf(' ');
+      sysctls.set(line.slice(1, space), line.slice(space + 1));
+    } else if (line.trim() !== '') {
+      documents.push(JSON.parse(line));
+    }
+  }
+  return { documents, sysctls };
+}
+
+function writeJob(folder: string, id: string, job: Job): [string, string, string, string] {
+  const write = (ending: string, text: string) =>
+    writeFileSync(join(folder, `${id}.${ending}`), text, { mode: 0o600, flag: 'wx' });
+  const pairs = (writes: readonly SysctlWrite[]) => writes.map(({ path, value }) => `${path}\n${value}\n`).join('');
+  const before = job.sysctlsBefore ?? [];
+  const after = job.sysctlsAfter ?? [];
+  write('in', job.input);
+  let extra = '-';
+  if (job.readSysctls !== undefined && job.readSysctls.length > 0) {
+    write('sys', job.readSysctls.map((path) => `${path}\n`).join(''));
+    extra = 'read';
+  } else if (before.length > 0 || after.length > 0) {
+    if (before.length > 0) write('sys', pairs(before));
+    if (after.length > 0) write('post', pairs(after));
+    extra = before.length === 0 ? 'after' : after.length === 0 ? 'before' : 'both';
+  }
+  return [id, job.netns ?? '', job.verb, extra];
+}

@@ -1,0 +1,48 @@
+import { lstatSync, readdirSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { StaleFile } from '../observe/live.ts';
+import { HOST } from '../topology/model.ts';
+
+/** Where iproute2 keeps named namespaces (ip-netns(8)). */
+export const NETNS_FOLDER = '/run/netns';
+
+/** NSFS_MAGIC of linux/magic.h: what statfs(2) says of a file that a namespace is mounted on. */
+const NSFS_MAGIC = 0x6e736673;
+
+export function netnsPath(namespace: string): string | undefined {
+  return namespace === HOST ? undefined : join(NETNS_FOLDER, namespace);
+}
+
+/** The named namespaces of this machine, and the files of that folder that are none. */
+export function listNamespaces(): { names: string[]; stale: StaleFile[] } {
+  let entries: string[];
+  try {
+    entries = readdirSync(NETNS_FOLDER).sort();
+  } catch {
+    return { names: [], stale: [] };
+  }
+  const names: string[] = [];
+  const stale: StaleFile[] = [];
+  for (const name of entries) {
+    if (isNamespace(join(NETNS_FOLDER, name))) names.push(name);
+    else stale.push({ name, empty: isEmptyFile(join(NETNS_FOLDER, name)) });
+  }
+  return { names, stale };
+}
+
+function isNamespace(path: string): boolean {
+  try {
+    return lstatSync(path).isFile() && statfsSync(path).type === NSFS_MAGIC;
+  } catch {
+    return false;
+  }
+}
+
+function isEmptyFile(path: string): boolean {
+  try {
+    const status = lstatSync(path);
+    return status.isFile() && status.size === 0;
+  } catch {
+    return false;
+  }
+}
