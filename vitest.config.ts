@@ -1,13 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
-const define = { __VERSION__: '"test"' };
-
 export default defineConfig({
   test: {
     projects: [
-      { define, test: { name: 'unit', include: ['test/unit/**/*.test.ts', 'test/golden/**/*.test.ts'] } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts', 'test/golden/**/*.test.ts'] } },
       {
-        define,
         test: {
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts'],
@@ -19,7 +16,6 @@ export default defineConfig({
         },
       },
       {
-        define,
         test: {
           name: 'guest',
           include: ['test/guest/**/*.test.ts'],

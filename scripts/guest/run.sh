@@ -47,16 +47,18 @@ if [[ ! -e $initrd ]]; then
   bash "$here/extract-kernel.sh" "/boot/vmlinuz-$release" "$kernel" || : >"$kernel"
   bash "$here/make-initrd.sh" "$release" "$initrd"
 fi
-[[ -s $kernel ]] || kernel=/boot/vmlinuz-$release
+[[ -s $kernel && ${GUEST_PVH:-1} == 1 ]] || kernel=/boot/vmlinuz-$release
 
 # --- this run ---
 work=$(mktemp -d)
 qemu=
+reader=
 end() {
   if [[ -n $qemu ]]; then
     kill -TERM "$qemu" 2>/dev/null || true
     wait "$qemu" 2>/dev/null || true
   fi
+  if [[ -n $reader ]]; then kill "$reader" 2>/dev/null || true; fi
   rm -rf "$work"
 }
 trap end EXIT
@@ -81,6 +83,9 @@ printf 'REPO=%q\n' "$repo" >"$work/job/settings"
   (cd "$work" && find job | busybox cpio -o -H newc 2>/dev/null)
 } >"$work/initrd"
 : >"$work/status"
+mkfifo "$work/output" # not qemu's own stdout: with no stdin, its stdio is a port that is closed; and a file may not open it anew
+cat "$work/output" &
+reader=$!
 
 started=$EPOCHREALTIME
 # -accel tcg always: on a machine that is itself virtual, kvm hangs. The kernel's console goes to a file, so that the output is the command's alone.
@@ -91,7 +96,7 @@ timeout -k 5 "${GUEST_TIMEOUT:-1500}" qemu-system-x86_64 \
   -append "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off nokaslr audit=0 apparmor=0 random.trust_cpu=on tsc=reliable ${GUEST_APPEND:-}" \
   -chardev "file,id=console,path=$work/console" -serial chardev:console \
   -device virtio-serial \
-  -chardev stdio,id=output,signal=on -device virtserialport,chardev=output,name=output \
+  -chardev "file,id=output,path=$work/output" -device virtserialport,chardev=output,name=output \
   -chardev "file,id=status,path=$work/status" -device virtserialport,chardev=status,name=status \
   -virtfs local,path=/,mount_tag=host,security_model=none,multidevs=remap,readonly=on \
   </dev/null &
@@ -99,6 +104,9 @@ qemu=$!
 ended=0
 wait "$qemu" || ended=$?
 qemu=
+: <>"$work/output" # lets the reader go when qemu has not even opened it
+wait "$reader" || true
+reader=
 
 if [[ ${GUEST_VERBOSE:-} == 1 ]]; then
   tr -d '\r' <"$work/console" >&2

@@ -120,12 +120,14 @@ function explainFailure(batch: Batch, { stderr }: JobResult): StepFailure {
   const line = Number(/Command failed [^\n]*:(\d+)/.exec(stderr)?.[1] ?? Number.NaN);
   const path = /to \/proc\/sys\/(\S+)/.exec(stderr)?.[1];
   const sysctl = batch.commands.find(({ command }) => command.tool === 'sysctl' && sysctlPath(command.name) === path);
-  const found = entries[line - 1] ?? sysctl ?? batch.commands[0];
+  const known = entries[line - 1] ?? sysctl;
+  // A line that ip cannot parse ends it without a number: then only the batch is known.
+  const found = known ?? batch.commands[0];
   if (found === undefined) throw new Error(`an empty batch failed: ${stderr}`);
   const message = stderr
     .split('\n')
     .filter((text) => text.trim() !== '' && !text.startsWith('Command failed'))
     .map((text) => text.replace(/^(RTNETLINK answers|Error): /, '').replace(/^\S*\/jobs-\S+\.in:/, 'nftables: line '))
     .join('; ');
-  return { step: found.step, command: found.command, message: message === '' ? 'no message' : message };
+  return { step: found.step, command: known?.command, message: message === '' ? 'no message' : message };
 }

@@ -1,9 +1,10 @@
 import { exitCodes, type ExitCode } from '../lib/exit-codes.ts';
 import type { Context, Io } from './command.ts';
 
-declare const __VERSION__: string;
+/** Put in by the build; run from source there is none. */
+declare const __VERSION__: string | undefined;
 
-export const version: string = __VERSION__;
+export const version: string = typeof __VERSION__ === 'string' ? __VERSION__ : '0.0.0-source';
 
 /**
  * The whole program: parses the arguments, runs the command, and turns errors into text and an exit code. Never throws
@@ -21,9 +22,17 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
   const context: Context = { io, color: parsed.color };
   try {
     const command = await parsed.command.load();
-    return await command(context, parsed.invocation);
+    const code = await command(context, parsed.invocation);
+    if (io.env['TOPOWEAVE_COUNT']) await reportProcesses(io);
+    return code;
   } catch (error) {
     const { reportError } = await import('./report-error.ts');
     return reportError(error, context, parsed.invocation.options['json'] === true);
   }
+}
+
+/** For the benchmark and the tests: how many processes the command started. */
+async function reportProcesses(io: Io): Promise<void> {
+  const { processesStarted } = await import('../system/run.ts');
+  io.stderr(`processes started: ${processesStarted}\n`);
 }

@@ -30,8 +30,12 @@ export const bridgeKind = defineLinkKind<Bridge>('bridge', {
   }),
   read: (link) => {
     const data = link.linkinfo?.info_data ?? {};
-    return Object.fromEntries(names.map((name) => [name, parameters[name].read(Number(data[parameters[name].name]))]));
+    const found = names.map((name) => [name, parameters[name].read(Number(data[parameters[name].name]))] as const);
+    // While the spanning tree changes, the kernel ages addresses faster, and shows that (__br_set_topology_change in
+    // net/bridge/br_stp.c): the value that was set is not to be seen then.
+    return Object.fromEntries(found.filter(([name]) => name !== 'ageing-time' || data['topology_change'] !== 1));
   },
+  same: (attribute, wanted, live) => wanted === live || (attribute === 'ageing-time' && live === undefined),
   create: ({ namespace, label, attributes }, { settings }) => [
     {
       tool: 'ip',

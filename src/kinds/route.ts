@@ -156,7 +156,6 @@ function routeCommand(verb: 'add' | 'replace' | 'del', { namespace, attributes }
   const type = String(attributes['type']);
   if (type !== 'unicast') args.push(type);
   args.push(attributes['family'] === 6 && attributes['to'] === 'default' ? '::/0' : String(attributes['to']));
-  if (verb !== 'del') args.push(...nexthopWords(attributes['nexthops'] as readonly string[]));
   if (attributes['table'] !== 'main') args.push('table', String(attributes['table']));
   if (attributes['metric'] !== 0) args.push('metric', String(attributes['metric']));
   if (verb === 'del') {
@@ -167,7 +166,8 @@ function routeCommand(verb: 'add' | 'replace' | 'del', { namespace, attributes }
   for (const [name, word] of Object.entries(metrics)) {
     if (attributes[name]) args.push(word, String(attributes[name]));
   }
-  args.push('proto', String(ROUTE_PROTOCOL));
+  // Next hops of a multipath route end the line: ip-route(8) takes what follows as theirs.
+  args.push('proto', String(ROUTE_PROTOCOL), ...nexthopWords(attributes['nexthops'] as readonly string[]));
   return { tool: 'ip', namespace, args };
 }
 

@@ -96,9 +96,11 @@ function addCascades(
 ): void {
   const index = indexLive(live);
   const queue = [...differences.values()].filter(({ live: found }) => found !== undefined);
+  // The kernel's own (`lo`) goes without being a step, but what is on it goes too.
+  const unlisted = new Map<string, Difference>();
   for (let position = 0; position < queue.length; position += 1) {
     const id = queue[position]?.live?.id ?? '';
-    const difference = differences.get(id);
+    const difference = differences.get(id) ?? unlisted.get(id);
     const cause = difference?.live;
     if (difference === undefined || cause === undefined) continue;
     const lost = isGone(difference) ? goneWith(cause, index) : lostByChange(difference, cause, index);
@@ -108,9 +110,10 @@ function addCascades(
       const known = differences.get(lostId);
       if (found === undefined || known?.dropsWith !== undefined || difference.dropsWith === lostId) continue;
       if (known !== undefined && mustGoFirst(difference, differences, found)) continue;
-      if (wanted === undefined && found.owner !== 'ours') continue;
       const next = entry(wanted === undefined ? 'delete' : 'replace', wanted, found, cause.id);
-      differences.set(lostId, next);
+      const isListed = wanted !== undefined || found.owner === 'ours';
+      if (!isListed && unlisted.has(lostId)) continue;
+      (isListed ? differences : unlisted).set(lostId, next);
       queue.push(next);
     }
     if (isGone(difference)) resetAttributes(cause.id, differences, wantedById, index);

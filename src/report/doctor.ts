@@ -1,7 +1,11 @@
 import type { Examination, Finding } from '../system/examine.ts';
 import type { Paint, Style } from './style.ts';
 
-const colors: Readonly<Record<Finding['state'], Style>> = { present: 'green', missing: 'red', unknown: 'yellow' };
+const colors: Readonly<Record<Finding['state'], Style>> = {
+  present: 'green',
+  missing: 'red',
+  unknown: 'yellow',
+};
 
 /** One line per finding, in three groups, and what is lacking. */
 export function formatExamination(examination: Examination, paint: Paint): string {
@@ -19,12 +23,16 @@ export function examinationJson(examination: Examination): object {
 
 /** What is required and not there. */
 export function lacking({ tools, privileges, kernel }: Examination): Finding[] {
-  return [...tools, ...privileges, ...kernel].filter(({ state, required }) => required && state !== 'present');
+  return [...tools, ...privileges, ...kernel].filter(
+    ({ state, required }) => required && state !== 'present',
+  );
 }
 
 function formatFinding({ name, state, detail, help }: Finding, width: number, paint: Paint): string {
   const explanation = [detail, help ?? ''].filter((text) => text !== '').join('; ');
-  return `  ${name.padEnd(width)}  ${paint(colors[state], state.padEnd(7))}  ${explanation}`.trimEnd().concat('\n');
+  return `  ${name.padEnd(width)}  ${paint(colors[state], state.padEnd(7))}  ${explanation}`
+    .trimEnd()
+    .concat('\n');
 }
 
 function verdict(examination: Examination, paint: Paint): string {

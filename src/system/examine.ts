@@ -107,7 +107,10 @@ async function examineTool(
   }
 }
 
-function examinePrivileges({ uid, netAdmin, sysAdmin, userNamespacesOff }: Privileges, sandbox: boolean): Finding[] {
+function examinePrivileges(
+  { uid, netAdmin, sysAdmin, userNamespacesOff }: Privileges,
+  sandbox: boolean,
+): Finding[] {
   const asRoot = `run it as root${sandbox ? ', or try it in a throw-away host: topoweave sandbox' : ''}`;
   const capability = (name: string, has: boolean): Finding =>
     has
@@ -137,7 +140,8 @@ async function examineKernel(run: Run, root: boolean): Promise<Finding[]> {
   return kernelFeatures.map(({ name, what, module, required }) => {
     const { state, detail } = findings.get(name) ?? { state: 'unknown' as const, detail: failure };
     if (state === 'present') return { name, state, detail, required };
-    const brings = module === undefined ? 'mount /proc/sys writable' : `modprobe ${module}; Debian: linux-image-amd64`;
+    const brings =
+      module === undefined ? 'mount /proc/sys writable' : `modprobe ${module}; Debian: linux-image-amd64`;
     return { name, state, detail, required, help: `for ${what}: ${brings}` };
   });
 }

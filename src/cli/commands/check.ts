@@ -23,7 +23,11 @@ export const run: RunCommand = async (context, { args, options }) => {
     if (options['json']) {
       io.stdout(`${JSON.stringify(checksJson(topology.name, results, locate), null, 2)}\n`);
     } else {
-      io.stdout(results.length === 0 ? `${file} has no checks\n` : formatChecks(results, locate, painter(color.stdout)));
+      io.stdout(
+        results.length === 0
+          ? `${file} has no checks\n`
+          : formatChecks(results, locate, painter(color.stdout)),
+      );
     }
     return results.every(({ ok }) => ok) ? exitCodes.done : exitCodes.failed;
   } catch (error) {
@@ -37,10 +41,14 @@ export const run: RunCommand = async (context, { args, options }) => {
 
 function requireApplied({ name, namespaces }: Topology, file: string): void {
   const existing = new Set(listNamespaces().names);
-  const missing = namespaces.map((namespace) => namespace.name).filter((it) => it !== HOST && !existing.has(it));
+  const missing = namespaces
+    .map((namespace) => namespace.name)
+    .filter((it) => it !== HOST && !existing.has(it));
   if (missing.length === 0) return;
   const what =
-    missing.length === 1 ? `namespace ${missing[0]} does not exist` : `namespaces ${missing.join(', ')} do not exist`;
+    missing.length === 1
+      ? `namespace ${missing[0]} does not exist`
+      : `namespaces ${missing.join(', ')} do not exist`;
   throw new TopoweaveError('not-applied', `lab ${name} is not applied: ${what}`, {
     hint: `run: topoweave apply ${file}`,
   });

@@ -1,0 +1,1 @@
+export function longForm(t: object): object { return t; }

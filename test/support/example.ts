@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { expect, onTestFailed, test } from 'vitest';
+import { dump, expectCode, namespaces, sh, topoweave } from './host.ts';
+
+/** The kinds of tunnels that a file needs; the kernel tier runs those that its kernel has, the guest tier the others. */
+export function neededKinds(file: string): string[] {
+  const kinds = [...readFileSync(file, 'utf8').matchAll(/^\s+type: (gre|gretap|ip6gre|ip6gretap|vxlan)\s*$/gm)];
+  return [...new Set(kinds.map((match) => match[1] ?? ''))];
+}
+
+/** The promise that every example keeps: it applies, works, plans empty, and leaves the machine as it was. */
+export function testExample(file: string): void {
+  test(`${basename(file)} applies, checks, plans empty and destroys clean`, async () => {
+    // What a failing example leaves must not fail the next ones too.
+    onTestFailed(async () => {
+      await topoweave('destroy', '--all');
+    });
+    const before = dump();
+    await expectCode(0, 'validate', file);
+    await expectCode(0, 'apply', file);
+    await expectCode(0, 'plan', '--detailed-exitcode', file);
+    const check = await expectCode(0, 'check', file);
+    expect(check.stdout).toMatch(/checks?: \d+ passed/);
+    // Duplicate address detection takes about two seconds; bridges have learned addresses from the checks by now.
+    sh('sleep', '2.2');
+    const second = await expectCode(0, 'plan', '--detailed-exitcode', file);
+    expect(second.stdout).toContain('No changes');
+    const again = await expectCode(0, 'apply', file);
+    expect(again.stdout).toContain('No changes');
+    await expectCode(0, 'destroy', file);
+    expect(namespaces()).toEqual([]);
+    expect(dump()).toBe(before);
+  });
+}

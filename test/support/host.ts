@@ -1,0 +1,115 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { main } from '../../src/cli/run.ts';
+
+/**
+ * Tests of the kernel tiers run in a process that is itself in a throw-away host (scripts/test.sh), so the command line
+ * is called in this process and `ip` sees the same host.
+ */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export async function topoweave(...argv: string[]): Promise<Outcome> {
+  let stdout = '';
+  let stderr = '';
+  const code = await main(argv, {
+    stdout: (text) => {
+      stdout += text;
+    },
+    stderr: (text) => {
+      stderr += text;
+    },
+    env: { CI: '1', TOPOWEAVE_COUNT: '1' },
+    cwd: process.cwd(),
+    stdoutIsTty: false,
+    stderrIsTty: false,
+    columns: 100,
+  });
+  return { code, stdout, stderr };
+}
+
+/** The same, and the test fails with everything that was printed when the exit code is another. */
+export async function expectCode(code: number, ...argv: string[]): Promise<Outcome> {
+  const outcome = await topoweave(...argv);
+  if (outcome.code !== code) {
+    throw new Error(`topoweave ${argv.join(' ')}: exit ${outcome.code}, not ${code}\n${outcome.stdout}\n${outcome.stderr}`);
+  }
+  return outcome;
+}
+
+/** Starts a program of the throw-away host and gives what it printed. */
+export function sh(program: string, ...args: string[]): string {
+  return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C' } });
+}
+
+/** `ip` in a namespace; `host` is the throw-away host. */
+export function ip(namespace: string, ...args: string[]): string {
+  return namespace === 'host' ? sh('ip', ...args) : sh('ip', '-n', namespace, ...args);
+}
+
+export function ifindex(namespace: string, name: string): number {
+  const [link] = JSON.parse(ip(namespace, '-j', 'link', 'show', 'dev', name)) as { ifindex: number }[];
+  if (link === undefined) throw new Error(`no ${name} in ${namespace}`);
+  return link.ifindex;
+}
+
+export function namespaces(): string[] {
+  try {
+    return readdirSync('/run/netns').sort();
+  } catch {
+    return [];
+  }
+}
+
+/** Everything that a lab could leave behind, of the host and of every namespace, as one text. */
+export function dump(): string {
+  const parts: string[] = [];
+  for (const namespace of ['host', ...namespaces()]) {
+    parts.push(`== ${namespace}`);
+    for (const args of [['link'], ['addr'], ['route', 'show', 'table', 'all'], ['-6', 'route', 'show', 'table', 'all'], ['rule']]) {
+      parts.push(ip(namespace, '-j', '-d', ...args));
+    }
+    const enter = namespace === 'host' ? [] : ['nsenter', `--net=/run/netns/${namespace}`, '--'];
+    const [program = '', ...rest] = [...enter, 'nft', 'list', 'ruleset'];
+    parts.push(sh(program, ...rest));
+    const sysctls = ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding', 'net.ipv4.conf.all.rp_filter'];
+    const [reader = '', ...words] = [...enter, 'cat', ...sysctls.map((name) => `/proc/sys/${name.replaceAll('.', '/')}`)];
+    parts.push(sh(reader, ...words));
+  }
+  return parts.join('\n');
+}
+
+/** A folder for the files of one test. */
+export function workFolder(): { write: (name: string, text: string) => string; remove: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), 'topoweave-test-'));
+  return {
+    write: (name, text) => {
+      const path = join(folder, name);
+      writeFileSync(path, text);
+      return path;
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** The kinds of links that the running kernel can make, tried in a throw-away namespace. */
+export function kernelHas(kind: string): boolean {
+  const args: Record<string, string[]> = {
+    gre: ['type', 'gre', 'local', '192.0.2.1', 'remote', '192.0.2.2'],
+    gretap: ['type', 'gretap', 'local', '192.0.2.1', 'remote', '192.0.2.2'],
+    ip6gre: ['type', 'ip6gre', 'local', '2001:db8::1', 'remote', '2001:db8::2'],
+    ip6gretap: ['type', 'ip6gretap', 'local', '2001:db8::1', 'remote', '2001:db8::2'],
+    vxlan: ['type', 'vxlan', 'id', '1', 'dstport', '4789'],
+  };
+  try {
+    sh('unshare', '--net', 'ip', 'link', 'add', 'probe0', ...(args[kind] ?? ['type', kind]));
+    return true;
+  } catch {
+    return false;
+  }
+}
