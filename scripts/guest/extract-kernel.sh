@@ -10,6 +10,7 @@ try() { # magic bytes (as \xNN), unpacking command...
   local magic=$1 at
   shift
   command -v "$1" >/dev/null || return 1
+  # shellcheck disable=SC2013 # numbers
   for at in $(LC_ALL=C grep -abobP "$magic" "$vmlinuz" | cut -d: -f1); do
     tail -c "+$((at + 1))" "$vmlinuz" | "$@" >"$file.$$" 2>/dev/null || true # what follows the kernel is no archive
     if [[ $(head -c 4 "$file.$$" | od -An -tx1 | tr -d ' ') == 7f454c46 ]]; then

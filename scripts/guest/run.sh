@@ -53,6 +53,7 @@ fi
 work=$(mktemp -d)
 qemu=
 reader=
+# shellcheck disable=SC2317 # called by the trap
 end() {
   if [[ -n $qemu ]]; then
     kill -TERM "$qemu" 2>/dev/null || true

@@ -1,5 +1,5 @@
 import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
-import { HOST, type Interface } from '../topology/model.ts';
+import { HOST, type Interface, type Topology } from '../topology/model.ts';
 import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
 import type {
   Attributes,
@@ -21,12 +21,14 @@ export interface LinkKind<T extends Interface> {
   /** The kernel's name for it, IFLA_INFO_KIND. */
   readonly infoKind: (kind: T['kind']) => string | undefined;
   /** The attributes of its own, beside those of every link. */
-  readonly lower: (link: T) => Attributes;
+  readonly lower: (link: T, topology: Topology) => Attributes;
   readonly read: (link: IpLink, context: LinkContext) => Attributes;
   readonly changes: Readonly<Record<string, ChangeClass>>;
   readonly create: (resource: Resource, common: CommonArguments) => readonly Command[];
   /** The words behind `ip link set dev NAME type KIND` for the attributes that changed. */
   readonly typeArguments?: (attributes: Attributes, changed: readonly string[]) => readonly string[];
+  /** Commands behind the common settings, for attributes that take a message of their own. */
+  readonly settings?: (resource: Resource, changed: readonly string[]) => readonly Command[];
   readonly requires?: (resource: Resource) => readonly string[];
   readonly same?: (attribute: string, wanted: Value, live: Value | undefined) => boolean;
 }
@@ -68,7 +70,7 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
         id: interfaceId(item.namespace, item.name),
         namespace: item.namespace,
         label: item.name,
-        attributes: { ...lowerCommon(item, topology.name), ...link.lower(item) },
+        attributes: { ...lowerCommon(item, topology.name), ...link.lower(item, topology) },
         place: item.place,
       })),
     read: (live, context) => readLinks(live, context, link),
@@ -79,7 +81,11 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
     after: ({ namespace, attributes }) =>
       attributes['master'] ? [interfaceId(namespace, String(attributes['master']))] : [],
     ...(link.same === undefined ? {} : { same: link.same }),
-    create: (resource) => [...link.create(resource, commonArguments(resource)), ...settingsAfterCreate(resource)],
+    create: (resource) => [
+      ...link.create(resource, commonArguments(resource)),
+      ...settingsAfterCreate(resource),
+      ...(link.settings?.(resource, Object.keys(resource.attributes)) ?? []),
+    ],
     update: (change) => updateLink(change, link),
     remove: ({ namespace, label }) => [{ tool: 'ip', namespace, args: ['link', 'del', 'dev', label] }],
     loses: ({ namespace, attributes }, removed) =>
@@ -216,6 +222,7 @@ function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Com
     const typeWords = kind.typeArguments?.(attributes, own) ?? [];
     const infoKind = kind.infoKind(wanted.kind as T['kind']) ?? '';
     if (typeWords.length > 0) commands.push(set('type', infoKind, ...typeWords));
+    commands.push(...(kind.settings?.(wanted, own) ?? []));
   }
   if (changed.includes('state') || change.class === 'bounce') commands.push(set(String(attributes['state'])));
   return commands;

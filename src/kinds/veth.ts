@@ -1,5 +1,5 @@
-import type { Veth } from '../topology/model.ts';
-import { HOST } from '../topology/model.ts';
+import type { IpLink } from '../observe/live.ts';
+import { HOST, type Topology, type Veth } from '../topology/model.ts';
 import { defineLinkKind, interfaceId } from './interface.ts';
 import { parseMark } from './marks.ts';
 import type { Attributes, Resource } from './resource.ts';
@@ -11,27 +11,34 @@ import type { Attributes, Resource } from './resource.ts';
 export const vethKind = defineLinkKind<Veth>('veth', {
   kinds: ['veth'],
   infoKind: () => 'veth',
-  changes: {},
-  lower: ({ peer, namespace, name }) => ({
+  changes: { hairpin: 'in-place' },
+  lower: ({ peer, namespace, name, master }, topology) => ({
     peer: interfaceId(peer.namespace, peer.name),
     first: interfaceId(namespace, name) < interfaceId(peer.namespace, peer.name),
+    ...(master === undefined ? {} : { hairpin: publishedInterfaces(topology).has(`${namespace} ${peer.namespace}/${peer.name}`) }),
   }),
+  settings: ({ namespace, label, attributes }, changed) =>
+    changed.includes('hairpin') && attributes['master']
+      ? [
+          {
+            tool: 'ip',
+            namespace,
+            args: ['link', 'set', 'dev', label, 'type', 'bridge_slave', 'hairpin', attributes['hairpin'] ? 'on' : 'off'],
+          },
+        ]
+      : [],
   read: (link, { namespace, byTag }) => {
     const tag = parseMark(link.ifalias)?.tag ?? '';
     // The two ends know each other's ifindex, which is unique only inside a namespace; the tag, which no other pair
     // has, says which namespace it is.
     const peer = byTag
       .get(tag)
-      ?.find(
-        (end) =>
-          !(end.namespace === namespace.name && end.link.ifindex === link.ifindex) &&
-          end.link.ifindex === link.link_index &&
-          end.link.link_index === link.ifindex,
-      );
+      ?.find((end) => isPeer({ namespace: namespace.name, link }, end));
     const id = interfaceId(namespace.name, link.ifname);
-    if (peer === undefined) return { peer: '', first: false };
-    const peerId = interfaceId(peer.namespace, peer.link.ifname);
-    return { peer: peerId, first: id < peerId };
+    const hairpin = link.linkinfo?.info_slave_data?.['hairpin'] === true;
+    if (peer === undefined) return { peer: '', first: false, hairpin };
+    const otherId = interfaceId(peer.namespace, peer.link.ifname);
+    return { peer: otherId, first: id < otherId, hairpin };
   },
   requires: ({ attributes }) => {
     const peer = String(attributes['peer']);
@@ -53,6 +60,43 @@ export const vethKind = defineLinkKind<Veth>('veth', {
     ];
   },
 });
+
+const publishedCache = new WeakMap<Topology, Set<string>>();
+
+/**
+ * The interfaces that a published port leads to, as `PUBLISHER NAMESPACE/INTERFACE`. Where br_netfilter is on, the
+ * bridge itself translates, and the packets of a member to its own published port leave by the port that they came in.
+ */
+function publishedInterfaces(topology: Topology): Set<string> {
+  const cached = publishedCache.get(topology);
+  if (cached !== undefined) return cached;
+  const targets = new Map<string, string[]>();
+  for (const { name, nat } of topology.namespaces) {
+    for (const { to } of nat.publish) targets.set(to, [...(targets.get(to) ?? []), name]);
+  }
+  const found = new Set<string>();
+  for (const item of topology.interfaces) {
+    for (const { address } of item.addresses) {
+      for (const publisher of targets.get(address) ?? []) found.add(`${publisher} ${item.namespace}/${item.name}`);
+    }
+  }
+  publishedCache.set(topology, found);
+  return found;
+}
+
+interface End {
+  readonly namespace: string;
+  readonly link: IpLink;
+}
+
+/** iproute2 shows the peer's name where it is in the same namespace, and its ifindex where it is not. */
+function isPeer(one: End, other: End): boolean {
+  if (one.namespace === other.namespace && one.link.ifindex === other.link.ifindex) return false;
+  if (one.link.link_index === undefined) {
+    return one.namespace === other.namespace && one.link.link === other.link.ifname && other.link.link === one.link.ifname;
+  }
+  return other.link.ifindex === one.link.link_index && other.link.link_index === one.link.ifindex;
+}
 
 /** A pair goes as one: what is true of one end's existence is true of the other's. */
 export function peerId(resource: Resource): string | undefined {

@@ -30,6 +30,7 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   'advertised-mss': [0],
   'congestion-window': [0],
   'advertised-receive-window': [0],
+  hairpin: [false],
   stp: [false],
   priority: [32768],
   'forward-delay': [15],

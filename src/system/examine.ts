@@ -86,7 +86,9 @@ export function parseProbe(stdout: string): ReadonlyMap<string, Pick<Finding, 's
   for (const line of stdout.split('\n')) {
     const [, name, state, detail] = /^(\S+) (present|missing) ?(.*)$/.exec(line) ?? [];
     if (name === undefined) continue;
-    findings.set(name, { state: state === 'present' ? 'present' : 'missing', detail: detail ?? '' });
+    // iproute2 says `Error: Unknown device type.`
+    const reason = (detail ?? '').replace(/^Error: /, '').replace(/\.$/, '');
+    findings.set(name, { state: state === 'present' ? 'present' : 'missing', detail: reason });
   }
   return findings;
 }

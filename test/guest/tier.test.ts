@@ -12,7 +12,9 @@ describe('the guest tier', () => {
   test('the kernel makes the links this tier is for', async () => {
     console.log(`kernel ${release()}`);
     for (const kind of ['gre', 'gretap', 'ip6gre', 'ip6gretap']) {
-      const [local, remote] = kind.startsWith('ip6') ? ['2001:db8::1', '2001:db8::2'] : ['192.0.2.1', '192.0.2.2'];
+      const [local, remote] = kind.startsWith('ip6')
+        ? ['2001:db8::1', '2001:db8::2']
+        : ['192.0.2.1', '192.0.2.2'];
       await sh(`unshare --net ip link add tw0 type ${kind} local ${local} remote ${remote}`);
     }
   });

@@ -1,0 +1,76 @@
+import type { EndpointSettings, Link } from '../../generated/topology-file.ts';
+import type { Place } from '../../lib/diagnostic.ts';
+import { pointer } from '../../lib/pointer.ts';
+import { addEntry, type Context, type Entry, type Sized } from './context.ts';
+import { type Endpoint, listEndpoints, parseEndpoint, type RawEndpoint } from './endpoint.ts';
+import { deriveMac } from './macaddress.ts';
+import { expandSettings, type Settings } from './settings.ts';
+
+/** Each link becomes two veth ends. */
+export function normalizeLinks(context: Context): void {
+  for (const [index, raw] of (context.data.links ?? []).entries()) {
+    const isShort = Array.isArray(raw);
+    const link: Link = isShort ? { endpoints: raw } : raw;
+    const base = isShort ? ['links', index] : ['links', index, 'endpoints'];
+    const ends = listEndpoints<EndpointSettings>(link.endpoints, base).map((end) => expandEnd(context, end));
+    const [left, right] = ends;
+    if (left === undefined || right === undefined || ends.length !== 2) {
+      const message = `a link has two endpoints, and this one has ${ends.length}`;
+      const help = ends.length > 2 ? 'join more than two with a bridge' : 'name both ends, each NAMESPACE:INTERFACE';
+      context.report({ code: 'endpoint', message, place: { pointer: pointer(...base), part: 'value' }, help });
+      continue;
+    }
+    const shared = link.mtu === undefined ? undefined : sized(link.mtu, pointer('links', index, 'mtu'));
+    addVeth(context, { ...left, peer: right.endpoint, shared });
+    addVeth(context, { ...right, peer: left.endpoint, shared });
+  }
+}
+
+interface End {
+  readonly endpoint: Endpoint | undefined;
+  readonly settings: Settings;
+  readonly place: Place;
+}
+
+export interface VethEnd extends End {
+  readonly peer: Endpoint | undefined;
+  /** The link's own mtu. */
+  readonly shared?: Sized | undefined;
+  readonly portOf?: Entry;
+}
+
+/** An end whose name could not be read is left out, and so is its peer. */
+export function addVeth(context: Context, { endpoint, settings, place, peer, shared, portOf }: VethEnd): void {
+  if (endpoint === undefined || peer === undefined) return;
+  const { addresses, state, alias } = settings;
+  addEntry(context, {
+    item: {
+      kind: 'veth',
+      ...endpoint,
+      addresses,
+      mtu: undefined,
+      mtuPlace: undefined,
+      macaddress: settings.macaddress ?? deriveMac(context, { ...endpoint, addresses }),
+      state,
+      alias,
+      master: undefined,
+      peer,
+      madeForPort: false,
+      place,
+    },
+    mtu: settings.mtu ?? shared,
+    ...(portOf === undefined ? {} : { portOf }),
+  });
+}
+
+export function expandEnd(context: Context, { text, settings, place, base }: RawEndpoint<EndpointSettings>): End {
+  return {
+    endpoint: parseEndpoint(context, text, place),
+    settings: expandSettings(settings, base, context.report),
+    place,
+  };
+}
+
+function sized(mtu: number, at: string): Sized {
+  return { mtu, place: { pointer: at, part: 'value' } };
+}

@@ -1,0 +1,29 @@
+import { createHash } from 'node:crypto';
+import { parseIp } from '../../lib/ip.ts';
+import type { Address } from '../../topology/model.ts';
+import type { Context } from './context.ts';
+
+interface Wanted {
+  readonly namespace: string;
+  readonly name: string;
+  readonly addresses: readonly Address[];
+}
+
+/** The MAC address of an interface that has none in the file, by `defaults.macaddress`. */
+export function deriveMac({ data, defaults }: Context, { namespace, name, addresses }: Wanted): string | undefined {
+  if (defaults.macaddress === 'random') return undefined;
+  const first = addresses.find(({ family }) => family === 4);
+  if (defaults.macaddress === 'from-ip' && first !== undefined) return macOfAddress(first.address);
+  return macOfName(data.name, namespace, name);
+}
+
+/** 02 marks a locally administered unicast address, so that no maker's address can be met. */
+export function macOfName(lab: string, namespace: string, name: string): string {
+  const bytes = createHash('sha256').update(`${lab}/${namespace}/${name}`).digest('hex').slice(0, 10);
+  return `02:${bytes.match(/../g)?.join(':')}`;
+}
+
+function macOfAddress(address: string): string {
+  const bytes = (parseIp(address)?.value ?? 0n).toString(16).padStart(8, '0');
+  return `02:42:${bytes.match(/../g)?.join(':')}`;
+}

@@ -1,0 +1,29 @@
+import { distance } from 'fastest-levenshtein';
+
+/** More than these are not compared or listed: the message must stay readable, and the run linear. */
+const MAX_COMPARED = 500;
+const MAX_LISTED = 8;
+
+/** The name that was probably meant. */
+export function suggest(name: string, known: readonly string[]): string | undefined {
+  const lower = name.toLowerCase();
+  const limit = Math.max(1, Math.min(3, Math.floor(name.length / 3)));
+  let best: { name: string; distance: number } | undefined;
+  for (const candidate of known.slice(0, MAX_COMPARED)) {
+    const steps = distance(lower, candidate.toLowerCase());
+    if (steps <= limit && (best === undefined || steps < best.distance)) best = { name: candidate, distance: steps };
+  }
+  return best?.name;
+}
+
+/** `a, b, c and 5 more` */
+export function listNames(names: readonly string[]): string {
+  const listed = names.slice(0, MAX_LISTED).join(', ');
+  return names.length <= MAX_LISTED ? listed : `${listed} and ${names.length - MAX_LISTED} more`;
+}
+
+/** Ordered by code units, the same on each machine. */
+export function compareNames(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
