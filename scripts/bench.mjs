@@ -14,8 +14,24 @@ if (process.env.TOPOWEAVE_BENCH_INSIDE === undefined) {
   const inside = 'mount -t tmpfs tmpfs /run && mkdir -p /run/netns && ip link set lo up && exec "$@"';
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
   const user = process.getuid() === 0 ? [] : ['--user', '--map-root-user'];
-  const argv = [...user, '--net', '--mount', '--pid', '--fork', '--mount-proc', 'sh', '-c', inside, 'sh', process.execPath, ...process.argv.slice(1)];
-  const { status } = spawnSync('unshare', argv, { stdio: 'inherit', env: { ...env, TOPOWEAVE_BENCH_INSIDE: '1' } });
+  const argv = [
+    ...user,
+    '--net',
+    '--mount',
+    '--pid',
+    '--fork',
+    '--mount-proc',
+    'sh',
+    '-c',
+    inside,
+    'sh',
+    process.execPath,
+    ...process.argv.slice(1),
+  ];
+  const { status } = spawnSync('unshare', argv, {
+    stdio: 'inherit',
+    env: { ...env, TOPOWEAVE_BENCH_INSIDE: '1' },
+  });
   process.exit(status ?? 1);
 }
 
@@ -33,7 +49,10 @@ function measure(size) {
   const file = join(folder, `chain-${size}.yaml`);
   const changed = join(folder, `chain-${size}-changed.yaml`);
   writeFileSync(file, chain(size));
-  writeFileSync(changed, chain(size).replace('r0:right: 10.0.0.1/30', 'r0:right: [10.0.0.1/30, 192.0.2.1/32]'));
+  writeFileSync(
+    changed,
+    chain(size).replace('r0:right: 10.0.0.1/30', 'r0:right: [10.0.0.1/30, 192.0.2.1/32]'),
+  );
   const script = handWritten(size);
   const samples = { create: [], plan: [], change: [], destroy: [], scriptCreate: [], scriptDestroy: [] };
   const processes = {};
@@ -47,7 +66,13 @@ function measure(size) {
     samples.destroy.push(time(() => topoweave(processes, 'destroy', 'destroy', file)));
     settle();
   }
-  const row = (what, key, baseline) => ({ size, what, ...summary(samples[key]), processes: processes[key], ratio: baseline && ratio(samples[key], samples[baseline]) });
+  const row = (what, key, baseline) => ({
+    size,
+    what,
+    ...summary(samples[key]),
+    processes: processes[key],
+    ratio: baseline && ratio(samples[key], samples[baseline]),
+  });
   return [
     { size, what: 'hand-written create', ...summary(samples.scriptCreate), processes: script.processes },
     row('create', 'create', 'scriptCreate'),
@@ -72,7 +97,13 @@ function measureStart() {
   return [
     { size: '', what: 'an empty node process', ...summary(base), processes: 1 },
     { size: '', what: '--version', ...summary(version), processes: 1, ratio: ratio(version, base) },
-    { size: '', what: 'validate (office.yaml)', ...summary(validate), processes: 1, ratio: ratio(validate, base) },
+    {
+      size: '',
+      what: 'validate (office.yaml)',
+      ...summary(validate),
+      processes: 1,
+      ratio: ratio(validate, base),
+    },
   ];
 }
 
@@ -116,13 +147,13 @@ function table(rows) {
     '',
     '| N | what | median s | min | max | processes | ratio |',
     '|---|---|---|---|---|---|---|',
-    ...rows.map(({ size, what, median: value, min, max, processes, ratio: r }) =>
-      `| ${size} | ${what} | ${value.toFixed(3)} | ${min.toFixed(3)} | ${max.toFixed(3)} | ${processes} | ${r === undefined ? '' : r.toFixed(2)} |`,
+    ...rows.map(
+      ({ size, what, median: value, min, max, processes, ratio: r }) =>
+        `| ${size} | ${what} | ${value.toFixed(3)} | ${min.toFixed(3)} | ${max.toFixed(3)} | ${processes} | ${r === undefined ? '' : r.toFixed(2)} |`,
     ),
   ];
   return `${lines.join('\n')}\n`;
 }
-
 
 function address(index, host) {
   return `10.${(index >> 14) & 255}.${(index >> 6) & 255}.${(index & 63) * 4 + host}`;
@@ -145,7 +176,8 @@ function chain(size) {
 function handWritten(size) {
   const outer = [];
   for (let i = 0; i < size; i += 1) outer.push(`netns add r${i}`);
-  for (let i = 0; i + 1 < size; i += 1) outer.push(`link add right netns r${i} type veth peer name left netns r${i + 1}`);
+  for (let i = 0; i + 1 < size; i += 1)
+    outer.push(`link add right netns r${i} type veth peer name left netns r${i + 1}`);
   writeFileSync(join(folder, `outer-${size}`), `${outer.join('\n')}\n`);
   const jobs = [];
   for (let i = 0; i < size; i += 1) {
@@ -155,7 +187,9 @@ function handWritten(size) {
     lines.push(`route add default via ${i === 0 ? address(0, 2) : address(i - 1, 1)}`);
     const batch = join(folder, `batch-${size}-${i}`);
     writeFileSync(batch, `${lines.join('\n')}\n`);
-    jobs.push(`nsenter --net=/run/netns/r${i} -- sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding; exec ip -batch ${batch}'`);
+    jobs.push(
+      `nsenter --net=/run/netns/r${i} -- sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding; exec ip -batch ${batch}'`,
+    );
   }
   const half = Math.ceil(jobs.length / 2);
   const create = join(folder, `create-${size}.sh`);
@@ -164,7 +198,13 @@ function handWritten(size) {
     `set -e\nip -batch ${join(folder, `outer-${size}`)}\n{\n${jobs.slice(0, half).join('\n')}\n} &\n{\n${jobs.slice(half).join('\n')}\n} &\nwait\n`,
   );
   const destroy = join(folder, `destroy-${size}.sh`);
-  writeFileSync(join(folder, `del-${size}`), `${outer.filter((line) => line.startsWith('netns')).map((line) => line.replace('add', 'del')).join('\n')}\n`);
+  writeFileSync(
+    join(folder, `del-${size}`),
+    `${outer
+      .filter((line) => line.startsWith('netns'))
+      .map((line) => line.replace('add', 'del'))
+      .join('\n')}\n`,
+  );
   writeFileSync(destroy, `ip -batch ${join(folder, `del-${size}`)}\n`);
   return { create, destroy, processes: size + 4 };
 }

@@ -21,7 +21,12 @@ export interface ExecutionResult {
 }
 
 export type ExecutionEvent =
-  | { readonly type: 'layer-start'; readonly layer: number; readonly layers: number; readonly batches: readonly Batch[] }
+  | {
+      readonly type: 'layer-start';
+      readonly layer: number;
+      readonly layers: number;
+      readonly batches: readonly Batch[];
+    }
   | { readonly type: 'batch-done'; readonly layer: number; readonly batch: Batch; readonly ok: boolean }
   | { readonly type: 'layer-done'; readonly layer: number };
 
@@ -34,7 +39,10 @@ export interface ExecuteOptions {
  * Performs batches layer by layer; those of one layer run side by side. Stops after the first layer in which one
  * failed, or when interrupted: what is done is done, and the next apply goes on from there.
  */
-export async function execute(batches: readonly Batch[], options: ExecuteOptions = {}): Promise<ExecutionResult> {
+export async function execute(
+  batches: readonly Batch[],
+  options: ExecuteOptions = {},
+): Promise<ExecutionResult> {
   const { onEvent = () => {}, signal } = options;
   const layers = Math.max(-1, ...batches.map(({ layer }) => layer)) + 1;
   const sysctlsBefore = new Map<string, Map<string, string>>();
@@ -63,7 +71,11 @@ function toJob(batch: Batch): Job {
   const netns = netnsPath(batch.namespace);
   const commands = batch.commands.map(({ command }) => command);
   if (batch.tool === 'nft') {
-    return { netns, verb: 'nft', input: commands.map((command) => (command.tool === 'nft' ? command.script : '')).join('') };
+    return {
+      netns,
+      verb: 'nft',
+      input: commands.map((command) => (command.tool === 'nft' ? command.script : '')).join(''),
+    };
   }
   const writes = (late: boolean): SysctlWrite[] =>
     commands.flatMap((command) =>
@@ -74,7 +86,9 @@ function toJob(batch: Batch): Job {
   return {
     netns,
     verb: batch.tool,
-    input: lines(batch).map(({ text }) => `${text}\n`).join(''),
+    input: lines(batch)
+      .map(({ text }) => `${text}\n`)
+      .join(''),
     sysctlsBefore: writes(false),
     sysctlsAfter: writes(true),
   };
@@ -82,7 +96,9 @@ function toJob(batch: Batch): Job {
 
 function lines(batch: Batch): { text: string; command: Command; step: Step }[] {
   return batch.commands.flatMap(({ command, step }) =>
-    command.tool === 'ip' || command.tool === 'bridge' ? [{ text: batchLine(command.args), command, step }] : [],
+    command.tool === 'ip' || command.tool === 'bridge'
+      ? [{ text: batchLine(command.args), command, step }]
+      : [],
   );
 }
 
@@ -95,13 +111,18 @@ export function batchLine(args: readonly string[]): string {
     .map((word) => {
       if (/^[A-Za-z0-9_.:/@%+,=!-]+$/.test(word)) return word;
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-      if (/["#\\\u0000-\u001f\u007f]/.test(word)) throw new Error(`not fit for a batch line: ${JSON.stringify(word)}`);
+      if (/["#\\\u0000-\u001f\u007f]/.test(word))
+        throw new Error(`not fit for a batch line: ${JSON.stringify(word)}`);
       return `"${word}"`;
     })
     .join(' ');
 }
 
-function rememberSysctls(batch: Batch, { stdout }: JobResult, before: Map<string, Map<string, string>>): void {
+function rememberSysctls(
+  batch: Batch,
+  { stdout }: JobResult,
+  before: Map<string, Map<string, string>>,
+): void {
   if (batch.tool !== 'ip' || !stdout.includes('\u001e')) return;
   const values = before.get(batch.namespace) ?? new Map<string, string>();
   const { sysctls } = parseShow(
@@ -119,7 +140,9 @@ function explainFailure(batch: Batch, { stderr }: JobResult): StepFailure {
   const entries = lines(batch);
   const line = Number(/Command failed [^\n]*:(\d+)/.exec(stderr)?.[1] ?? Number.NaN);
   const path = /to \/proc\/sys\/(\S+)/.exec(stderr)?.[1];
-  const sysctl = batch.commands.find(({ command }) => command.tool === 'sysctl' && sysctlPath(command.name) === path);
+  const sysctl = batch.commands.find(
+    ({ command }) => command.tool === 'sysctl' && sysctlPath(command.name) === path,
+  );
   const known = entries[line - 1] ?? sysctl;
   // A line that ip cannot parse ends it without a number: then only the batch is known.
   const found = known ?? batch.commands[0];
@@ -127,7 +150,9 @@ function explainFailure(batch: Batch, { stderr }: JobResult): StepFailure {
   const message = stderr
     .split('\n')
     .filter((text) => text.trim() !== '' && !text.startsWith('Command failed'))
-    .map((text) => text.replace(/^(RTNETLINK answers|Error): /, '').replace(/^\S*\/jobs-\S+\.in:/, 'nftables: line '))
+    .map((text) =>
+      text.replace(/^(RTNETLINK answers|Error): /, '').replace(/^\S*\/jobs-\S+\.in:/, 'nftables: line '),
+    )
     .join('; ');
   return { step: found.step, command: known?.command, message: message === '' ? 'no message' : message };
 }

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { isUnmarkedHostAddress } from '../kinds/address.ts';
 import { isHostRoute } from '../kinds/route.ts';
 import { wantedSysctls } from '../kinds/sysctl.ts';
@@ -24,7 +25,10 @@ export class ConflictError extends TopoweaveError {
   readonly conflicts: readonly Conflict[];
 
   constructor(conflicts: readonly Conflict[]) {
-    super('conflict', `${conflicts.length} declared ${conflicts.length === 1 ? 'name is' : 'names are'} taken; nothing was changed`);
+    super(
+      'conflict',
+      `${conflicts.length} declared ${conflicts.length === 1 ? 'name is' : 'names are'} taken; nothing was changed`,
+    );
     this.conflicts = conflicts;
   }
 }
@@ -35,7 +39,11 @@ export class ApplyError extends TopoweaveError {
   /** Differences that remain after everything was done. */
   readonly remaining: readonly Step[];
 
-  constructor(message: string, details: { failures?: readonly StepFailure[]; remaining?: readonly Step[] }, hint: string) {
+  constructor(
+    message: string,
+    details: { failures?: readonly StepFailure[]; remaining?: readonly Step[] },
+    hint: string,
+  ) {
     super('apply', message, { hint });
     this.failures = details.failures ?? [];
     this.remaining = details.remaining ?? [];
@@ -47,7 +55,11 @@ export async function planFor(target: Target): Promise<{ plan: Plan; live: Live 
   const record = readRecord(target.lab);
   const live = await observe({
     lab: target.lab,
-    nat: new Set(target.topology?.namespaces.filter(({ nat }) => nat.publish.length + nat.snat.length + nat.masquerade.length > 0).map(({ name }) => name)),
+    nat: new Set(
+      target.topology?.namespaces
+        .filter(({ nat }) => nat.publish.length + nat.snat.length + nat.masquerade.length > 0)
+        .map(({ name }) => name),
+    ),
     sysctls: sysctlsToRead(target.topology, record),
   });
   return { plan: makePlan({ lab: target.lab, topology: target.topology, live, record }), live };
@@ -72,7 +84,7 @@ export interface ReconcileResult {
  */
 export function reconcile(target: Target, options: ReconcileOptions = {}): Promise<ReconcileResult> {
   return withLock(async () => {
-    const { plan: first } = await planFor(target);
+    const first = await planWhenReady(target);
     let plan = first;
     for (let round = 0; round < 3; round += 1) {
       if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
@@ -93,12 +105,41 @@ export function reconcile(target: Target, options: ReconcileOptions = {}): Promi
   });
 }
 
+/**
+ * The kernel refuses a route whose preferred source is an IPv6 address still under duplicate address detection, which
+ * takes one to two seconds (ip6_route_info_create in net/ipv6/route.c): such a plan waits for it.
+ */
+async function planWhenReady(target: Target): Promise<Plan> {
+  for (let attempt = 0; ; attempt += 1) {
+    const { plan, live } = await planFor(target);
+    const sources = plan.steps.flatMap(({ kind, after, namespace }) =>
+      kind === 'route' && String(after?.['from'] ?? '').includes(':')
+        ? [`${namespace} ${after?.['from']}`]
+        : [],
+    );
+    const isWaiting =
+      sources.length > 0 && tentativeAddresses(live).some((address) => sources.includes(address));
+    if (!isWaiting || attempt >= 50) return plan;
+    await setTimeout(100);
+  }
+}
+
+function tentativeAddresses(live: Live): string[] {
+  return [...live.namespaces.values()].flatMap(({ name, links }) =>
+    links.flatMap(({ addr_info: addresses = [] }) =>
+      addresses.flatMap(({ tentative, dadfailed, local }) =>
+        tentative && !dadfailed ? [`${name} ${local}`] : [],
+      ),
+    ),
+  );
+}
+
 async function perform(target: Target, plan: Plan, options: ExecuteOptions): Promise<ExecutionResult> {
   const record = claimRecord(target, plan);
   writeRecord(record);
   const result = await execute(plan.batches, options);
   writeRecord(addSysctls(record, plan, result));
-  if (result.failures.length > 0) {
+  if (!result.failures.every(isAlreadyGone)) {
     const [first] = result.failures;
     throw new ApplyError(
       `cannot ${first?.step.action ?? 'change'} ${first?.step.resource ?? target.lab}: ${first?.message ?? ''}`,
@@ -111,14 +152,25 @@ async function perform(target: Target, plan: Plan, options: ExecuteOptions): Pro
   return result;
 }
 
+/** A removal that found nothing any more, because the kernel was faster: the next round sees what is left. */
+function isAlreadyGone({ step, message }: StepFailure): boolean {
+  return (
+    step.action === 'delete' && /Cannot find device|No such (file|process|device)|Cannot assign/.test(message)
+  );
+}
+
 /** What the kernel cannot carry is written down before the first change. */
 function claimRecord({ lab, file }: Target, plan: Plan): LabRecord {
   const record = readRecord(lab);
   const making = plan.steps.filter(({ action }) => action !== 'delete');
   const claims = making.filter(({ kind }) => kind === 'namespace').map(({ namespace }) => namespace);
-  const unmarked = plan.desired.filter((resource) => isHostRoute(resource) || isUnmarkedHostAddress(resource));
+  const unmarked = plan.desired.filter(
+    (resource) => isHostRoute(resource) || isUnmarkedHostAddress(resource),
+  );
   const made = new Set(making.filter(({ action }) => action !== 'update').map(({ resource }) => resource));
-  const hostObjects = unmarked.map(({ id }) => id).filter((id) => made.has(id) || record.hostObjects.includes(id));
+  const hostObjects = unmarked
+    .map(({ id }) => id)
+    .filter((id) => made.has(id) || record.hostObjects.includes(id));
   const sysctls: Record<string, Record<string, string>> = structuredClone(record.sysctls);
   for (const { kind, namespace, before, action } of plan.steps) {
     if (kind !== 'sysctl' || action === 'delete' || before === undefined) continue;
@@ -156,15 +208,20 @@ function finishRecord({ lab, topology, file }: Target): void {
     return;
   }
   const record = readRecord(lab);
-  const wanted = new Set(
-    topology.namespaces.flatMap(({ name }) => (name === 'host' ? [] : [name])),
-  );
+  const wanted = new Set(topology.namespaces.flatMap(({ name }) => (name === 'host' ? [] : [name])));
   const sysctls = Object.fromEntries(
     Object.entries(record.sysctls).filter(
-      ([namespace, values]) => (namespace === 'host' || wanted.has(namespace)) && Object.keys(values).length > 0,
+      ([namespace, values]) =>
+        (namespace === 'host' || wanted.has(namespace)) && Object.keys(values).length > 0,
     ),
   );
-  const next: LabRecord = { ...emptyRecord(lab), ...record, ...(file === undefined ? {} : { file }), claims: [], sysctls };
+  const next: LabRecord = {
+    ...emptyRecord(lab),
+    ...record,
+    ...(file === undefined ? {} : { file }),
+    claims: [],
+    sysctls,
+  };
   if (JSON.stringify(next) !== JSON.stringify(record) || topology.namespaces.length === 0) writeRecord(next);
 }
 
@@ -174,5 +231,10 @@ function sysctlsToRead(topology: Topology | undefined, record: LabRecord): Map<s
     names.set(namespace, [...(names.get(namespace) ?? []), ...Object.keys(values)]);
   }
   const byNetconf = new Set(['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding']);
-  return new Map([...names].map(([namespace, list]) => [namespace, [...new Set(list)].filter((name) => !byNetconf.has(name))]));
+  return new Map(
+    [...names].map(([namespace, list]) => [
+      namespace,
+      [...new Set(list)].filter((name) => !byNetconf.has(name)),
+    ]),
+  );
 }

@@ -31,13 +31,8 @@ export async function probePort(
     );
     const problem = problems.find((text) => text !== undefined);
     if (problem !== undefined) return { outcome: 'broken', detail: problem };
-    const question = {
-      action: 'probe',
-      protocol,
-      address: check.address,
-      port,
-      timeout: PROBE_TIMEOUT,
-    } as const;
+    const timeout = check.expect === 'reachable' ? Math.min(PROBE_TIMEOUT, check.within) : PROBE_TIMEOUT;
+    const question = { action: 'probe', protocol, address: check.address, port, timeout } as const;
     const reply = await agents.ask(check.from, question);
     if (!reply.answered) return { outcome: 'silent', detail: meanings[reply.reason] ?? reply.reason };
     const word = protocol === 'tcp' ? 'connected' : 'answered';

@@ -8,14 +8,18 @@ const detailed = {
   description: 'exit with 2 when there are differences, 0 when there are none',
 };
 const invalid = { code: exitCodes.invalidFile, means: 'the file is not valid' };
-const unavailable = { code: exitCodes.unavailable, means: 'the machine lacks a privilege, a tool or a kernel feature' };
+const unavailable = {
+  code: exitCodes.unavailable,
+  means: 'the machine lacks a privilege, a tool or a kernel feature',
+};
 
 /** Every command of topoweave. */
 export const commands: readonly CommandSpec[] = [
   {
     name: 'validate',
     summary: 'check files, without root and without touching the system',
-    description: 'Reports every problem of every file in one run, each with its place and the way to mend it.',
+    description:
+      'Reports every problem of every file in one run, each with its place and the way to mend it.',
     arguments: [{ name: '<file...>', description: 'topology files; - is standard input' }],
     options: [json],
     examples: [
@@ -50,7 +54,11 @@ export const commands: readonly CommandSpec[] = [
       { command: 'topoweave plan --detailed-exitcode office.yaml', explains: 'in CI: exits with 2 on drift' },
       { command: 'topoweave plan --commands office.yaml', explains: 'as ip, nft and sysctl commands' },
     ],
-    exitCodes: [{ code: exitCodes.differences, means: 'differences, with --detailed-exitcode' }, invalid, unavailable],
+    exitCodes: [
+      { code: exitCodes.differences, means: 'differences, with --detailed-exitcode' },
+      invalid,
+      unavailable,
+    ],
     load: async () => (await import('./commands/plan.ts')).run,
   },
   {
@@ -70,13 +78,19 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'status',
     summary: 'list the labs of this machine, or show the drift of one',
-    arguments: [{ name: '[file|name]', description: 'a topology file, or the name of a lab that was applied' }],
+    arguments: [
+      { name: '[file|name]', description: 'a topology file, or the name of a lab that was applied' },
+    ],
     options: [json, detailed],
     examples: [
       { command: 'topoweave status', explains: 'every lab' },
       { command: 'topoweave status office.yaml', explains: 'what is missing and what is too much' },
     ],
-    exitCodes: [{ code: exitCodes.differences, means: 'drift, with --detailed-exitcode' }, invalid, unavailable],
+    exitCodes: [
+      { code: exitCodes.differences, means: 'drift, with --detailed-exitcode' },
+      invalid,
+      unavailable,
+    ],
     load: async () => (await import('./commands/status.ts')).run,
   },
   {
@@ -166,7 +180,10 @@ export const commands: readonly CommandSpec[] = [
     arguments: [{ name: '<shell>', description: 'bash, zsh or fish' }],
     examples: [
       { command: 'source <(topoweave completion bash)', explains: 'for this shell' },
-      { command: 'topoweave completion fish > ~/.config/fish/completions/topoweave.fish', explains: 'for good' },
+      {
+        command: 'topoweave completion fish > ~/.config/fish/completions/topoweave.fish',
+        explains: 'for good',
+      },
     ],
     load: async () => (await import('./commands/completion.ts')).run,
   },

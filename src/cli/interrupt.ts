@@ -1,4 +1,4 @@
-import { exitCodes, type ExitCode } from '../lib/exit-codes.ts';
+import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
 
 export interface Interrupt {
   readonly signal: AbortSignal;

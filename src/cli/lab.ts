@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { InvalidFileError, UnavailableError, UsageError } from '../lib/errors.ts';
 import type { Place } from '../lib/diagnostic.ts';
+import { InvalidFileError, UnavailableError, UsageError } from '../lib/errors.ts';
 import type { LoadedFile } from '../loader/load.ts';
 import { readRecord, recordedLabs } from '../system/record.ts';
 import type { Topology } from '../topology/model.ts';
@@ -23,7 +23,10 @@ export async function loadLab({ io, color }: Context, path: string): Promise<Loa
   if (topology === undefined) throw new InvalidFileError(diagnostics, new Map([[source.path, source.text]]));
   if (diagnostics.length > 0) {
     io.stderr(
-      formatDiagnostics(diagnostics, new Map([[source.path, source.text]]), { color: color.stderr, columns: io.columns }),
+      formatDiagnostics(diagnostics, new Map([[source.path, source.text]]), {
+        color: color.stderr,
+        columns: io.columns,
+      }),
     );
   }
   const name = path === '-' ? 'stdin' : basename(path);
@@ -46,7 +49,10 @@ export async function resolveLabName(context: Context, fileOrName: string): Prom
   const recorded = recordedLabs().find((lab) => readRecord(lab).file === path);
   if (recorded !== undefined) return recorded;
   if (isLabName(fileOrName)) return fileOrName;
-  throw new UsageError(`there is no file ${fileOrName}`, "give a file or a lab's name; 'topoweave status' lists the labs");
+  throw new UsageError(
+    `there is no file ${fileOrName}`,
+    "give a file or a lab's name; 'topoweave status' lists the labs",
+  );
 }
 
 export function isLabName(text: string): boolean {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { main } from './run.ts';
 import { processIo } from './process-io.ts';
+import { main } from './run.ts';
 
 const io = processIo();
 // The exit code is set, not forced: a pipe that reads slowly still gets everything.

@@ -1,12 +1,17 @@
 import { Command, CommanderError, Option } from 'commander';
-import { exitCodes, type ExitCode } from '../lib/exit-codes.ts';
+import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
 import type { CommandSpec, Context, Invocation, Io } from './command.ts';
 import { commands } from './commands.ts';
 import { version } from './run.ts';
 
 export type Parsed =
   | { readonly kind: 'exit'; readonly code: ExitCode }
-  | { readonly kind: 'run'; readonly command: CommandSpec; readonly invocation: Invocation; readonly color: Context['color'] };
+  | {
+      readonly kind: 'run';
+      readonly command: CommandSpec;
+      readonly invocation: Invocation;
+      readonly color: Context['color'];
+    };
 
 /** Parses the command line; help and usage errors are printed here. */
 export function parse(argv: readonly string[], io: Io): Parsed {
@@ -28,9 +33,14 @@ export function parse(argv: readonly string[], io: Io): Parsed {
 }
 
 /** The parser, made from the table of commands; also what the reference pages are made from. */
-export function buildProgram(io: Io, onCommand: (command: CommandSpec, invocation: Invocation) => void): Command {
+export function buildProgram(
+  io: Io,
+  onCommand: (command: CommandSpec, invocation: Invocation) => void,
+): Command {
   const program = new Command('topoweave')
-    .description('Terraform for Linux networks: one YAML file, compared with the live kernel, applied step by step.')
+    .description(
+      'Terraform for Linux networks: one YAML file, compared with the live kernel, applied step by step.',
+    )
     .version(version, '-V, --version', 'print the version')
     .addOption(
       new Option('--color <when>', 'colour the output').choices(['auto', 'always', 'never']).default('auto'),
@@ -39,7 +49,10 @@ export function buildProgram(io: Io, onCommand: (command: CommandSpec, invocatio
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeOut: io.stdout, writeErr: io.stderr, getOutHelpWidth: () => io.columns })
-    .addHelpText('after', '\nTry it without root:\n  topoweave sandbox -- topoweave apply topologies/veth-pair.yaml\n');
+    .addHelpText(
+      'after',
+      '\nTry it without root:\n  topoweave sandbox -- topoweave apply topologies/veth-pair.yaml\n',
+    );
   for (const spec of commands) addCommand(program, spec, onCommand);
   return program;
 }
@@ -50,9 +63,14 @@ function addCommand(
   onCommand: (command: CommandSpec, invocation: Invocation) => void,
 ): void {
   const command = program.command(spec.name).summary(spec.summary);
-  command.description(spec.description === undefined ? sentence(spec.summary) : `${sentence(spec.summary)}\n\n${spec.description}`);
+  command.description(
+    spec.description === undefined
+      ? sentence(spec.summary)
+      : `${sentence(spec.summary)}\n\n${spec.description}`,
+  );
   for (const { name, description } of spec.arguments ?? []) command.argument(name, description);
-  if (spec.passThrough) command.argument('[command...]', 'the command and its arguments, behind --').passThroughOptions();
+  if (spec.passThrough)
+    command.argument('[command...]', 'the command and its arguments, behind --').passThroughOptions();
   for (const { flags, description, choices } of spec.options ?? []) {
     const option = new Option(flags, description);
     if (choices !== undefined) option.choices([...choices]);
@@ -67,8 +85,13 @@ function addCommand(
 }
 
 function helpTail({ examples, exitCodes: codes = [] }: CommandSpec): string {
-  const lines = ['', 'Examples:', ...examples.map(({ command, explains }) => `  ${command}\n      ${explains}`)];
-  if (codes.length > 0) lines.push('', 'Exit codes:', ...codes.map(({ code, means }) => `  ${String(code).padEnd(3)} ${means}`));
+  const lines = [
+    '',
+    'Examples:',
+    ...examples.map(({ command, explains }) => `  ${command}\n      ${explains}`),
+  ];
+  if (codes.length > 0)
+    lines.push('', 'Exit codes:', ...codes.map(({ code, means }) => `  ${String(code).padEnd(3)} ${means}`));
   return `${lines.join('\n')}\n`;
 }
 

@@ -1,6 +1,6 @@
 import { ApplyError, ConflictError } from '../apply/reconcile.ts';
 import { InvalidFileError, TopoweaveError } from '../lib/errors.ts';
-import { exitCodes, type ExitCode } from '../lib/exit-codes.ts';
+import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
 import { shellCommand } from '../report/commands.ts';
 import { diagnosticsJson, formatDiagnostics } from '../report/diagnostics.ts';
 import { stepTitle } from '../report/plan.ts';
@@ -12,17 +12,24 @@ export function reportError(error: unknown, { io, color }: Context, isJson: bool
   const paint = painter(color.stderr);
   if (!(error instanceof TopoweaveError)) {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    io.stderr(`${paint('red', 'bug:')} ${stack}\nThis is a bug in topoweave: please report it with the lines above.\n`);
+    io.stderr(
+      `${paint('red', 'bug:')} ${stack}\nThis is a bug in topoweave: please report it with the lines above.\n`,
+    );
     return exitCodes.failed;
   }
   if (isJson) {
-    const diagnostics = error instanceof InvalidFileError ? { diagnostics: diagnosticsJson(error.diagnostics) } : {};
+    const diagnostics =
+      error instanceof InvalidFileError ? { diagnostics: diagnosticsJson(error.diagnostics) } : {};
     const { code, message, hint } = error;
-    io.stdout(`${JSON.stringify({ schemaVersion: 1, error: { code, message, hint: hint ?? null }, ...diagnostics }, null, 2)}\n`);
+    io.stdout(
+      `${JSON.stringify({ schemaVersion: 1, error: { code, message, hint: hint ?? null }, ...diagnostics }, null, 2)}\n`,
+    );
     return error.exitCode;
   }
   if (error instanceof InvalidFileError) {
-    io.stderr(formatDiagnostics(error.diagnostics, error.sources, { color: color.stderr, columns: io.columns }));
+    io.stderr(
+      formatDiagnostics(error.diagnostics, error.sources, { color: color.stderr, columns: io.columns }),
+    );
   }
   io.stderr(`${paint('red', 'error:')} ${error.message}\n`);
   if (error instanceof ConflictError) {
@@ -35,7 +42,8 @@ export function reportError(error: unknown, { io, color }: Context, isJson: bool
     }
     for (const step of error.remaining) {
       io.stderr(`  ${step.namespace}: ${stepTitle(step)}\n`);
-      for (const { attribute, before, after } of step.changes) io.stderr(`      ${attribute}: is ${before}, should be ${after}\n`);
+      for (const { attribute, before, after } of step.changes)
+        io.stderr(`      ${attribute}: is ${before}, should be ${after}\n`);
     }
   }
   if (error.hint !== undefined) io.stderr(`help: ${error.hint}\n`);

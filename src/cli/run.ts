@@ -1,4 +1,4 @@
-import { exitCodes, type ExitCode } from '../lib/exit-codes.ts';
+import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
 import type { Context, Io } from './command.ts';
 
 /** Put in by the build; run from source there is none. */
@@ -20,6 +20,7 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
   const parsed = parse(argv, io);
   if (parsed.kind === 'exit') return parsed.code;
   const context: Context = { io, color: parsed.color };
+  if (io.env['TOPOWEAVE_COUNT']) (await import('../system/run.ts')).resetProcesses();
   try {
     const command = await parsed.command.load();
     const code = await command(context, parsed.invocation);

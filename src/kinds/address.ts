@@ -67,7 +67,9 @@ export const addressKind: Kind = {
       args: [
         ...['address', 'add', String(attributes['address']), 'dev', String(attributes['dev'])],
         ...(attributes['nodad'] ? ['nodad'] : []),
-        ...(isV4(String(attributes['address'])) && prefixOf(String(attributes['address'])) < 31 ? ['brd', '+'] : []),
+        ...(isV4(String(attributes['address'])) && prefixOf(String(attributes['address'])) < 31
+          ? ['brd', '+']
+          : []),
       ],
     },
   ],
@@ -108,7 +110,10 @@ function addressOwner(
 
 /** Source addresses that a route asks for: `NAMESPACE ADDRESS`. */
 function sourceAddresses(
-  namespaces: readonly { readonly name: string; readonly routes: readonly { readonly from: string | undefined }[] }[],
+  namespaces: readonly {
+    readonly name: string;
+    readonly routes: readonly { readonly from: string | undefined }[];
+  }[],
 ): Set<string> {
   return new Set(namespaces.flatMap(({ name, routes }) => routes.map(({ from }) => `${name} ${from}`)));
 }
@@ -121,8 +126,11 @@ function sourceAddresses(
 function dropsWithAddress(removed: LiveResource, live: readonly LiveResource[]): string[] {
   const address = String(removed.attributes['address']);
   const dev = String(removed.attributes['dev']);
-  const isOnDev = (other: LiveResource) => other.namespace === removed.namespace && other.attributes['dev'] === dev;
-  const others = live.filter((other) => other.kind === 'address' && isOnDev(other) && other.id !== removed.id);
+  const isOnDev = (other: LiveResource) =>
+    other.namespace === removed.namespace && other.attributes['dev'] === dev;
+  const others = live.filter(
+    (other) => other.kind === 'address' && isOnDev(other) && other.id !== removed.id,
+  );
   const dropped: string[] = [];
   if (isV4(address) && removed.attributes['secondary'] !== true) {
     for (const other of others) {
@@ -130,7 +138,9 @@ function dropsWithAddress(removed: LiveResource, live: readonly LiveResource[]):
       if (other.attributes['secondary'] === true && sameSubnet(text, address)) dropped.push(other.id);
     }
   }
-  const isLast = isV4(address) && !others.some((other) => isV4(String(other.attributes['address'])) && !dropped.includes(other.id));
+  const isLast =
+    isV4(address) &&
+    !others.some((other) => isV4(String(other.attributes['address'])) && !dropped.includes(other.id));
   const plain = address.slice(0, address.indexOf('/'));
   for (const route of live) {
     if (route.kind !== 'route' || route.namespace !== removed.namespace) continue;
@@ -163,6 +173,10 @@ function network(text: string): number {
 }
 
 /** Whether the record must remember it, because nothing in the kernel says whose it is. */
-export function isUnmarkedHostAddress(resource: { readonly kind: string; readonly namespace: string; readonly attributes: Readonly<Record<string, unknown>> }): boolean {
+export function isUnmarkedHostAddress(resource: {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly attributes: Readonly<Record<string, unknown>>;
+}): boolean {
   return resource.kind === 'address' && resource.namespace === HOST && resource.attributes['dev'] === 'lo';
 }

@@ -4,7 +4,11 @@ import type { Attributes } from './resource.ts';
 
 /** The kernel's names, and its units: hundredths of a second (USER_HZ) for times; ip-link(8). */
 const parameters = {
-  stp: { name: 'stp_state', read: (value: number) => value !== 0, write: (value: unknown) => (value ? 1 : 0) },
+  stp: {
+    name: 'stp_state',
+    read: (value: number) => value !== 0,
+    write: (value: unknown) => (value ? 1 : 0),
+  },
   priority: { name: 'priority', read: (value: number) => value, write: Number },
   'forward-delay': { name: 'forward_delay', read: seconds, write: hundredths },
   'hello-time': { name: 'hello_time', read: seconds, write: hundredths },
@@ -30,10 +34,14 @@ export const bridgeKind = defineLinkKind<Bridge>('bridge', {
   }),
   read: (link) => {
     const data = link.linkinfo?.info_data ?? {};
-    const found = names.map((name) => [name, parameters[name].read(Number(data[parameters[name].name]))] as const);
+    const found = names.map(
+      (name) => [name, parameters[name].read(Number(data[parameters[name].name]))] as const,
+    );
     // While the spanning tree changes, the kernel ages addresses faster, and shows that (__br_set_topology_change in
     // net/bridge/br_stp.c): the value that was set is not to be seen then.
-    return Object.fromEntries(found.filter(([name]) => name !== 'ageing-time' || data['topology_change'] !== 1));
+    return Object.fromEntries(
+      found.filter(([name]) => name !== 'ageing-time' || data['topology_change'] !== 1),
+    );
   },
   same: (attribute, wanted, live) => wanted === live || (attribute === 'ageing-time' && live === undefined),
   create: ({ namespace, label, attributes }, { settings }) => [
@@ -43,20 +51,18 @@ export const bridgeKind = defineLinkKind<Bridge>('bridge', {
       args: ['link', 'add', 'name', label, ...settings, 'type', 'bridge', ...words(attributes, names)],
     },
   ],
-  typeArguments: (attributes, changed) =>
-    words(
-      attributes,
-      names.filter((name) => changed.includes(name)),
-    ),
+  typeMessages: (attributes, changed) => {
+    const wanted = names.filter((name) => changed.includes(name));
+    // The kernel refuses a forward delay below two seconds while the spanning tree runs (br_set_forward_delay in
+    // net/bridge/br_stp.c), and takes the times of a message before the switch (br_changelink): off goes first.
+    const isOff = wanted.includes('stp') && attributes['stp'] === false;
+    const messages = isOff ? [['stp'] as const, wanted.filter((name) => name !== 'stp')] : [wanted];
+    return messages.filter((message) => message.length > 0).map((message) => words(attributes, message));
+  },
 });
 
-/**
- * The kernel refuses a forward delay below two seconds while the spanning tree runs (br_set_forward_delay in
- * net/bridge/br_stp.c), so times come before the switch.
- */
 function words(attributes: Attributes, wanted: readonly ParameterName[]): string[] {
-  const ordered = [...wanted].sort((a, b) => Number(a === 'stp') - Number(b === 'stp'));
-  return ordered.flatMap((name) => [parameters[name].name, String(parameters[name].write(attributes[name]))]);
+  return wanted.flatMap((name) => [parameters[name].name, String(parameters[name].write(attributes[name]))]);
 }
 
 function seconds(value: number): number {

@@ -33,10 +33,14 @@ export const greKind = defineLinkKind<Gre>('gre', {
   requires: ({ namespace, attributes }) =>
     attributes['dev'] ? [interfaceId(namespace, String(attributes['dev']))] : [],
   create: ({ namespace, label, kind, attributes }, { settings }) => [
-    { tool: 'ip', namespace, args: ['link', 'add', 'name', label, ...settings, 'type', kind, ...words(attributes)] },
+    {
+      tool: 'ip',
+      namespace,
+      args: ['link', 'add', 'name', label, ...settings, 'type', kind, ...words(attributes)],
+    },
   ],
   // A change names every parameter: the kernel takes one that is missing from the message as its default.
-  typeArguments: (attributes) => words(attributes),
+  typeMessages: (attributes) => [words(attributes)],
 });
 
 function words(attributes: Attributes): string[] {
@@ -67,7 +71,9 @@ function readKey(data: Readonly<Record<string, unknown>>): Value {
 }
 
 export function readTtl(value: unknown): Value {
-  return value === undefined || value === 0 || value === 'inherit' || value === 'auto' ? 'inherit' : Number(value);
+  return value === undefined || value === 0 || value === 'inherit' || value === 'auto'
+    ? 'inherit'
+    : Number(value);
 }
 
 export function readTos(value: unknown): Value {

@@ -25,8 +25,11 @@ export interface LinkKind<T extends Interface> {
   readonly read: (link: IpLink, context: LinkContext) => Attributes;
   readonly changes: Readonly<Record<string, ChangeClass>>;
   readonly create: (resource: Resource, common: CommonArguments) => readonly Command[];
-  /** The words behind `ip link set dev NAME type KIND` for the attributes that changed. */
-  readonly typeArguments?: (attributes: Attributes, changed: readonly string[]) => readonly string[];
+  /** For the attributes that changed, the words behind `ip link set dev NAME type KIND`; one list per message. */
+  readonly typeMessages?: (
+    attributes: Attributes,
+    changed: readonly string[],
+  ) => readonly (readonly string[])[];
   /** Commands behind the common settings, for attributes that take a message of their own. */
   readonly settings?: (resource: Resource, changed: readonly string[]) => readonly Command[];
   readonly requires?: (resource: Resource) => readonly string[];
@@ -89,7 +92,9 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
     update: (change) => updateLink(change, link),
     remove: ({ namespace, label }) => [{ tool: 'ip', namespace, args: ['link', 'del', 'dev', label] }],
     loses: ({ namespace, attributes }, removed) =>
-      attributes['master'] && interfaceId(namespace, String(attributes['master'])) === removed ? ['master'] : [],
+      attributes['master'] && interfaceId(namespace, String(attributes['master'])) === removed
+        ? ['master']
+        : [],
     disrupts: disruption,
   };
 }
@@ -129,7 +134,12 @@ function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: 
       if (mine === undefined) continue;
       const id = interfaceId(namespace.name, link.ifname);
       const owner = interfaceOwner(link, context.lab);
-      if (owner === 'builtin' ? !wantsBuiltin(namespace, context) && !context.wanted.has(id) : owner !== 'ours' && !context.wanted.has(id)) continue;
+      if (
+        owner === 'builtin'
+          ? !wantsBuiltin(namespace, context) && !context.wanted.has(id)
+          : owner !== 'ours' && !context.wanted.has(id)
+      )
+        continue;
       const attributes = { ...readCommon(link), ...kind.read(link, { live, namespace, byTag }) };
       found.push({ kind: mine, id, namespace: namespace.name, label: link.ifname, attributes, owner });
     }
@@ -197,13 +207,19 @@ function settingsAfterCreate(resource: Resource): Command[] {
 
 function aliasText(attributes: Attributes): string {
   const mark = parseMark(String(attributes['mark']));
-  return mark === undefined ? String(attributes['alias']) : formatMark({ ...mark, text: String(attributes['alias'] ?? '') });
+  return mark === undefined
+    ? String(attributes['alias'])
+    : formatMark({ ...mark, text: String(attributes['alias'] ?? '') });
 }
 
 function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Command[] {
   const { wanted, attributes: changed } = change;
   const { namespace, label, attributes } = wanted;
-  const set = (...args: string[]): Command => ({ tool: 'ip', namespace, args: ['link', 'set', 'dev', label, ...args] });
+  const set = (...args: string[]): Command => ({
+    tool: 'ip',
+    namespace,
+    args: ['link', 'set', 'dev', label, ...args],
+  });
   const words: string[] = [];
   if (changed.includes('mtu')) words.push('mtu', String(attributes['mtu']));
   if (changed.includes('macaddress')) words.push('address', String(attributes['macaddress']));
@@ -219,9 +235,9 @@ function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Com
   }
   const own = changed.filter((name) => !(name in commonChanges));
   if (own.length > 0) {
-    const typeWords = kind.typeArguments?.(attributes, own) ?? [];
     const infoKind = kind.infoKind(wanted.kind as T['kind']) ?? '';
-    if (typeWords.length > 0) commands.push(set('type', infoKind, ...typeWords));
+    for (const words of kind.typeMessages?.(attributes, own) ?? [])
+      commands.push(set('type', infoKind, ...words));
     commands.push(...(kind.settings?.(wanted, own) ?? []));
   }
   if (changed.includes('state') || change.class === 'bounce') commands.push(set(String(attributes['state'])));
@@ -232,8 +248,10 @@ function disruption(change: Change | undefined, action: 'update' | 'replace' | '
   if (action === 'replace') return 'the link is made anew: its connections break for a moment';
   if (action === 'delete') return 'its connections break';
   if (change?.class === 'bounce') return 'the link goes down for a moment';
-  if (change?.attributes.includes('state') && change.wanted.attributes['state'] === 'down') return 'the link goes down';
-  if (change?.attributes.includes('macaddress')) return "neighbours keep the old MAC address until ARP's next answer";
+  if (change?.attributes.includes('state') && change.wanted.attributes['state'] === 'down')
+    return 'the link goes down';
+  if (change?.attributes.includes('macaddress'))
+    return "neighbours keep the old MAC address until ARP's next answer";
   if (change?.attributes.includes('master')) return 'the port leaves one segment and joins another';
   return undefined;
 }

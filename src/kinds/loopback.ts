@@ -16,13 +16,20 @@ export const loopbackKind: Kind = {
   ...kind,
   lower: ({ topology }) => kind.lower({ topology: withEveryLoopback(topology) }),
   create: (resource) => [
-    { tool: 'ip', namespace: resource.namespace, args: ['link', 'set', 'dev', 'lo', ...settings(resource.attributes)] },
+    {
+      tool: 'ip',
+      namespace: resource.namespace,
+      args: ['link', 'set', 'dev', 'lo', ...settings(resource.attributes)],
+    },
   ],
   remove: () => [],
 };
 
 function settings(attributes: Readonly<Record<string, unknown>>): string[] {
-  return [...(attributes['mtu'] === undefined ? [] : ['mtu', String(attributes['mtu'])]), String(attributes['state'])];
+  return [
+    ...(attributes['mtu'] === undefined ? [] : ['mtu', String(attributes['mtu'])]),
+    String(attributes['state']),
+  ];
 }
 
 function withEveryLoopback(topology: Topology): Topology {

@@ -16,7 +16,14 @@ export const namespaceKind: Kind = {
       .map(({ name, nat, place }) => {
         const hasNat = nat.masquerade.length + nat.snat.length + nat.publish.length > 0;
         const mark = formatMark({ lab: topology.name, tag: hasNat ? 'nft' : '', text: '' });
-        return { kind: 'namespace', id: name, namespace: name, label: 'namespace', attributes: { mark }, place };
+        return {
+          kind: 'namespace',
+          id: name,
+          namespace: name,
+          label: 'namespace',
+          attributes: { mark },
+          place,
+        };
       }),
 
   read: (live, { lab, record, wanted }) => {
@@ -24,7 +31,8 @@ export const namespaceKind: Kind = {
     for (const { name, mark, links } of live.namespaces.values()) {
       if (name === HOST) continue;
       const claimed = mark === undefined && record.claims.includes(name) && links.length <= 1;
-      const owner: Owner = mark === undefined ? (claimed ? 'ours' : 'foreign') : mark.lab === lab ? 'ours' : { lab: mark.lab };
+      const owner: Owner =
+        mark === undefined ? (claimed ? 'ours' : 'foreign') : mark.lab === lab ? 'ours' : { lab: mark.lab };
       if (owner !== 'ours' && !wanted.has(name)) continue;
       const attributes = { mark: mark === undefined ? '' : formatMark(mark) };
       found.push({ kind: 'namespace', id: name, namespace: name, label: 'namespace', attributes, owner });

@@ -2,7 +2,15 @@ import type { Place } from '../lib/diagnostic.ts';
 import { parseCidr } from '../lib/ip.ts';
 import type { LiveNamespace } from '../observe/live.ts';
 import { HOST, type Namespace, type OutInterface, type Publish, type Topology } from '../topology/model.ts';
-import { type ChainName, chainFacts, chains, type NftRule, nftTable, ruleComment, tableScript } from './nft.ts';
+import {
+  type ChainName,
+  chainFacts,
+  chains,
+  type NftRule,
+  nftTable,
+  ruleComment,
+  tableScript,
+} from './nft.ts';
 import type { Kind, LiveResource, Resource } from './resource.ts';
 
 /**
@@ -38,7 +46,10 @@ export const natKind: Kind = {
 };
 
 /** The devices over which a namespace reaches its own published ports from 127.0.0.1, which needs route_localnet. */
-export function localnetDevices(topology: Topology, namespace: Namespace): { device: string; place: Place }[] {
+export function localnetDevices(
+  topology: Topology,
+  namespace: Namespace,
+): { device: string; place: Place }[] {
   const devices = new Map<string, Place>();
   for (const publish of namespace.nat.publish) {
     if (!reachesFromLoopback(publish)) continue;
@@ -58,11 +69,16 @@ function lowerNat(topology: Topology, namespace: Namespace): Resource[] {
       id: `${name}/nat/${comment}`,
       namespace: name,
       label,
-      attributes: { comment, rules: parts.map(({ chain, text }) => `${chain} ${text}`), chains: chainList(parts) },
+      attributes: {
+        comment,
+        rules: parts.map(({ chain, text }) => `${chain} ${text}`),
+        chains: chainList(parts),
+      },
       place,
     });
   };
-  for (const publish of nat.publish) add(publishLabel(publish), publish.place, publishRules(topology, name, publish));
+  for (const publish of nat.publish)
+    add(publishLabel(publish), publish.place, publishRules(topology, name, publish));
   for (const { from, out, to, place } of nat.snat) {
     const text = `${sourceMatch(from ?? familyPrefix(to))}${outMatch(out)}snat ${family(to)} to ${to}`;
     add(`snat ${from ?? 'any'}${outLabel(out)} to ${to}`, place, [{ chain: 'postrouting', text }]);
@@ -96,7 +112,10 @@ function publishRules(topology: Topology, namespace: string, publish: Publish): 
   if (via !== undefined) rules.push({ chain: 'postrouting', text: `${ip} saddr ${via.subnet} ${target}` });
   if (reachesFromLoopback(publish) && via !== undefined) {
     rules.push({ chain: 'postrouting', text: `ip saddr 127.0.0.0/8 ${target}` });
-    rules.push({ chain: 'guard', text: `iifname != "lo" ip daddr 127.0.0.0/8 ${protocol} dport ${range(port)} drop` });
+    rules.push({
+      chain: 'guard',
+      text: `iifname != "lo" ip daddr 127.0.0.0/8 ${protocol} dport ${range(port)} drop`,
+    });
   }
   return rules;
 }
@@ -118,14 +137,19 @@ function reachesFromLoopback({ address, to }: Publish): boolean {
 }
 
 /** The namespace's interface and subnet that the target is in. */
-function subnetOf(topology: Topology, namespace: string, target: string): { device: string; subnet: string } | undefined {
+function subnetOf(
+  topology: Topology,
+  namespace: string,
+  target: string,
+): { device: string; subnet: string } | undefined {
   for (const { name, addresses } of interfacesOf(topology, namespace)) {
     for (const { address, prefixLength } of addresses) {
       const subnet = parseCidr(`${address}/${prefixLength}`);
       const host = parseCidr(`${target}/${target.includes(':') ? 128 : 32}`);
       if (subnet === undefined || host === undefined || subnet.family !== host.family) continue;
       const bits = BigInt((subnet.family === 4 ? 32 : 128) - prefixLength);
-      if (subnet.network >> bits === host.network >> bits) return { device: name, subnet: `${address}/${prefixLength}` };
+      if (subnet.network >> bits === host.network >> bits)
+        return { device: name, subnet: `${address}/${prefixLength}` };
     }
   }
   return undefined;
@@ -154,7 +178,8 @@ function readNat(namespace: LiveNamespace, lab: string): LiveResource[] {
   for (const object of namespace.nft) {
     const { table, chain, rule } = object;
     if (table?.['name'] === nftTable(lab)) isTable = true;
-    if (chain !== undefined) facts.set(String(chain['name']), ['type', 'hook', 'prio', 'policy'].map((key) => chain[key]).join(' '));
+    if (chain !== undefined)
+      facts.set(String(chain['name']), ['type', 'hook', 'prio', 'policy'].map((key) => chain[key]).join(' '));
     if (rule === undefined) continue;
     const comment = String(rule['comment'] ?? `foreign rule, handle ${rule['handle']}`);
     const list = parts.get(comment) ?? [];

@@ -1,6 +1,6 @@
 import type { Place } from '../lib/diagnostic.ts';
-import type { LabRecord } from '../system/record.ts';
 import type { Live } from '../observe/live.ts';
+import type { LabRecord } from '../system/record.ts';
 import type { Topology } from '../topology/model.ts';
 
 export type Value = string | number | boolean | readonly string[];
@@ -81,7 +81,10 @@ export interface Kind {
   /** For kinds that are replaced as one per namespace: the commands for the whole, instead of those of each resource. */
   readonly whole?: (namespace: string, wanted: readonly Resource[], lab: string) => readonly Command[];
   /** What creating, changing or removing it does to traffic; undefined: nothing. */
-  readonly disrupts?: (change: Change | undefined, action: 'update' | 'replace' | 'delete') => string | undefined;
+  readonly disrupts?: (
+    change: Change | undefined,
+    action: 'update' | 'replace' | 'delete',
+  ) => string | undefined;
 }
 
 export interface Change {

@@ -2,7 +2,16 @@ import type { IpNexthop, IpRoute, Live, LiveNamespace } from '../observe/live.ts
 import { HOST, type Nexthop, type Route } from '../topology/model.ts';
 import { interfaceId, interfaceOwner } from './interface.ts';
 import { ROUTE_PROTOCOL } from './marks.ts';
-import type { Attributes, Command, Kind, LiveResource, Owner, ReadContext, Resource, Value } from './resource.ts';
+import type {
+  Attributes,
+  Command,
+  Kind,
+  LiveResource,
+  Owner,
+  ReadContext,
+  Resource,
+  Value,
+} from './resource.ts';
 
 /** Metrics of a route: the name in the file, and the word of ip-route(8), which is also its key in the JSON. */
 const metrics = {
@@ -42,7 +51,8 @@ export const routeKind: Kind = {
       for (const route of namespace.routes) {
         const resource = readRoute(namespace.name, route);
         const owner = routeOwner(namespace, route, resource, context);
-        if (owner === 'ours' || (owner === 'foreign' && context.wanted.has(resource.id))) found.push({ ...resource, owner });
+        if (owner === 'ours' || (owner === 'foreign' && context.wanted.has(resource.id)))
+          found.push({ ...resource, owner });
       }
     }
     return found;
@@ -161,7 +171,8 @@ function routeCommand(verb: 'add' | 'replace' | 'del', { namespace, attributes }
   if (verb === 'del') {
     return { tool: 'ip', namespace, args };
   }
-  if (attributes['scope'] !== undefined && attributes['family'] === 4) args.push('scope', String(attributes['scope']));
+  if (attributes['scope'] !== undefined && attributes['family'] === 4)
+    args.push('scope', String(attributes['scope']));
   if (attributes['from']) args.push('src', String(attributes['from']));
   for (const [name, word] of Object.entries(metrics)) {
     if (attributes[name]) args.push(word, String(attributes[name]));
@@ -176,7 +187,11 @@ function hasGateway(attributes: Attributes): boolean {
 }
 
 /** A next hop as one comparable text, in the words of ip-route(8). */
-function formatNexthop({ via, dev, weight, onLink }: Nexthop, _index: number, all: readonly Nexthop[]): string {
+function formatNexthop(
+  { via, dev, weight, onLink }: Nexthop,
+  _index: number,
+  all: readonly Nexthop[],
+): string {
   return [
     ...(via === undefined ? [] : ['via', via]),
     ...(dev === undefined ? [] : ['dev', dev]),

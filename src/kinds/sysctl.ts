@@ -40,7 +40,9 @@ export const sysctlKind: Kind = {
   },
   create: (resource) => [write(resource, String(resource.attributes['value']))],
   update: ({ wanted }) => [write(wanted, String(wanted.attributes['value']))],
-  remove: (resource) => [write(resource, String(resource.attributes['before'] ?? resource.attributes['value']))],
+  remove: (resource) => [
+    write(resource, String(resource.attributes['before'] ?? resource.attributes['value'])),
+  ],
 };
 
 /** The parameters that a namespace's file entry names, by dotted name. */
@@ -57,7 +59,9 @@ export function wantedSysctls(topology: Topology): Map<string, string[]> {
 export function deviceOf(name: string): string | undefined {
   const match = /^net\.ipv[46]\.(?:conf|neigh)\.([^.]+)\./.exec(name);
   const device = match?.[1];
-  return device === undefined || device === 'all' || device === 'default' ? undefined : device.replaceAll('/', '.');
+  return device === undefined || device === 'all' || device === 'default'
+    ? undefined
+    : device.replaceAll('/', '.');
 }
 
 function lowerSysctls(topology: Topology, namespace: Namespace): Resource[] {

@@ -15,7 +15,9 @@ export const vethKind = defineLinkKind<Veth>('veth', {
   lower: ({ peer, namespace, name, master }, topology) => ({
     peer: interfaceId(peer.namespace, peer.name),
     first: interfaceId(namespace, name) < interfaceId(peer.namespace, peer.name),
-    ...(master === undefined ? {} : { hairpin: publishedInterfaces(topology).has(`${namespace} ${peer.namespace}/${peer.name}`) }),
+    ...(master === undefined
+      ? {}
+      : { hairpin: publishedInterfaces(topology).has(`${namespace} ${peer.namespace}/${peer.name}`) }),
   }),
   settings: ({ namespace, label, attributes }, changed) =>
     changed.includes('hairpin') && attributes['master']
@@ -23,7 +25,16 @@ export const vethKind = defineLinkKind<Veth>('veth', {
           {
             tool: 'ip',
             namespace,
-            args: ['link', 'set', 'dev', label, 'type', 'bridge_slave', 'hairpin', attributes['hairpin'] ? 'on' : 'off'],
+            args: [
+              'link',
+              'set',
+              'dev',
+              label,
+              'type',
+              'bridge_slave',
+              'hairpin',
+              attributes['hairpin'] ? 'on' : 'off',
+            ],
           },
         ]
       : [],
@@ -31,9 +42,15 @@ export const vethKind = defineLinkKind<Veth>('veth', {
     const tag = parseMark(link.ifalias)?.tag ?? '';
     // The two ends know each other's ifindex, which is unique only inside a namespace; the tag, which no other pair
     // has, says which namespace it is.
-    const peer = byTag
-      .get(tag)
-      ?.find((end) => isPeer({ namespace: namespace.name, link }, end));
+    const peer =
+      byTag.get(tag)?.find((end) => isPeer({ namespace: namespace.name, link }, end)) ??
+      // Without a mark yet, an end can be found only in the same namespace, by its name there.
+      namespace.links
+        .filter(
+          (other) =>
+            link.link_index === undefined && other.ifname === link.link && other.link === link.ifname,
+        )
+        .map((other) => ({ namespace: namespace.name, link: other }))[0];
     const id = interfaceId(namespace.name, link.ifname);
     const hairpin = link.linkinfo?.info_slave_data?.['hairpin'] === true;
     if (peer === undefined) return { peer: '', first: false, hairpin };
@@ -53,7 +70,16 @@ export const vethKind = defineLinkKind<Veth>('veth', {
         tool: 'ip',
         namespace: undefined,
         args: [
-          ...['link', 'add', 'name', resource.label, ...settings, ...inNamespace(resource.namespace), 'type', 'veth'],
+          ...[
+            'link',
+            'add',
+            'name',
+            resource.label,
+            ...settings,
+            ...inNamespace(resource.namespace),
+            'type',
+            'veth',
+          ],
           ...['peer', 'name', name, 'group', settings[1] ?? '0', ...inNamespace(namespace)],
         ],
       },
@@ -77,7 +103,8 @@ function publishedInterfaces(topology: Topology): Set<string> {
   const found = new Set<string>();
   for (const item of topology.interfaces) {
     for (const { address } of item.addresses) {
-      for (const publisher of targets.get(address) ?? []) found.add(`${publisher} ${item.namespace}/${item.name}`);
+      for (const publisher of targets.get(address) ?? [])
+        found.add(`${publisher} ${item.namespace}/${item.name}`);
     }
   }
   publishedCache.set(topology, found);
@@ -93,7 +120,11 @@ interface End {
 function isPeer(one: End, other: End): boolean {
   if (one.namespace === other.namespace && one.link.ifindex === other.link.ifindex) return false;
   if (one.link.link_index === undefined) {
-    return one.namespace === other.namespace && one.link.link === other.link.ifname && other.link.link === one.link.ifname;
+    return (
+      one.namespace === other.namespace &&
+      one.link.link === other.link.ifname &&
+      other.link.link === one.link.ifname
+    );
   }
   return other.link.ifindex === one.link.link_index && other.link.link_index === one.link.ifindex;
 }

@@ -41,13 +41,26 @@ export const vxlanKind = defineLinkKind<Vxlan>('vxlan', {
     {
       tool: 'ip',
       namespace,
-      args: ['link', 'add', 'name', label, ...settings, 'type', 'vxlan', 'id', String(attributes['id']), ...words(attributes)],
+      args: [
+        'link',
+        'add',
+        'name',
+        label,
+        ...settings,
+        'type',
+        'vxlan',
+        'id',
+        String(attributes['id']),
+        ...words(attributes),
+      ],
     },
   ],
-  typeArguments: (attributes, changed) => [
-    ...['id', String(attributes['id'])],
-    ...(changed.includes('ttl') ? ['ttl', ttl(attributes['ttl'])] : []),
-    ...(changed.includes('learning') ? [attributes['learning'] ? 'learning' : 'nolearning'] : []),
+  typeMessages: (attributes, changed) => [
+    [
+      ...['id', String(attributes['id'])],
+      ...(changed.includes('ttl') ? ['ttl', ttl(attributes['ttl'])] : []),
+      ...(changed.includes('learning') ? [attributes['learning'] ? 'learning' : 'nolearning'] : []),
+    ],
   ],
 });
 
@@ -57,7 +70,10 @@ function words(attributes: Attributes): string[] {
   if (attributes['remote'] !== 'none') result.push('remote', String(attributes['remote']));
   if (attributes['dev']) result.push('dev', String(attributes['dev']));
   result.push('ttl', ttl(attributes['ttl']));
-  result.push('tos', attributes['tos'] === 'inherit' ? 'inherit' : `0x${Number(attributes['tos']).toString(16)}`);
+  result.push(
+    'tos',
+    attributes['tos'] === 'inherit' ? 'inherit' : `0x${Number(attributes['tos']).toString(16)}`,
+  );
   result.push(attributes['learning'] ? 'learning' : 'nolearning');
   return result;
 }

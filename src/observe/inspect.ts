@@ -1,5 +1,5 @@
-import { readAllRoutes } from '../kinds/route.ts';
 import { parseMark } from '../kinds/marks.ts';
+import { readAllRoutes } from '../kinds/route.ts';
 import { HOST } from '../topology/model.ts';
 import type { IpLink, Live, LiveNamespace } from './live.ts';
 
@@ -76,7 +76,10 @@ function inspectNamespace(live: Live, namespace: LiveNamespace, lab: string | un
         ports: namespace.links.filter(({ master }) => master === ifname).map((port) => port.ifname),
       })),
     routes: readAllRoutes(live, namespace.name)
-      .filter(({ resource: { attributes } }) => attributes['table'] !== 'local' && !isMulticast(String(attributes['to'])))
+      .filter(
+        ({ resource: { attributes } }) =>
+          attributes['table'] !== 'local' && !isMulticast(String(attributes['to'])),
+      )
       .filter(
         ({ resource: { attributes } }) =>
           names.has('lo') || (attributes['devs'] as readonly string[]).some((dev) => names.has(dev)),
@@ -89,7 +92,9 @@ function inspectNamespace(live: Live, namespace: LiveNamespace, lab: string | un
         metric: Number(attributes['metric']),
         protocol,
       })),
-    nat: namespace.nft.flatMap(({ rule }) => (rule === undefined ? [] : [String(rule['comment'] ?? '')])).filter(isFirst),
+    nat: namespace.nft
+      .flatMap(({ rule }) => (rule === undefined ? [] : [String(rule['comment'] ?? '')]))
+      .filter(isFirst),
   };
 }
 
@@ -113,7 +118,8 @@ function inspectLink(live: Live, namespace: LiveNamespace, link: IpLink): Inspec
 
 /** A veth's peer: the link with that ifindex in the namespace that the kernel's namespace id stands for. */
 function peerOf(live: Live, namespace: LiveNamespace, link: IpLink): InspectedInterface['peer'] {
-  if (link.link !== undefined && link.link_netnsid === undefined) return { namespace: namespace.name, interface: link.link };
+  if (link.link !== undefined && link.link_netnsid === undefined)
+    return { namespace: namespace.name, interface: link.link };
   const name = namespace.namespaceIds.get(link.link_netnsid ?? -1);
   const peer = live.namespaces
     .get(name ?? '')
@@ -122,7 +128,9 @@ function peerOf(live: Live, namespace: LiveNamespace, link: IpLink): InspectedIn
 }
 
 function forwards({ netconf }: LiveNamespace, family: 'inet' | 'inet6'): boolean {
-  return netconf.some((entry) => entry.family === family && entry.interface === 'all' && entry.forwarding === true);
+  return netconf.some(
+    (entry) => entry.family === family && entry.interface === 'all' && entry.forwarding === true,
+  );
 }
 
 function isMulticast(destination: string): boolean {

@@ -45,16 +45,25 @@ export async function observe(request: ObserveRequest): Promise<Live> {
 
 function showJob(name: string, request: ObserveRequest): Job {
   const sysctls = (request.sysctls.get(name) ?? []).map(sysctlPath);
-  return { netns: netnsPath(name), verb: 'show', input: request.withPeers ? `${batch}netns list-id\n` : batch, readSysctls: sysctls };
+  return {
+    netns: netnsPath(name),
+    verb: 'show',
+    input: request.withPeers ? `${batch}netns list-id\n` : batch,
+    readSysctls: sysctls,
+  };
 }
 
 function toNamespace(name: string, result: JobResult | undefined): LiveNamespace | undefined {
   if (result === undefined || result.code !== 0) {
     // Somebody may delete a namespace between the listing and the reading; the host's own cannot go.
     if (name !== HOST && /No such file or directory/.test(result?.stderr ?? '')) return undefined;
-    throw new TopoweaveError('observe', `cannot read namespace ${name}: ${result?.stderr.trim() ?? 'no answer'}`, {
-      hint: 'this needs root: use sudo, or try it in a throw-away host with: topoweave sandbox',
-    });
+    throw new TopoweaveError(
+      'observe',
+      `cannot read namespace ${name}: ${result?.stderr.trim() ?? 'no answer'}`,
+      {
+        hint: 'this needs root: use sudo, or try it in a throw-away host with: topoweave sandbox',
+      },
+    );
   }
   const { documents, sysctls } = parseShow(result.stdout);
   // A border: the shapes are iproute2's, as far as live.ts describes them.
@@ -66,7 +75,9 @@ function toNamespace(name: string, result: JobResult | undefined): LiveNamespace
     links: (links ?? []).filter((link) => link.ifname !== undefined),
     routes: routes ?? [],
     netconf: netconf ?? [],
-    sysctls: new Map([...sysctls].map(([path, value]) => [sysctlName(path), value.trim().replace(/\s+/g, ' ')])),
+    sysctls: new Map(
+      [...sysctls].map(([path, value]) => [sysctlName(path), value.trim().replace(/\s+/g, ' ')]),
+    ),
     nft: [],
     fdb: [],
     namespaceIds: new Map((ids ?? []).map(({ nsid, name: other }) => [nsid, other ?? HOST])),

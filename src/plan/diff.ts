@@ -49,7 +49,8 @@ export function diff(wanted: readonly Resource[], live: readonly LiveResource[])
 
 function compare(wanted: Resource, live: LiveResource | undefined): Difference | undefined {
   if (live === undefined) return entry('create', wanted, undefined);
-  if (wanted.kind !== live.kind || isStale(live)) return { ...entry('replace', wanted, live), attributes: ['kind'] };
+  if (wanted.kind !== live.kind || isStale(live))
+    return { ...entry('replace', wanted, live), attributes: ['kind'] };
   const kind = kindOf(wanted);
   const attributes = Object.keys(wanted.attributes).filter((name) => {
     const value = wanted.attributes[name];
@@ -59,7 +60,8 @@ function compare(wanted: Resource, live: LiveResource | undefined): Difference |
   const compared = attributes.filter((name) => !isDescription(wanted, name));
   if (compared.length === 0) return undefined;
   const changeClass = strongest(compared.map((name) => kind.changes[name] ?? 'replace'));
-  if (changeClass === 'replace') return { ...entry('replace', wanted, live), attributes: compared, class: 'replace' };
+  if (changeClass === 'replace')
+    return { ...entry('replace', wanted, live), attributes: compared, class: 'replace' };
   return { ...entry('update', wanted, live), attributes: compared, class: changeClass };
 }
 
@@ -70,7 +72,11 @@ function isDescription(wanted: Resource, attribute: string): boolean {
 
 function sameValue(_attribute: string, wanted: unknown, live: unknown): boolean {
   if (!Array.isArray(wanted)) return wanted === live;
-  return Array.isArray(live) && wanted.length === live.length && wanted.every((value, index) => value === live[index]);
+  return (
+    Array.isArray(live) &&
+    wanted.length === live.length &&
+    wanted.every((value, index) => value === live[index])
+  );
 }
 
 const order: readonly ChangeClass[] = ['in-place', 'bounce', 'replace'];
@@ -128,7 +134,11 @@ function isGone({ action, dropsWith }: Difference): boolean {
  * The kernel takes a namespace apart in the background, so the end of a link that stays outside is removed in its own
  * right, before: when topoweave returns, it is gone.
  */
-function mustGoFirst(cause: Difference, differences: ReadonlyMap<string, Difference>, peer: LiveResource): boolean {
+function mustGoFirst(
+  cause: Difference,
+  differences: ReadonlyMap<string, Difference>,
+  peer: LiveResource,
+): boolean {
   const goesWithNamespace = cause.live?.kind === 'veth' && cause.dropsWith === cause.live.namespace;
   return goesWithNamespace && peer.kind === 'veth' && !differences.has(peer.namespace);
 }
@@ -148,11 +158,13 @@ function indexLive(live: readonly LiveResource[]): LiveIndex {
     append(byNamespace, resource.namespace, resource);
     for (const id of kindOf(resource).requires(resource)) {
       // A veth's peer namespace is needed to make the pair; what takes the pair along is the peer itself.
-      if (id === resource.namespace || id.startsWith(`${resource.namespace}/`)) append(dependents, id, resource.id);
+      if (id === resource.namespace || id.startsWith(`${resource.namespace}/`))
+        append(dependents, id, resource.id);
     }
     const peer = peerId(resource);
     if (peer !== undefined) append(dependents, peer, resource.id);
-    if (resource.attributes['master']) append(ports, `${resource.namespace}/${resource.attributes['master']}`, resource);
+    if (resource.attributes['master'])
+      append(ports, `${resource.namespace}/${resource.attributes['master']}`, resource);
   }
   return { byId: new Map(live.map((resource) => [resource.id, resource])), dependents, byNamespace, ports };
 }
@@ -193,7 +205,8 @@ function resetAttributes(
     const still = lost.filter((name) => wanted?.attributes[name] === port.attributes[name]);
     if (wanted === undefined || still.length === 0) continue;
     const known = differences.get(port.id);
-    if (known === undefined) differences.set(port.id, { ...entry('update', wanted, port), attributes: still });
+    if (known === undefined)
+      differences.set(port.id, { ...entry('update', wanted, port), attributes: still });
     else if (known.action === 'update') known.attributes = [...new Set([...known.attributes, ...still])];
   }
 }

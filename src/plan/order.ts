@@ -1,5 +1,5 @@
-import { deviceOf } from '../kinds/sysctl.ts';
 import type { Command } from '../kinds/resource.ts';
+import { deviceOf } from '../kinds/sysctl.ts';
 import type { Batch, Step } from './step.ts';
 
 /** A half of a step: its removal or its making, with the halves that must come before. */
@@ -24,7 +24,8 @@ export function sortNodes(nodes: readonly Node[]): Node[] {
   const sorted: Node[] = [];
   const visit = (node: Node, path: readonly string[]): void => {
     if (state.get(node.key) === 'done') return;
-    if (state.get(node.key) === 'open') throw new Error(`cycle of steps: ${[...path, node.key].join(' -> ')}`);
+    if (state.get(node.key) === 'open')
+      throw new Error(`cycle of steps: ${[...path, node.key].join(' -> ')}`);
     state.set(node.key, 'open');
     for (const key of [...node.after, ...node.settingsAfter]) {
       const before = byKey.get(key);
@@ -80,7 +81,9 @@ export function makeBatches(sorted: readonly Node[]): Batch[] {
   }
   return [...batches.values()]
     .map(({ batch }) => batch)
-    .sort((a, b) => a.layer - b.layer || compareText(a.namespace, b.namespace) || compareText(a.tool, b.tool));
+    .sort(
+      (a, b) => a.layer - b.layer || compareText(a.namespace, b.namespace) || compareText(a.tool, b.tool),
+    );
 }
 
 function layerBehind({ first, layers }: Placement, target: string): number {
@@ -95,7 +98,8 @@ function passOn(befores: readonly Placement[]): Placement {
   let first: Placement['first'];
   for (const before of befores) {
     for (const [target, layer] of before.layers) layers.set(target, Math.max(layer, layers.get(target) ?? 0));
-    if (before.first !== undefined && (first === undefined || before.first.layer > first.layer)) first = before.first;
+    if (before.first !== undefined && (first === undefined || before.first.layer > first.layer))
+      first = before.first;
   }
   return { first, layers };
 }
@@ -108,7 +112,10 @@ export function sysctlComesAfter(batch: Batch, command: Command): boolean {
     device !== undefined &&
     batch.commands.some(
       ({ command: other }) =>
-        other.tool === 'ip' && other.args[1] === 'add' && other.args[0] === 'link' && other.args.includes(device),
+        other.tool === 'ip' &&
+        other.args[1] === 'add' &&
+        other.args[0] === 'link' &&
+        other.args.includes(device),
     )
   );
 }

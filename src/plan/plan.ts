@@ -56,15 +56,27 @@ function makeSteps(result: DiffResult, desired: readonly Resource[], lab: string
   );
 }
 
-function makeStep(difference: Difference, result: DiffResult, wholes: ReadonlyMap<string, readonly Command[]>): Step {
+function makeStep(
+  difference: Difference,
+  result: DiffResult,
+  wholes: ReadonlyMap<string, readonly Command[]>,
+): Step {
   const { action, wanted, live, dropsWith } = difference;
   const resource = wanted ?? live;
   if (resource === undefined) throw new Error('a difference without a resource');
   const kind = kindOf(resource);
   const change = toChange(difference);
   const whole = wholes.get(resource.id);
-  const removal = (action === 'delete' || action === 'replace') && live !== undefined && dropsWith === undefined;
-  const making = action === 'update' ? (change === undefined ? [] : kind.update(change)) : wanted === undefined ? [] : kind.create(wanted);
+  const removal =
+    (action === 'delete' || action === 'replace') && live !== undefined && dropsWith === undefined;
+  const making =
+    action === 'update'
+      ? change === undefined
+        ? []
+        : kind.update(change)
+      : wanted === undefined
+        ? []
+        : kind.create(wanted);
   return {
     id: `${action} ${resource.id}`,
     action,
@@ -99,9 +111,12 @@ function wholeCommands(
     if (resource === undefined) continue;
     const { whole } = kindOf(resource);
     const group = `${resource.kind} ${resource.namespace}`;
-    if (whole === undefined || done.has(group) || differences.get(resource.namespace)?.action === 'delete') continue;
+    if (whole === undefined || done.has(group) || differences.get(resource.namespace)?.action === 'delete')
+      continue;
     done.add(group);
-    const all = desired.filter((other) => other.kind === resource.kind && other.namespace === resource.namespace);
+    const all = desired.filter(
+      (other) => other.kind === resource.kind && other.namespace === resource.namespace,
+    );
     commands.set(resource.id, whole(resource.namespace, all, lab));
   }
   return commands;
@@ -116,13 +131,15 @@ function attributeChanges({ action, wanted, live, attributes }: Difference): Att
   }));
 }
 
-function reasonOf({ action, dropsWith, wanted }: Difference, { differences }: DiffResult): string {
+function reasonOf({ action, dropsWith, wanted, live }: Difference, { differences }: DiffResult): string {
   if (dropsWith === undefined) {
     if (action === 'delete') return 'not in the file';
     return action === 'create' ? 'missing' : 'different';
   }
-  const cause = differences.get(dropsWith);
-  const name = cause?.live?.label === 'namespace' ? `namespace ${dropsWith}` : (cause?.live?.label ?? dropsWith);
+  const cause = differences.get(dropsWith)?.live;
+  const isNear = cause?.namespace === (wanted ?? live)?.namespace;
+  const name =
+    cause?.kind === 'namespace' ? `namespace ${dropsWith}` : isNear ? (cause?.label ?? dropsWith) : dropsWith;
   return wanted === undefined ? `goes with ${name}` : `the kernel drops it with ${name}`;
 }
 
@@ -145,7 +162,13 @@ function makeNodes(steps: readonly Step[], { differences }: DiffResult): Node[] 
     const isRemoved = live !== undefined && step.action !== 'update';
     if (isRemoved) {
       const after = removedBefore.get(step.resource) ?? [];
-      removals.push({ key: `remove ${step.resource}`, step, commands: step.removal, after, settingsAfter: [] });
+      removals.push({
+        key: `remove ${step.resource}`,
+        step,
+        commands: step.removal,
+        after,
+        settingsAfter: [],
+      });
     }
     if (step.making.length > 0 || difference?.wanted !== undefined) {
       makings.push({ key: `make ${step.resource}`, step, commands: step.making, ...makingAfter(difference) });
@@ -177,7 +200,8 @@ function makingAfter(difference: Difference | undefined): Pick<Node, 'after' | '
 
 function toConflict({ wanted, live }: DiffResult['conflicts'][number]): Conflict {
   const lab = typeof live.owner === 'object' ? live.owner.lab : undefined;
-  const name = wanted.label === 'namespace' ? `namespace ${wanted.namespace}` : `${wanted.label} in ${wanted.namespace}`;
+  const name =
+    wanted.label === 'namespace' ? `namespace ${wanted.namespace}` : `${wanted.label} in ${wanted.namespace}`;
   const stale = live.attributes['stale'] === true;
   const message = stale
     ? `/run/netns/${wanted.namespace} is in the way and is no namespace`
@@ -189,7 +213,15 @@ function toConflict({ wanted, live }: DiffResult['conflicts'][number]): Conflict
     : lab === undefined
       ? 'rename it in the file, or remove the other one yourself: topoweave never touches what it did not make'
       : `rename it in the file, or remove that lab: topoweave destroy ${lab}`;
-  return { resource: wanted.id, namespace: wanted.namespace, label: wanted.label, lab, message, hint, place: wanted.place };
+  return {
+    resource: wanted.id,
+    namespace: wanted.namespace,
+    label: wanted.label,
+    lab,
+    message,
+    hint,
+    place: wanted.place,
+  };
 }
 
 function summarize(steps: readonly Step[]): Plan['summary'] {

@@ -1,5 +1,5 @@
-import type { Place } from '../lib/diagnostic.ts';
 import type { Attributes, Command, Resource, Value } from '../kinds/resource.ts';
+import type { Place } from '../lib/diagnostic.ts';
 
 export type Action = 'create' | 'update' | 'replace' | 'delete';
 

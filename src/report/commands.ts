@@ -1,11 +1,13 @@
-import { sysctlPath } from '../observe/observe.ts';
 import type { Command } from '../kinds/resource.ts';
+import { sysctlPath } from '../observe/observe.ts';
 import type { Plan } from '../plan/step.ts';
 import { HOST } from '../topology/model.ts';
 
 /** The plan as shell commands that a person can read and paste, in the order of the batches. */
 export function formatCommands({ batches }: Plan): string {
-  return batches.flatMap(({ commands }) => commands.map(({ command }) => `${shellCommand(command)}\n`)).join('');
+  return batches
+    .flatMap(({ commands }) => commands.map(({ command }) => `${shellCommand(command)}\n`))
+    .join('');
 }
 
 export function shellCommand(command: Command): string {

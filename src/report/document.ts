@@ -4,7 +4,10 @@ import type { Attributes, Resource } from '../kinds/resource.ts';
  * Resources as a text in canonical order, one attribute a line: what `plan --diff` compares. Only attributes that the
  * file decides are shown of a live resource.
  */
-export function formatDocument(resources: readonly Resource[], decided: ReadonlyMap<string, Attributes>): string {
+export function formatDocument(
+  resources: readonly Resource[],
+  decided: ReadonlyMap<string, Attributes>,
+): string {
   const namespaces = new Map<string, Resource[]>();
   for (const resource of resources) {
     const list = namespaces.get(resource.namespace);
@@ -20,7 +23,8 @@ export function formatDocument(resources: readonly Resource[], decided: Readonly
       const known = decided.get(id) ?? attributes;
       for (const name of Object.keys(known).sort()) {
         const value = attributes[name];
-        if (value === undefined || ['first', 'devs', 'mark', 'nodad', 'rules', 'comment'].includes(name)) continue;
+        if (value === undefined || ['first', 'devs', 'mark', 'nodad', 'rules', 'comment'].includes(name))
+          continue;
         lines.push(`    ${name}: ${Array.isArray(value) ? `[${value.join(', ')}]` : value}`);
       }
     }

@@ -5,7 +5,9 @@ import { formatTable } from './table.ts';
 export function formatInspection({ namespaces, stale }: Inspection, paint: Paint): string {
   const parts = namespaces.map((namespace) => formatNamespace(namespace, paint));
   if (stale.length > 0) {
-    parts.push(`${paint('yellow', 'not a namespace')}: ${stale.map((name) => `/run/netns/${name}`).join(', ')}\n`);
+    parts.push(
+      `${paint('yellow', 'not a namespace')}: ${stale.map((name) => `/run/netns/${name}`).join(', ')}\n`,
+    );
   }
   return parts.join('\n');
 }
@@ -15,13 +17,20 @@ function formatNamespace(namespace: InspectedNamespace, paint: Paint): string {
   const facts = [
     ...(lab === null ? [] : [`lab ${lab}`]),
     ...(forwarding.ipv4 || forwarding.ipv6
-      ? [`forwards ${[forwarding.ipv4 ? 'IPv4' : '', forwarding.ipv6 ? 'IPv6' : ''].filter(Boolean).join(' and ')}`]
+      ? [
+          `forwards ${[forwarding.ipv4 ? 'IPv4' : '', forwarding.ipv6 ? 'IPv6' : ''].filter(Boolean).join(' and ')}`,
+        ]
       : []),
   ];
   const title = name === 'host' ? 'host' : `namespace ${name}`;
   let text = `${paint('bold', title)}${facts.length === 0 ? '' : ` (${facts.join(', ')})`}\n`;
   if (interfaces.length > 0) {
-    text += indent(formatTable(['INTERFACE', 'KIND', 'STATE', 'MTU', 'MAC', 'ADDRESSES', 'PEER OR BRIDGE'], interfaces.map(row)));
+    text += indent(
+      formatTable(
+        ['INTERFACE', 'KIND', 'STATE', 'MTU', 'MAC', 'ADDRESSES', 'PEER OR BRIDGE'],
+        interfaces.map(row),
+      ),
+    );
   }
   for (const bridge of bridges) text += `  bridge ${bridge.name}: ${bridge.ports.join(', ') || 'no ports'}\n`;
   for (const { to, table, type, nexthops, metric, protocol } of routes) {
@@ -40,8 +49,23 @@ function formatNamespace(namespace: InspectedNamespace, paint: Paint): string {
   return text;
 }
 
-function row({ name, kind, state, carrier, mtu, macaddress, addresses, master, peer }: InspectedInterface): string[] {
-  const peerText = peer === null ? (kind === 'veth' ? '(in an unnamed namespace)' : '') : `${peer.namespace}:${peer.interface}`;
+function row({
+  name,
+  kind,
+  state,
+  carrier,
+  mtu,
+  macaddress,
+  addresses,
+  master,
+  peer,
+}: InspectedInterface): string[] {
+  const peerText =
+    peer === null
+      ? kind === 'veth'
+        ? '(in an unnamed namespace)'
+        : ''
+      : `${peer.namespace}:${peer.interface}`;
   return [
     name,
     kind,

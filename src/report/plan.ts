@@ -1,5 +1,5 @@
-import type { Place } from '../lib/diagnostic.ts';
 import type { Value } from '../kinds/resource.ts';
+import type { Place } from '../lib/diagnostic.ts';
 import type { Action, Conflict, Plan, Step } from '../plan/step.ts';
 import type { Paint, Style } from './style.ts';
 
@@ -14,7 +14,22 @@ const symbols: Readonly<Record<Action, { symbol: string; style: Style }>> = {
 };
 
 /** Attributes that identify or describe and would only repeat the label. */
-const hidden = new Set(['first', 'devs', 'family', 'to', 'dev', 'address', 'duplicate', 'comment', 'rules', 'chains', 'name', 'nodad', 'before', 'peer-dev']);
+const hidden = new Set([
+  'first',
+  'devs',
+  'family',
+  'to',
+  'dev',
+  'address',
+  'duplicate',
+  'comment',
+  'rules',
+  'chains',
+  'name',
+  'nodad',
+  'before',
+  'peer-dev',
+]);
 
 /** Defaults that a new object shows only when they differ. */
 const usual: Readonly<Record<string, readonly Value[]>> = {
@@ -68,7 +83,12 @@ export function summaryLine({ summary: { add, change, destroy } }: Plan): string
 
 /** `+ veth wan`: a step in one line. */
 export function stepTitle({ action, kind, label }: Step): string {
-  const name = kind === 'namespace' ? 'namespace' : label.startsWith(kind) || isSelfNamed(kind) ? label : `${kind} ${label}`;
+  const name =
+    kind === 'namespace'
+      ? 'namespace'
+      : label.startsWith(kind) || isSelfNamed(kind)
+        ? label
+        : `${kind} ${label}`;
   return `${symbols[action].symbol} ${name}`;
 }
 
@@ -116,10 +136,12 @@ function formatStep(step: Step, locate: Locate, paint: Paint): string[] {
     ...(step.place === undefined ? [] : [locate(step.place)]),
   ];
   const title = stepTitle(step).padStart(stepTitle(step).length + 3 - symbols[step.action].symbol.length);
-  const lines = [`${paint(style, title)}${notes.length === 0 ? '' : paint('dim', `  # ${notes.join(', ')}`)}`];
+  const lines = [
+    `${paint(style, title)}${notes.length === 0 ? '' : paint('dim', `  # ${notes.join(', ')}`)}`,
+  ];
   if (step.action === 'create') lines.push(...newAttributes(step));
   for (const { attribute, before, after } of step.changes) {
-    if (attribute === 'kind') continue;
+    if (attribute === 'kind' || (attribute === 'mark' && step.changes.length > 1)) continue;
     lines.push(`        ${attributeName(attribute)}: ${formatValue(before)} -> ${formatValue(after)}`);
   }
   if (step.disrupts !== undefined) lines.push(paint('yellow', `        disrupts: ${step.disrupts}`));

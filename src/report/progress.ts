@@ -17,7 +17,10 @@ export function showProgress(context: Context, isSilent: boolean): Progress {
 
 function plainLines({ io }: Context): Progress {
   return {
-    onPlan: ({ steps, batches }) => io.stderr(`${steps.length} ${plural(steps.length, 'step')} in ${batches.length} ${plural(batches.length, 'batch', 'batches')}\n`),
+    onPlan: ({ steps, batches }) =>
+      io.stderr(
+        `${steps.length} ${plural(steps.length, 'step')} in ${batches.length} ${plural(batches.length, 'batch', 'batches')}\n`,
+      ),
     onEvent: (event) => {
       if (event.type === 'layer-start') io.stderr(`  ${layerTitle(event.batches)}\n`);
     },
@@ -43,7 +46,9 @@ function taskList({ color }: Context): Progress {
     onPlan: ({ batches }) => {
       layers.clear();
       const count = Math.max(-1, ...batches.map((batch) => batch.layer)) + 1;
-      const titles = Array.from({ length: count }, (_, index) => layerTitle(batches.filter((batch) => batch.layer === index)));
+      const titles = Array.from({ length: count }, (_, index) =>
+        layerTitle(batches.filter((batch) => batch.layer === index)),
+      );
       const waits = titles.map((_, index) => layer(index).promise);
       shown = shown.then(async () => {
         const { Listr } = await import('listr2');
@@ -81,7 +86,10 @@ function waiting(): Waiting {
 }
 
 function layerTitle(batches: readonly Batch[]): string {
-  const steps = batches.reduce((sum, { commands }) => sum + new Set(commands.map(({ step }) => step.id)).size, 0);
+  const steps = batches.reduce(
+    (sum, { commands }) => sum + new Set(commands.map(({ step }) => step.id)).size,
+    0,
+  );
   const namespaces = [...new Set(batches.map(({ namespace }) => namespace))];
   const where = namespaces.length > 4 ? `${namespaces.length} namespaces` : namespaces.join(', ');
   return `${steps} ${plural(steps, 'step')} in ${where}`;

@@ -149,7 +149,8 @@ export function parseShow(stdout: string): { documents: unknown[]; sysctls: Map<
 function writeJob(folder: string, id: string, job: Job): [string, string, string, string] {
   const write = (ending: string, text: string) =>
     writeFileSync(join(folder, `${id}.${ending}`), text, { mode: 0o600, flag: 'wx' });
-  const pairs = (writes: readonly SysctlWrite[]) => writes.map(({ path, value }) => `${path}\n${value}\n`).join('');
+  const pairs = (writes: readonly SysctlWrite[]) =>
+    writes.map(({ path, value }) => `${path}\n${value}\n`).join('');
   const before = job.sysctlsBefore ?? [];
   const after = job.sysctlsAfter ?? [];
   write('in', job.input);

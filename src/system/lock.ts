@@ -12,12 +12,16 @@ export async function withLock<T>(work: () => Promise<T>): Promise<T> {
   const path = join(recordFolder(), 'lock');
   closeSync(openSync(path, constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600));
   const { spawn } = await import('node:child_process');
-  const holder = spawn('flock', ['--nonblock', '--conflict-exit-code', '75', path, 'sh', '-c', 'echo locked; exec cat'], {
-    env: { LC_ALL: 'C', PATH: searchPath() },
-    stdio: ['pipe', 'pipe', 'ignore'],
-    // In a process group of its own: Ctrl-C must not free the lock while the last batch still runs.
-    detached: true,
-  });
+  const holder = spawn(
+    'flock',
+    ['--nonblock', '--conflict-exit-code', '75', path, 'sh', '-c', 'echo locked; exec cat'],
+    {
+      env: { LC_ALL: 'C', PATH: searchPath() },
+      stdio: ['pipe', 'pipe', 'ignore'],
+      // In a process group of its own: Ctrl-C must not free the lock while the last batch still runs.
+      detached: true,
+    },
+  );
   countProcesses(2);
   const ended = new Promise<number>((resolve) => {
     holder.on('error', () => resolve(127));
@@ -43,7 +47,11 @@ function refuse(exitCode: number, path: string): never {
     });
   }
   if (exitCode === 127) {
-    throw new UnavailableError('missing-program', "the program 'flock' is not installed", 'apt-get install util-linux');
+    throw new UnavailableError(
+      'missing-program',
+      "the program 'flock' is not installed",
+      'apt-get install util-linux',
+    );
   }
   throw new TopoweaveError('locked', `cannot take the lock ${path}`);
 }

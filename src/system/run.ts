@@ -36,8 +36,16 @@ export const run: Run = async ([program = '', ...args], options = {}) => {
     ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
   });
   if (result.code === 'ENOENT') throw missingProgram(program);
-  return { code: result.exitCode ?? 1, stdout: String(result.stdout ?? ''), stderr: String(result.stderr ?? '') };
+  return {
+    code: result.exitCode ?? 1,
+    stdout: String(result.stdout ?? ''),
+    stderr: String(result.stderr ?? ''),
+  };
 };
+
+export function resetProcesses(): void {
+  processesStarted = 0;
+}
 
 /** For processes that a child starts on our behalf, so that the budget counts them too. */
 export function countProcesses(count: number): void {

@@ -10,7 +10,7 @@ describe('the guest tier', () => {
   afterAll(() => sh(`ip netns del ${a} || true; ip netns del ${b} || true`));
 
   test('the kernel makes the links this tier is for', async () => {
-    console.log(`kernel ${release()}`);
+    process.stdout.write(`kernel ${release()}\n`);
     for (const kind of ['gre', 'gretap', 'ip6gre', 'ip6gretap']) {
       const [local, remote] = kind.startsWith('ip6')
         ? ['2001:db8::1', '2001:db8::2']

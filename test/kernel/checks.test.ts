@@ -38,8 +38,36 @@ table inet filter {
 
 beforeAll(async () => {
   for (const name of Object.keys(addresses)) await must('ip', 'netns', 'add', name);
-  await must('ip', '-n', 'ckgw', 'link', 'add', 'wan', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', 'ckisp');
-  await must('ip', '-n', 'ckgw', 'link', 'add', 'lan', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', 'ckweb');
+  await must(
+    'ip',
+    '-n',
+    'ckgw',
+    'link',
+    'add',
+    'wan',
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth0',
+    'netns',
+    'ckisp',
+  );
+  await must(
+    'ip',
+    '-n',
+    'ckgw',
+    'link',
+    'add',
+    'lan',
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth0',
+    'netns',
+    'ckweb',
+  );
   await address('ckisp', 'eth0', ['192.0.2.1/24', '2001:db8::1/64']);
   await address('ckgw', 'wan', ['192.0.2.2/24', '2001:db8::2/64']);
   await address('ckgw', 'lan', ['10.0.0.1/24']);
@@ -105,18 +133,21 @@ test.each(['tcp', 'udp'] as const)('%s: to an address, IPv6, and through a publi
   expect(open.stdout).toBe('');
 });
 
-test.each(['tcp', 'udp'] as const)('%s: dropped, refused, and answered where it must not be', async (kind) => {
-  const results = await check([
-    port(kind, '192.0.2.2', 7, { within: 500 }),
-    port(kind, '192.0.2.2', 7, { expect: 'unreachable' }),
-    port(kind, '192.0.2.2', 9, { expect: 'unreachable' }),
-    port(kind, '192.0.2.2', kind === 'tcp' ? 8080 : 5353, { expect: 'unreachable' }),
-    port(kind, '203.0.113.1', 80, { expect: 'unreachable' }),
-  ]);
-  expect(results.map(({ ok }) => ok)).toEqual([false, true, true, false, true]);
-  expect(results[2]?.detail).toBe(kind === 'tcp' ? 'no answer: connection refused' : 'no answer');
-  expect(results[4]?.detail).toBe('no answer: network is unreachable');
-});
+test.each(['tcp', 'udp'] as const)(
+  '%s: dropped, refused, and answered where it must not be',
+  async (kind) => {
+    const results = await check([
+      port(kind, '192.0.2.2', 7, { within: 500 }),
+      port(kind, '192.0.2.2', 7, { expect: 'unreachable' }),
+      port(kind, '192.0.2.2', 9, { expect: 'unreachable' }),
+      port(kind, '192.0.2.2', kind === 'tcp' ? 8080 : 5353, { expect: 'unreachable' }),
+      port(kind, '203.0.113.1', 80, { expect: 'unreachable' }),
+    ]);
+    expect(results.map(({ ok }) => ok)).toEqual([false, true, true, false, true]);
+    expect(results[2]?.detail).toBe(kind === 'tcp' ? 'no answer: connection refused' : 'no answer');
+    expect(results[4]?.detail).toBe('no answer: network is unreachable');
+  },
+);
 
 test('tcp: a published port that leads nowhere fails', async () => {
   await must('nsenter', '--net=/run/netns/ckgw', '--', 'nft', 'flush', 'chain', 'inet', 'nat', 'prerouting');

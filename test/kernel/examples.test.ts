@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { neededKinds, testExample } from '../support/example.ts';
 import { kernelHas } from '../support/host.ts';
 
-const files = readdirSync('topologies').filter((name) => name.endsWith('.yaml')).map((name) => `topologies/${name}`);
+const files = readdirSync('topologies')
+  .filter((name) => name.endsWith('.yaml'))
+  .map((name) => `topologies/${name}`);
 const missing = new Set(['gre', 'gretap', 'ip6gre', 'ip6gretap', 'vxlan'].filter((kind) => !kernelHas(kind)));
 
 describe('examples', () => {

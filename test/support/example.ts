@@ -5,7 +5,9 @@ import { dump, expectCode, namespaces, sh, topoweave } from './host.ts';
 
 /** The kinds of tunnels that a file needs; the kernel tier runs those that its kernel has, the guest tier the others. */
 export function neededKinds(file: string): string[] {
-  const kinds = [...readFileSync(file, 'utf8').matchAll(/^\s+type: (gre|gretap|ip6gre|ip6gretap|vxlan)\s*$/gm)];
+  const kinds = [
+    ...readFileSync(file, 'utf8').matchAll(/^\s+type: (gre|gretap|ip6gre|ip6gretap|vxlan)\s*$/gm),
+  ];
   return [...new Set(kinds.map((match) => match[1] ?? ''))];
 }
 

@@ -1,5 +1,5 @@
 import { planFor, reconcile, type Target } from '../../apply/reconcile.ts';
-import { exitCodes, type ExitCode } from '../../lib/exit-codes.ts';
+import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import type { Plan } from '../../plan/step.ts';
 import { type Locate, noChanges, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
@@ -17,7 +17,12 @@ export const run: RunCommand = async (context, { args, options }) => {
   return applyTarget(context, target, { locate: lab.locate, isJson, done: 'Applied' });
 };
 
-export async function dryRun(context: Context, target: Target, locate: Locate, isJson: boolean): Promise<ExitCode> {
+export async function dryRun(
+  context: Context,
+  target: Target,
+  locate: Locate,
+  isJson: boolean,
+): Promise<ExitCode> {
   const { plan } = await planFor(target);
   printPlan(context, plan, locate, isJson);
   return plan.conflicts.length > 0 ? exitCodes.failed : exitCodes.done;
@@ -40,7 +45,9 @@ export async function applyTarget(
     });
     await progress.end();
     if (interrupted) {
-      io.stderr(`interrupted: what was done stays; run the command again to go on, or: topoweave destroy ${target.lab}\n`);
+      io.stderr(
+        `interrupted: what was done stays; run the command again to go on, or: topoweave destroy ${target.lab}\n`,
+      );
       return interrupt.exitCode();
     }
     if (isJson) io.stdout(`${JSON.stringify({ ...planJson(plan, locate), applied: true }, null, 2)}\n`);
@@ -55,6 +62,7 @@ export async function applyTarget(
 }
 
 function outcome({ steps, summary }: Plan, { lab, topology }: Target, done: string): string {
-  if (steps.length === 0) return topology === undefined ? `Nothing to destroy: there is no lab '${lab}'.` : noChanges(lab);
+  if (steps.length === 0)
+    return topology === undefined ? `Nothing to destroy: there is no lab '${lab}'.` : noChanges(lab);
   return `${done} lab '${lab}': ${summary.add} added, ${summary.change} changed, ${summary.destroy} destroyed.`;
 }

@@ -1,5 +1,5 @@
-import { exitCodes, type ExitCode } from '../../lib/exit-codes.ts';
 import { UsageError } from '../../lib/errors.ts';
+import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import { listLabs } from '../../observe/labs.ts';
 import { observe } from '../../observe/observe.ts';
 import { recordedLabs } from '../../system/record.ts';
@@ -13,9 +13,11 @@ export const run: RunCommand = async (context, { args, options }) => {
   if ((fileOrName === undefined) === (options['all'] !== true)) {
     throw new UsageError('give a file, the name of a lab, or --all', "'topoweave status' lists the labs");
   }
-  const labs = fileOrName === undefined ? await allLabs() : [await resolveLabName(context, String(fileOrName))];
+  const labs =
+    fileOrName === undefined ? await allLabs() : [await resolveLabName(context, String(fileOrName))];
   requireRoot();
-  if (labs.length === 0 && !isJson) context.io.stdout('Nothing to destroy: there is no lab on this machine.\n');
+  if (labs.length === 0 && !isJson)
+    context.io.stdout('Nothing to destroy: there is no lab on this machine.\n');
   let code: ExitCode = exitCodes.done;
   for (const lab of labs) {
     const target = { lab, topology: undefined };

@@ -9,7 +9,10 @@ import { requireRoot } from '../lab.ts';
 export const runExec: RunCommand = async (_context, invocation) => {
   const [namespace = '', command] = invocation.args as [string, (readonly string[])?];
   if (command === undefined || command.length === 0) {
-    throw new UsageError('give a command behind --', `for example: topoweave exec ${namespace} -- ip address`);
+    throw new UsageError(
+      'give a command behind --',
+      `for example: topoweave exec ${namespace} -- ip address`,
+    );
   }
   return enter(namespace, command, invocation);
 };
@@ -22,13 +25,18 @@ export const runShell: RunCommand = async ({ io }, invocation) => {
 };
 
 /** `ip netns exec` gives the command its own /sys and the files of /etc/netns/NAME, as ip-netns(8) says. */
-async function enter(namespace: string, command: readonly string[], { options }: Invocation): Promise<number> {
+async function enter(
+  namespace: string,
+  command: readonly string[],
+  { options }: Invocation,
+): Promise<number> {
   requireRoot();
   if (namespace === HOST) return start(command, HOST);
   const { names } = listNamespaces();
   if (!names.includes(namespace)) {
     throw new TopoweaveError('no-namespace', `there is no namespace ${namespace}`, {
-      hint: names.length === 0 ? 'apply a file first: topoweave apply FILE' : `there are: ${names.join(', ')}`,
+      hint:
+        names.length === 0 ? 'apply a file first: topoweave apply FILE' : `there are: ${names.join(', ')}`,
     });
   }
   const wanted = options['lab'];
@@ -37,14 +45,28 @@ async function enter(namespace: string, command: readonly string[], { options }:
 }
 
 async function requireLab(namespace: string, wanted: string): Promise<void> {
-  const { stdout } = await runProgram(['nsenter', `--net=${netnsPath(namespace)}`, '--', 'ip', '-j', 'link', 'show', 'dev', 'lo']);
+  const { stdout } = await runProgram([
+    'nsenter',
+    `--net=${netnsPath(namespace)}`,
+    '--',
+    'ip',
+    '-j',
+    'link',
+    'show',
+    'dev',
+    'lo',
+  ]);
   // A border: ip prints an array with the one link.
   const [lo] = JSON.parse(stdout || '[]') as { ifalias?: string }[];
   const lab = parseMark(lo?.ifalias)?.lab;
   if (lab === wanted) return;
-  throw new TopoweaveError('other-lab', `namespace ${namespace} belongs to ${lab === undefined ? 'no lab' : `the lab '${lab}'`}`, {
-    hint: `leave --lab out, or name that lab`,
-  });
+  throw new TopoweaveError(
+    'other-lab',
+    `namespace ${namespace} belongs to ${lab === undefined ? 'no lab' : `the lab '${lab}'`}`,
+    {
+      hint: `leave --lab out, or name that lab`,
+    },
+  );
 }
 
 async function start(argv: readonly string[], namespace: string): Promise<number> {
@@ -57,7 +79,11 @@ async function start(argv: readonly string[], namespace: string): Promise<number
     const ignore = () => {};
     process.on('SIGINT', ignore).on('SIGTERM', ignore);
     child.on('error', (error: NodeJS.ErrnoException) => {
-      reject(error.code === 'ENOENT' ? new TopoweaveError('no-command', `cannot start ${program}: not found`, { exitCode: 127 }) : error);
+      reject(
+        error.code === 'ENOENT'
+          ? new TopoweaveError('no-command', `cannot start ${program}: not found`, { exitCode: 127 })
+          : error,
+      );
     });
     child.on('exit', (code, signal) => {
       process.off('SIGINT', ignore).off('SIGTERM', ignore);
@@ -67,6 +93,13 @@ async function start(argv: readonly string[], namespace: string): Promise<number
 }
 
 function signalNumber(signal: NodeJS.Signals): number {
-  const numbers: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGKILL: 9, SIGPIPE: 13, SIGTERM: 15 };
+  const numbers: Partial<Record<NodeJS.Signals, number>> = {
+    SIGHUP: 1,
+    SIGINT: 2,
+    SIGQUIT: 3,
+    SIGKILL: 9,
+    SIGPIPE: 13,
+    SIGTERM: 15,
+  };
   return numbers[signal] ?? 0;
 }

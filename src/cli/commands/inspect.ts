@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { exitCodes } from '../../lib/exit-codes.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
+import { exitCodes } from '../../lib/exit-codes.ts';
 import { inspectLive } from '../../observe/inspect.ts';
 import { observe } from '../../observe/observe.ts';
 import { formatInspection } from '../../report/inspect.ts';
@@ -15,12 +15,16 @@ export const run: RunCommand = async (context, { args, options }) => {
   let lab: string | undefined;
   if (fileOrName !== undefined) {
     const isFile = existsSync(filePath(io, String(fileOrName)));
-    lab = isFile ? (await loadLab(context, String(fileOrName))).topology.name : await resolveLabName(context, String(fileOrName));
+    lab = isFile
+      ? (await loadLab(context, String(fileOrName))).topology.name
+      : await resolveLabName(context, String(fileOrName));
   }
   const live = await observe({ lab, nat: new Set(), sysctls: new Map(), withPeers: true });
   const inspection = inspectLive(live, lab);
   if (lab !== undefined && inspection.namespaces.length === 0) {
-    throw new TopoweaveError('no-lab', `there is no lab '${lab}' on this machine`, { hint: "'topoweave status' lists the labs" });
+    throw new TopoweaveError('no-lab', `there is no lab '${lab}' on this machine`, {
+      hint: "'topoweave status' lists the labs",
+    });
   }
   if (options['json']) io.stdout(`${JSON.stringify({ schemaVersion: 1, ...inspection }, null, 2)}\n`);
   else io.stdout(formatInspection(inspection, painter(color.stdout)));

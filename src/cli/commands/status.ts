@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { planFor } from '../../apply/reconcile.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
-import { exitCodes, type ExitCode } from '../../lib/exit-codes.ts';
+import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import { listLabs } from '../../observe/labs.ts';
 import { observe } from '../../observe/observe.ts';
 import { formatConflicts, formatPlan, planJson } from '../../report/plan.ts';
@@ -20,13 +20,18 @@ export const run: RunCommand = async (context, { args, options }) => {
   const { plan } = await planFor({ lab: lab.topology.name, topology: lab.topology });
   const { io, color } = context;
   if (options['json']) {
-    io.stdout(`${JSON.stringify({ ...planJson(plan, lab.locate), inSync: plan.steps.length === 0 }, null, 2)}\n`);
+    io.stdout(
+      `${JSON.stringify({ ...planJson(plan, lab.locate), inSync: plan.steps.length === 0 }, null, 2)}\n`,
+    );
   } else if (plan.steps.length === 0 && plan.conflicts.length === 0) {
     io.stdout(`Lab '${plan.lab}' is as ${file} says: no drift.\n`);
   } else {
-    io.stdout(`Lab '${plan.lab}' differs from ${file}. '+': only in the file; '-': only in the system; '~': different.\n\n`);
+    io.stdout(
+      `Lab '${plan.lab}' differs from ${file}. '+': only in the file; '-': only in the system; '~': different.\n\n`,
+    );
     io.stdout(formatPlan(plan, lab.locate, painter(color.stdout)));
-    if (plan.conflicts.length > 0) io.stderr(formatConflicts(plan.conflicts, lab.locate, painter(color.stderr)));
+    if (plan.conflicts.length > 0)
+      io.stderr(formatConflicts(plan.conflicts, lab.locate, painter(color.stderr)));
   }
   return options['detailedExitcode'] && plan.steps.length > 0 ? exitCodes.differences : exitCodes.done;
 };
@@ -39,7 +44,12 @@ async function listAll({ io }: Context, isJson: boolean): Promise<ExitCode> {
   const labs = [...names].sort().map((name) => {
     const found = marked.find((lab) => lab.name === name);
     const { file } = readRecord(name);
-    return { name, namespaces: found?.namespaces ?? [], interfaces: found?.interfaces ?? 0, file: file ?? null };
+    return {
+      name,
+      namespaces: found?.namespaces ?? [],
+      interfaces: found?.interfaces ?? 0,
+      file: file ?? null,
+    };
   });
   if (isJson) {
     io.stdout(`${JSON.stringify({ schemaVersion: 1, labs }, null, 2)}\n`);

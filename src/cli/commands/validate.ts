@@ -1,5 +1,5 @@
-import { exitCodes } from '../../lib/exit-codes.ts';
 import type { Diagnostic } from '../../lib/diagnostic.ts';
+import { exitCodes } from '../../lib/exit-codes.ts';
 import { loadFile } from '../../loader/load.ts';
 import { diagnosticsJson, formatDiagnostics } from '../../report/diagnostics.ts';
 import type { RunCommand } from '../command.ts';
@@ -23,7 +23,13 @@ export const run: RunCommand = async ({ io, color }, { args, options }) => {
   const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
   const warnings = diagnostics.length - errors;
   if (options['json']) {
-    const document = { schemaVersion: 1, valid: errors === 0, errors, warnings, diagnostics: diagnosticsJson(diagnostics) };
+    const document = {
+      schemaVersion: 1,
+      valid: errors === 0,
+      errors,
+      warnings,
+      diagnostics: diagnosticsJson(diagnostics),
+    };
     io.stdout(`${JSON.stringify(document, null, 2)}\n`);
   } else {
     if (diagnostics.length > 0) {

@@ -37,10 +37,13 @@ export interface VethEnd extends End {
   /** The link's own mtu. */
   readonly shared?: Sized | undefined;
   readonly portOf?: Entry;
+  /** For the near end of a bridge's port, which the tool makes. */
+  readonly master?: string;
 }
 
 /** An end whose name could not be read is left out, and so is its peer. */
-export function addVeth(context: Context, { endpoint, settings, place, peer, shared, portOf }: VethEnd): void {
+export function addVeth(context: Context, end: VethEnd): void {
+  const { endpoint, settings, place, peer, shared, portOf, master } = end;
   if (endpoint === undefined || peer === undefined) return;
   const { addresses, state, alias } = settings;
   addEntry(context, {
@@ -53,9 +56,9 @@ export function addVeth(context: Context, { endpoint, settings, place, peer, sha
       macaddress: settings.macaddress ?? deriveMac(context, { ...endpoint, addresses }),
       state,
       alias,
-      master: undefined,
+      master,
       peer,
-      madeForPort: false,
+      madeForPort: master !== undefined,
       place,
     },
     mtu: settings.mtu ?? shared,

@@ -10,7 +10,9 @@ const rtt = 'rtt min/avg/max/mdev = 0.047/0.051/0.204/0.072 ms\n';
 test('the command has a size only where the check has one', () => {
   const check = checkOf({ kind: 'ping', from: 'a', address: '10.0.0.2', count: 3 });
   expect(pingArgv(check).join(' ')).toBe('ping -n -c 3 -i 0.2 -W 1 10.0.0.2');
-  expect(pingArgv({ ...check, size: 1472 }).join(' ')).toBe('ping -n -c 3 -i 0.2 -W 1 -s 1472 -M do 10.0.0.2');
+  expect(pingArgv({ ...check, size: 1472 }).join(' ')).toBe(
+    'ping -n -c 3 -i 0.2 -W 1 -s 1472 -M do 10.0.0.2',
+  );
 });
 
 test.each([
@@ -22,7 +24,13 @@ test.each([
     outcome: 'answered',
     detail: '3 packets, 0.05 ms average',
   },
-  { says: 'no time in a short packet', code: 0, stdout: head + summary(1, 1), outcome: 'answered', detail: '1 packet' },
+  {
+    says: 'no time in a short packet',
+    code: 0,
+    stdout: head + summary(1, 1),
+    outcome: 'answered',
+    detail: '1 packet',
+  },
   {
     says: 'too few answers',
     code: 0,

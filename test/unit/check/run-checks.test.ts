@@ -53,7 +53,13 @@ test('an answer fails what must be unreachable, at once', async () => {
 test('a namespace that is gone fails the check in both directions', async () => {
   const checks = [
     checkOf({ kind: 'tcp', from: 'no-such-namespace', address: '192.0.2.1', port: 80 }),
-    checkOf({ kind: 'tcp', from: 'no-such-namespace', address: '192.0.2.1', port: 80, expect: 'unreachable' }),
+    checkOf({
+      kind: 'tcp',
+      from: 'no-such-namespace',
+      address: '192.0.2.1',
+      port: 80,
+      expect: 'unreachable',
+    }),
   ];
   const results = await runChecks(checkTopology({ addresses: {}, checks }));
   for (const { ok, detail } of results) {

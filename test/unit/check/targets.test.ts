@@ -19,7 +19,9 @@ test('a published port leads to the target', () => {
 });
 
 test('a published range keeps the distance from its first port', () => {
-  const publish = { gw: [{ port: { first: 9000, last: 9009 }, to: '10.0.0.3', toPort: { first: 100, last: 109 } }] };
+  const publish = {
+    gw: [{ port: { first: 9000, last: 9009 }, to: '10.0.0.3', toPort: { first: 100, last: 109 } }],
+  };
   const topology = checkTopology({ addresses, publish });
   expect(finalTargets(topology, tcp(9007))).toEqual([{ namespace: 'web', address: '10.0.0.3', port: 107 }]);
 });
@@ -44,7 +46,9 @@ test('ports that are published in a circle have no target', () => {
 test('an address outside of the file has no target, a loopback address is where the check is', () => {
   const topology = checkTopology({ addresses });
   expect(finalTargets(topology, tcp(80, '198.51.100.1'))).toEqual([]);
-  expect(finalTargets(topology, tcp(80, '127.0.0.1'))).toEqual([{ namespace: 'isp', address: '127.0.0.1', port: 80 }]);
+  expect(finalTargets(topology, tcp(80, '127.0.0.1'))).toEqual([
+    { namespace: 'isp', address: '127.0.0.1', port: 80 },
+  ]);
 });
 
 test('an address that two namespaces use has both as targets, unless it is the own one', () => {

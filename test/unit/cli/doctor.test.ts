@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import { UnavailableError } from '../../../src/lib/errors.ts';
+import { examinationJson, formatExamination, lacking } from '../../../src/report/doctor.ts';
+import { painter } from '../../../src/report/style.ts';
+import { examine, parseProbe } from '../../../src/system/examine.ts';
+import type { Privileges } from '../../../src/system/privileges.ts';
+import type { Run } from '../../../src/system/run.ts';
+
+const root: Privileges = { uid: 0, netAdmin: true, sysAdmin: true, userNamespacesOff: [] };
+const kernel = [
+  'veth present',
+  'bridge present',
+  'vxlan present',
+  'gre missing Error: Unknown device type.',
+  'gretap missing Error: Unknown device type.',
+  'ip6gre missing Error: Unknown device type.',
+  'ip6gretap missing Error: Unknown device type.',
+  'nftables-nat present',
+  'nft-fib present',
+  'ipv4-forwarding present',
+].join('\n');
+
+function fakeRun({
+  missing = [],
+  probe = kernel,
+}: {
+  missing?: readonly string[];
+  probe?: string;
+} = {}): Run {
+  return async ([program = '']) => {
+    if (missing.includes(program)) throw new UnavailableError('missing-program', `no ${program}`);
+    if (program === 'setpriv')
+      return { code: 0, stdout: probe, stderr: probe === '' ? 'unshare: not permitted' : '' };
+    return { code: 0, stdout: `${program} utility, iproute2-6.1.0, libbpf 1.1.2\n`, stderr: '' };
+  };
+}
+
+const examineWith = (run: Run, privileges = root) =>
+  examine({ run, root: privileges.uid === 0, privileges, nodeVersion: '20.0.0' });
+
+test('reads what the probe prints', () => {
+  const findings = parseProbe(`${kernel}\nnoise\n`);
+  expect(findings.size).toBe(10);
+  expect(findings.get('veth')).toEqual({ state: 'present', detail: '' });
+  expect(findings.get('gre')).toEqual({ state: 'missing', detail: 'Unknown device type' });
+});
+
+test('a machine without GRE is good enough, and the report says what brings it', async () => {
+  const examination = await examineWith(fakeRun());
+  expect(lacking(examination)).toEqual([]);
+  const text = formatExamination(examination, painter(false));
+  expect(text).toContain('  ip               present  6.1.0\n');
+  expect(text).toMatch(
+    /gre +missing {2}Unknown device type; for gre tunnels: modprobe ip_gre; Debian: linux-image-amd64\n/,
+  );
+  expect(text).toMatch(/\ntopoweave works here, without gre, gretap, ip6gre, ip6gretap\n$/);
+  expect(examinationJson(examination)).toMatchObject({ schemaVersion: 1, ok: true });
+});
+
+test('a missing tool is named with its package; ping is not required', async () => {
+  const examination = await examineWith(fakeRun({ missing: ['nft', 'ping'] }));
+  expect(lacking(examination).map(({ name }) => name)).toEqual(['nft']);
+  const text = formatExamination(examination, painter(false));
+  expect(text).toMatch(/nft +missing {2}not installed; apt-get install nftables\n/);
+  expect(text).toMatch(/ping +missing {2}not installed; apt-get install iputils-ping; only check needs it\n/);
+});
+
+test('without privileges it points to the sandbox, where there can be one', async () => {
+  const user = { ...root, uid: 1000, netAdmin: false, sysAdmin: false };
+  const examination = await examineWith(fakeRun(), user);
+  expect(lacking(examination).map(({ name }) => name)).toEqual(['root', 'CAP_NET_ADMIN', 'CAP_SYS_ADMIN']);
+  expect(formatExamination(examination, painter(false))).toContain('topoweave sandbox');
+});
+
+test('what could not be probed is unknown', async () => {
+  const examination = await examineWith(fakeRun({ probe: '' }));
+  expect(examination.kernel[0]).toMatchObject({ state: 'unknown', detail: 'unshare: not permitted' });
+  expect(lacking(examination).map(({ name }) => name)).toEqual(['veth', 'bridge']);
+});
