@@ -86,7 +86,7 @@ export function reconcile(target: Target, options: ReconcileOptions = {}): Promi
   return withLock(async () => {
     const first = await planWhenReady(target);
     let plan = first;
-    for (let round = 0; round < 3; round += 1) {
+    for (let round = 0; round < 4; round += 1) {
       if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
       if (plan.steps.length === 0) {
         finishRecord(target);

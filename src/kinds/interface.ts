@@ -41,6 +41,14 @@ export interface LinkContext {
   readonly namespace: LiveNamespace;
   /** Every marked link of the machine by tag, to find a veth's peer. */
   readonly byTag: ReadonlyMap<string, readonly { namespace: string; link: IpLink }[]>;
+  /** Every veth of the machine by its own and its peer's ifindex; see indexKey. */
+  readonly byIndex: ReadonlyMap<string, readonly { namespace: string; link: IpLink }[]>;
+}
+
+/** The key of a veth, or of the peer that it must have. */
+export function indexKey({ ifindex, link_index: peer, ifname, link }: IpLink, whose: 'own' | 'peer'): string {
+  const [own, other] = peer === undefined ? [ifname, link] : [ifindex, peer];
+  return whose === 'own' ? `${own} ${other}` : `${other} ${own}`;
 }
 
 /** The words that every `ip link add` takes. */
@@ -127,7 +135,7 @@ function lowerCommon(item: Interface, lab: string): Attributes {
 
 function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: LinkKind<T>): LiveResource[] {
   const found: LiveResource[] = [];
-  const byTag = linksByTag(live);
+  const indexes = indexLinks(live);
   for (const namespace of live.namespaces.values()) {
     for (const link of namespace.links) {
       const mine = kind.kinds.find((name) => isOfKind(link, kind.infoKind(name)));
@@ -140,7 +148,7 @@ function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: 
           : owner !== 'ours' && !context.wanted.has(id)
       )
         continue;
-      const attributes = { ...readCommon(link), ...kind.read(link, { live, namespace, byTag }) };
+      const attributes = { ...readCommon(link), ...kind.read(link, { live, namespace, ...indexes }) };
       found.push({ kind: mine, id, namespace: namespace.name, label: link.ifname, attributes, owner });
     }
   }
@@ -167,23 +175,31 @@ export function readCommon(link: IpLink): Attributes {
   };
 }
 
-const tagCache = new WeakMap<Live, Map<string, { namespace: string; link: IpLink }[]>>();
+type Index = Map<string, { namespace: string; link: IpLink }[]>;
+const indexCache = new WeakMap<Live, { byTag: Index; byIndex: Index }>();
 
-function linksByTag(live: Live): Map<string, { namespace: string; link: IpLink }[]> {
-  const cached = tagCache.get(live);
+function indexLinks(live: Live): { byTag: Index; byIndex: Index } {
+  const cached = indexCache.get(live);
   if (cached !== undefined) return cached;
-  const byTag = new Map<string, { namespace: string; link: IpLink }[]>();
+  const byTag: Index = new Map();
+  const byIndex: Index = new Map();
+  const add = (index: Index, key: string, entry: { namespace: string; link: IpLink }) => {
+    const list = index.get(key);
+    if (list === undefined) index.set(key, [entry]);
+    else list.push(entry);
+  };
   for (const namespace of live.namespaces.values()) {
     for (const link of namespace.links) {
+      if (link.linkinfo?.info_kind !== 'veth') continue;
+      const entry = { namespace: namespace.name, link };
       const tag = parseMark(link.ifalias)?.tag;
-      if (tag === undefined || tag === '') continue;
-      const entry = byTag.get(tag);
-      if (entry === undefined) byTag.set(tag, [{ namespace: namespace.name, link }]);
-      else entry.push({ namespace: namespace.name, link });
+      if (tag !== undefined && tag !== '') add(byTag, tag, entry);
+      add(byIndex, indexKey(link, 'own'), entry);
     }
   }
-  tagCache.set(live, byTag);
-  return byTag;
+  const indexes = { byTag, byIndex };
+  indexCache.set(live, indexes);
+  return indexes;
 }
 
 function commonArguments({ attributes }: Resource): CommonArguments {

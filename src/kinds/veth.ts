@@ -1,7 +1,7 @@
 import type { IpLink } from '../observe/live.ts';
 import { HOST, type Topology, type Veth } from '../topology/model.ts';
-import { defineLinkKind, interfaceId } from './interface.ts';
-import { parseMark } from './marks.ts';
+import { defineLinkKind, indexKey, interfaceId } from './interface.ts';
+import { linkTag, parseMark } from './marks.ts';
 import type { Attributes, Resource } from './resource.ts';
 
 /**
@@ -38,19 +38,12 @@ export const vethKind = defineLinkKind<Veth>('veth', {
           },
         ]
       : [],
-  read: (link, { namespace, byTag }) => {
+  read: (link, { namespace, byTag, byIndex }) => {
     const tag = parseMark(link.ifalias)?.tag ?? '';
     // The two ends know each other's ifindex, which is unique only inside a namespace; the tag, which no other pair
     // has, says which namespace it is.
-    const peer =
-      byTag.get(tag)?.find((end) => isPeer({ namespace: namespace.name, link }, end)) ??
-      // Without a mark yet, an end can be found only in the same namespace, by its name there.
-      namespace.links
-        .filter(
-          (other) =>
-            link.link_index === undefined && other.ifname === link.link && other.link === link.ifname,
-        )
-        .map((other) => ({ namespace: namespace.name, link: other }))[0];
+    const end = { namespace: namespace.name, link };
+    const peer = byTag.get(tag)?.find((other) => isPeer(end, other)) ?? peerByIndex(end, byIndex);
     const id = interfaceId(namespace.name, link.ifname);
     const hairpin = link.linkinfo?.info_slave_data?.['hairpin'] === true;
     if (peer === undefined) return { peer: '', first: false, hairpin };
@@ -127,6 +120,20 @@ function isPeer(one: End, other: End): boolean {
     );
   }
   return other.link.ifindex === one.link.link_index && other.link.link_index === one.link.ifindex;
+}
+
+/**
+ * An end that lost its mark is found by the ifindexes of both, if it is in the same namespace or if the other end's tag
+ * says that it is this one.
+ */
+function peerByIndex(end: End, byIndex: ReadonlyMap<string, readonly End[]>): End | undefined {
+  const id = interfaceId(end.namespace, end.link.ifname);
+  return byIndex.get(indexKey(end.link, 'peer'))?.find((other) => {
+    if (!isPeer(end, other)) return false;
+    if (end.link.link_index === undefined) return true;
+    const tags = [parseMark(end.link.ifalias)?.tag, parseMark(other.link.ifalias)?.tag];
+    return tags.includes(linkTag(id, interfaceId(other.namespace, other.link.ifname)));
+  });
 }
 
 /** A pair goes as one: what is true of one end's existence is true of the other's. */

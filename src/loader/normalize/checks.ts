@@ -1,0 +1,105 @@
+import type { Check as RawCheck, PingCheck, PortCheck } from '../../generated/topology-file.ts';
+import type { Place } from '../../lib/diagnostic.ts';
+import { parseIp } from '../../lib/ip.ts';
+import { pointer } from '../../lib/pointer.ts';
+import { type Check, HOST } from '../../topology/model.ts';
+import { checkNamespace, type Context } from './context.ts';
+import { listNames, suggest } from './names.ts';
+import type { Network } from './network.ts';
+import { addressOfNamespace } from './targets.ts';
+
+const kinds = ['ping', 'tcp', 'udp'] as const;
+const milliseconds: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
+
+export function normalizeChecks(context: Context, network: Network): Check[] {
+  const checks: Check[] = [];
+  for (const [index, raw] of (context.data.checks ?? []).entries()) {
+    const check = expandCheck(context, { raw, network, at: pointer('checks', index) });
+    if (check !== undefined) checks.push(check);
+  }
+  return checks;
+}
+
+interface RawAt {
+  readonly raw: RawCheck;
+  readonly network: Network;
+  readonly at: string;
+}
+
+function expandCheck(context: Context, { raw, network, at }: RawAt): Check | undefined {
+  const place: Place = { pointer: at, part: 'value' };
+  const given = kinds.filter((kind) => raw[kind] !== undefined);
+  const [kind] = given;
+  const body: PingCheck | PortCheck | undefined = kind === undefined ? undefined : raw[kind];
+  if (kind === undefined || body === undefined || given.length !== 1) {
+    const has = given.length === 0 ? 'has none' : `has ${given.join(' and ')}`;
+    const message = `a check is one of ping, tcp and udp, and this one ${has}`;
+    const help = given.length > 1 ? 'write one check for each' : 'add one, such as ping: { from: a, to: b }';
+    context.report({ code: 'check-kind', message, place, help });
+    return undefined;
+  }
+  const isKnown = checkNamespace(context, body.from, { pointer: `${at}/${kind}/from`, part: 'value' });
+  const toPlace: Place = { pointer: `${at}/${kind}/to`, part: 'value' };
+  const target = kind === 'ping' ? { to: body.to, port: undefined } : splitPort(context, body.to, toPlace);
+  const address = target && resolve(context, { to: target.to, from: body.from, network, place: toPlace });
+  if (target === undefined || address === undefined || !isKnown) return undefined;
+  const expect = body.expect ?? 'reachable';
+  const ping = kind === 'ping' ? raw.ping : undefined;
+  return {
+    kind,
+    name: raw.name ?? `${kind} ${body.from} -> ${body.to}${expect === 'unreachable' ? ' unreachable' : ''}`,
+    from: body.from,
+    address,
+    to: target.to,
+    port: target.port,
+    expect,
+    within: expandTime(body.within ?? '5s'),
+    count: ping?.count ?? 1,
+    size: ping?.size,
+    place,
+  };
+}
+
+function splitPort(
+  { report }: Context,
+  text: string,
+  place: Place,
+): { to: string; port: number } | undefined {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match !== null && port >= 1 && port <= 65535) return { to: match[1] ?? match[2] ?? '', port };
+  const message =
+    match === null ? `'${text}' is not a target with a port` : `port ${port} is not between 1 and 65535`;
+  const help = 'write ADDRESS:PORT, [ADDRESS]:PORT for IPv6, or NAMESPACE:PORT';
+  report({ code: 'check-target', message, place, ...(match === null ? { help } : {}) });
+  return undefined;
+}
+
+interface Wanted {
+  readonly to: string;
+  readonly from: string;
+  readonly network: Network;
+  readonly place: Place;
+}
+
+function resolve(context: Context, { to, from, network, place }: Wanted): string | undefined {
+  const ip = parseIp(to);
+  if (ip !== undefined) return ip.address;
+  const fail = (message: string, help?: string) =>
+    context.report({ code: 'check-target', message, place, ...(help === undefined ? {} : { help }) });
+  if (to !== HOST && !context.declared.has(to)) {
+    const names = [...context.declared.keys()];
+    const nearest = suggest(to, names);
+    const known = names.length === 0 ? '' : `; declared are ${listNames(names)}`;
+    fail(`'${to}' is neither an address nor a namespace${known}`, nearest && `did you mean '${nearest}'?`);
+    return undefined;
+  }
+  const address = addressOfNamespace(network, to, from);
+  if (address === undefined) fail(`namespace ${to} has no address to try`, `name an address, or give ${to} one`);
+  return address;
+}
+
+function expandTime(text: string): number {
+  const [, number = '', unit = ''] = /^([0-9.]+)(ms|s|m)$/.exec(text) ?? [];
+  return Math.round(Number(number) * (milliseconds[unit] ?? 0));
+}

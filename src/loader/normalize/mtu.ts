@@ -1,0 +1,78 @@
+import type { Place } from '../../lib/diagnostic.ts';
+import { type Context, type Entry, interfaceKey } from './context.ts';
+import type { Network } from './network.ts';
+import { findUnderlay, isTunnel, tunnelOverhead } from './underlay.ts';
+
+/** Ethernet's own, which the kernel gives to a new veth or bridge. */
+const DEFAULT_MTU = 1500;
+
+interface Found {
+  readonly mtu: number | undefined;
+  readonly place: Place | undefined;
+}
+
+const unknown: Found = { mtu: undefined, place: undefined };
+
+/** Fills in every interface's mtu: what the file says, or what follows from what the interface hangs on. */
+export function deriveMtus(context: Context, network: Network): void {
+  const resolver = createResolver(context, network);
+  for (const entry of context.entries.values()) {
+    const { mtu, place } = resolver(entry);
+    entry.item.mtu = mtu;
+    entry.item.mtuPlace = place;
+  }
+}
+
+/** An mtu may hang on others: a port's on its bridge, a bridge's on its members, a tunnel's on its underlay. */
+function createResolver(context: Context, network: Network): (entry: Entry) => Found {
+  const { defaults, entries } = context;
+  const known = new Map<Entry, Found>();
+  const membersOf = collectMembers(context);
+  const standard: Found = {
+    mtu: defaults.mtu ?? DEFAULT_MTU,
+    place: defaults.mtu === undefined ? undefined : { pointer: '/defaults/mtu', part: 'value' },
+  };
+  const resolve = (entry: Entry): Found => {
+    const earlier = known.get(entry);
+    if (earlier !== undefined) return earlier;
+    // A tunnel over a bridge that it is itself a member of: the circle has no answer.
+    known.set(entry, unknown);
+    const found = compute(entry);
+    known.set(entry, found);
+    return found;
+  };
+  const compute = ({ item, mtu, portOf }: Entry): Found => {
+    if (mtu !== undefined) return mtu;
+    if (item.kind === 'loopback') return unknown;
+    if (item.kind === 'bridge') return smallest([standard, ...(membersOf.get(interfaceKey(item.namespace, item.name)) ?? []).flatMap(memberMtu)]);
+    if (!isTunnel(item)) return portOf === undefined ? standard : resolve(portOf);
+    const underlay = findUnderlay(network, item);
+    const below = underlay && entries.get(interfaceKey(underlay.namespace, underlay.name));
+    const available = below === undefined ? undefined : resolve(below).mtu;
+    return available === undefined ? unknown : { mtu: available - tunnelOverhead(item), place: undefined };
+  };
+  /** A port without an mtu of its own follows the bridge, and so has no say. */
+  const memberMtu = (member: Entry): Found[] =>
+    member.portOf !== undefined && member.mtu === undefined ? [] : [resolve(member)];
+  return resolve;
+}
+
+function smallest(candidates: readonly Found[]): Found {
+  let best = unknown;
+  for (const candidate of candidates) {
+    if (candidate.mtu !== undefined && (best.mtu === undefined || candidate.mtu < best.mtu)) best = candidate;
+  }
+  return best;
+}
+
+function collectMembers({ entries }: Context): Map<string, Entry[]> {
+  const members = new Map<string, Entry[]>();
+  for (const entry of entries.values()) {
+    if (entry.item.master === undefined) continue;
+    const key = interfaceKey(entry.item.namespace, entry.item.master);
+    const list = members.get(key);
+    if (list === undefined) members.set(key, [entry]);
+    else list.push(entry);
+  }
+  return members;
+}

@@ -1,0 +1,100 @@
+import type { Namespace as RawNamespace, TopologyFile } from '../../generated/topology-file.ts';
+import type { Place } from '../../lib/diagnostic.ts';
+import { pointer } from '../../lib/pointer.ts';
+import { HOST, type Namespace } from '../../topology/model.ts';
+import { addEntry, type Context } from './context.ts';
+import { compareNames, suggest } from './names.ts';
+import { normalizeNat } from './nat.ts';
+import type { Network } from './network.ts';
+import { normalizeRoutes } from './routes.ts';
+import { expandSettings } from './settings.ts';
+import { normalizeSysctls } from './sysctls.ts';
+
+export interface DeclaredNamespace {
+  readonly name: string;
+  readonly raw: NonNullable<RawNamespace>;
+  readonly place: Place;
+}
+
+/** The map form and the list form of `namespaces`, as one list. */
+export function listNamespaces({ namespaces }: TopologyFile): DeclaredNamespace[] {
+  if (namespaces === undefined) return [];
+  if (Array.isArray(namespaces)) {
+    const unique = new Map<string, DeclaredNamespace>();
+    for (const [index, name] of namespaces.entries()) {
+      const place: Place = { pointer: pointer('namespaces', index), part: 'value' };
+      if (!unique.has(name)) unique.set(name, { name, raw: {}, place });
+    }
+    return [...unique.values()];
+  }
+  return Object.entries(namespaces).map(([name, raw]) => ({
+    name,
+    raw: raw ?? {},
+    place: { pointer: pointer('namespaces', name), part: 'key' },
+  }));
+}
+
+/** `lo`, the only interface so far that is defined in its namespace. */
+export function normalizeLoopbacks(context: Context, declared: readonly DeclaredNamespace[]): void {
+  for (const { name: namespace, raw } of declared) {
+    for (const [name, settings] of Object.entries(raw.interfaces ?? {})) {
+      const base = pointer('namespaces', namespace, 'interfaces', name);
+      const place: Place = { pointer: base, part: 'key' };
+      if (name !== 'lo') {
+        failOtherInterface(context, name, place);
+        continue;
+      }
+      const { addresses, mtu, state } = expandSettings(settings, base, context.report);
+      const item = { namespace, name, addresses, mtu: undefined, mtuPlace: undefined, macaddress: undefined, state };
+      addEntry(context, { item: { kind: 'loopback', ...item, alias: undefined, master: undefined, place }, mtu });
+    }
+  }
+}
+
+function failOtherInterface({ report }: Context, name: string, place: Place): void {
+  const isTypo = suggest(name, ['lo']) !== undefined && name.length <= 3;
+  report({
+    code: 'unsupported-interface',
+    message: `interface '${name}' cannot be defined here; so far only lo can`,
+    place,
+    help: isTypo ? "did you mean 'lo'?" : 'define it once, as an endpoint of a link or tunnel, a port of a bridge, or a bridge',
+  });
+}
+
+/** Every declared namespace, and the machine's own where an interface of the file is in it. */
+export function normalizeNamespaces(
+  context: Context,
+  declared: readonly DeclaredNamespace[],
+  network: Network,
+): Namespace[] {
+  const result = declared.map(({ name, raw, place }) => ({
+    name,
+    place,
+    forwarding: expandForwarding(raw.forwarding, { pointer: pointer('namespaces', name, 'forwarding'), part: 'value' }),
+    sysctls: normalizeSysctls(context, name, raw.sysctls ?? {}),
+    routes: normalizeRoutes(context, { namespace: name, raw: raw.routes ?? [], network }),
+    nat: normalizeNat(context, { namespace: name, raw: raw.nat ?? {}, network }),
+  }));
+  const [implied] = network.interfacesOf(HOST);
+  if (implied !== undefined && !context.declared.has(HOST)) result.push(emptyNamespace(HOST, implied.place));
+  return result.sort((a, b) => compareNames(a.name, b.name));
+}
+
+function emptyNamespace(name: string, place: Place): Namespace {
+  return { name, place, forwarding: undefined, sysctls: [], routes: [], nat: { masquerade: [], snat: [], publish: [] } };
+}
+
+/** A list names the families that are on; the others are not touched. */
+function expandForwarding(
+  raw: NonNullable<RawNamespace>['forwarding'],
+  place: Place,
+): Namespace['forwarding'] {
+  if (raw === undefined) return undefined;
+  if (typeof raw === 'boolean') return { ipv4: raw, ipv6: raw, place };
+  if (raw.length === 0) return undefined;
+  return {
+    ...(raw.includes('ipv4') ? { ipv4: true } : {}),
+    ...(raw.includes('ipv6') ? { ipv6: true } : {}),
+    place,
+  };
+}

@@ -1,0 +1,70 @@
+import { type Cidr, type Ip, parseCidr } from '../../lib/ip.ts';
+import type { Address, Interface } from '../../topology/model.ts';
+import { interfaceKey } from './context.ts';
+import { compareNames } from './names.ts';
+import { createSubnetTable, type SubnetTable } from './subnet-table.ts';
+
+/** An address of an interface, and the subnet that it makes. */
+export interface Subnet {
+  readonly item: Interface;
+  readonly address: Address;
+  readonly cidr: Cidr;
+}
+
+/** Look-ups over the interfaces of the file; everything is answered without walking over all of them. */
+export interface Network {
+  readonly interfaceOf: (namespace: string, name: string) => Interface | undefined;
+  /** Sorted by name. */
+  readonly interfacesOf: (namespace: string) => readonly Interface[];
+  readonly subnetsOf: (namespace: string) => readonly Subnet[];
+  /** The namespace's own subnets that an address is in, the longest prefix first. */
+  readonly subnetsWith: (namespace: string, ip: Ip) => readonly Subnet[];
+  readonly hasAddress: (namespace: string, address: string) => boolean;
+}
+
+export function createNetwork(interfaces: readonly Interface[]): Network {
+  const byKey = new Map(interfaces.map((item) => [interfaceKey(item.namespace, item.name), item]));
+  const byNamespace = new Map<string, Interface[]>();
+  for (const item of interfaces) {
+    const list = byNamespace.get(item.namespace);
+    if (list === undefined) byNamespace.set(item.namespace, [item]);
+    else list.push(item);
+  }
+  for (const list of byNamespace.values()) list.sort((a, b) => compareNames(a.name, b.name));
+  const subnets = new Map<string, NamespaceSubnets>();
+  const of = (namespace: string): NamespaceSubnets => {
+    const known = subnets.get(namespace);
+    if (known !== undefined) return known;
+    const made = collectSubnets(byNamespace.get(namespace) ?? []);
+    subnets.set(namespace, made);
+    return made;
+  };
+  return {
+    interfaceOf: (namespace, name) => byKey.get(interfaceKey(namespace, name)),
+    interfacesOf: (namespace) => byNamespace.get(namespace) ?? [],
+    subnetsOf: (namespace) => of(namespace).list,
+    subnetsWith: (namespace, ip) => of(namespace).table.findAll(ip),
+    hasAddress: (namespace, address) => of(namespace).addresses.has(address),
+  };
+}
+
+interface NamespaceSubnets {
+  readonly list: readonly Subnet[];
+  readonly table: SubnetTable<Subnet>;
+  readonly addresses: ReadonlySet<string>;
+}
+
+function collectSubnets(interfaces: readonly Interface[]): NamespaceSubnets {
+  const list: Subnet[] = [];
+  const table = createSubnetTable<Subnet>();
+  for (const item of interfaces) {
+    for (const address of item.addresses) {
+      const cidr = parseCidr(`${address.address}/${address.prefixLength}`);
+      if (cidr === undefined) continue;
+      const subnet = { item, address, cidr };
+      list.push(subnet);
+      table.add(cidr, subnet);
+    }
+  }
+  return { list, table, addresses: new Set(list.map(({ address }) => address.address)) };
+}

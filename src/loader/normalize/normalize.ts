@@ -1,0 +1,39 @@
+import type { TopologyFile } from '../../generated/topology-file.ts';
+import type { Topology } from '../../topology/model.ts';
+import { normalizeBridges } from './bridges.ts';
+import { normalizeChecks } from './checks.ts';
+import { createContext } from './context.ts';
+import { normalizeLinks } from './links.ts';
+import { normalizeMembers } from './members.ts';
+import { deriveMtus } from './mtu.ts';
+import { compareNames } from './names.ts';
+import { listNamespaces, normalizeLoopbacks, normalizeNamespaces } from './namespaces.ts';
+import { createNetwork, type Network } from './network.ts';
+import type { Report } from './problem.ts';
+import { normalizeTunnels } from './tunnels.ts';
+
+/**
+ * Expands every short form of a valid file and derives what the file leaves to rules. What cannot be expanded is
+ * reported and left out, so that the rest is still examined.
+ */
+export function normalize(data: TopologyFile, report: Report): { topology: Topology; network: Network } {
+  const declared = listNamespaces(data);
+  const context = createContext(data, new Map(declared.map(({ name, place }) => [name, place])), report);
+  normalizeLoopbacks(context, declared);
+  normalizeLinks(context);
+  normalizeTunnels(context);
+  normalizeBridges(context);
+  normalizeMembers(context);
+  const interfaces = [...context.entries.values()]
+    .map(({ item }) => item)
+    .sort((a, b) => compareNames(a.namespace, b.namespace) || compareNames(a.name, b.name));
+  const network = createNetwork(interfaces);
+  deriveMtus(context, network);
+  const topology: Topology = {
+    name: data.name,
+    namespaces: normalizeNamespaces(context, declared, network),
+    interfaces,
+    checks: normalizeChecks(context, network),
+  };
+  return { topology, network };
+}

@@ -1,0 +1,167 @@
+import type { Nexthop as RawNexthop, Route as RawRoute, RouteSettings } from '../../generated/topology-file.ts';
+import type { Place } from '../../lib/diagnostic.ts';
+import { parseCidr } from '../../lib/ip.ts';
+import { pointer } from '../../lib/pointer.ts';
+import type { Nexthop, Route } from '../../topology/model.ts';
+import type { Context } from './context.ts';
+import type { Network } from './network.ts';
+import { deviceFinder } from './route-device.ts';
+import { expandIp, expandPrefix } from './settings.ts';
+
+interface Routes {
+  readonly namespace: string;
+  readonly raw: readonly RawRoute[] | Readonly<Record<string, string | RouteSettings>>;
+  readonly network: Network;
+}
+
+interface ListedRoute {
+  readonly raw: RawRoute;
+  /** Of the route, of its destination, and the pointer of its settings. */
+  readonly place: Place;
+  readonly toPlace: Place;
+  readonly base: string;
+  /** The map's short form: the value is the next hop. */
+  readonly isShort: boolean;
+}
+
+/** The routes of one namespace, each with its device. */
+export function normalizeRoutes(context: Context, { namespace, raw, network }: Routes): Route[] {
+  const routes: Route[] = [];
+  for (const listed of listRoutes(namespace, raw)) {
+    const route = expandRoute(context, listed, { namespace, network });
+    if (route !== undefined) routes.push(route);
+  }
+  const findDevice = deviceFinder(network, namespace, routes);
+  return routes.map((route) => ({
+    ...route,
+    nexthops: route.nexthops.map((hop) => ({ ...hop, dev: hop.dev ?? findDevice(hop) })),
+  }));
+}
+
+function listRoutes(namespace: string, raw: Routes['raw']): ListedRoute[] {
+  const base = pointer('namespaces', namespace, 'routes');
+  if (isList(raw)) {
+    return raw.map((route, index) => {
+      const at = `${base}/${index}`;
+      const toPlace: Place = { pointer: `${at}/to`, part: 'value' };
+      return { raw: route, place: { pointer: at, part: 'value' }, toPlace, base: at, isShort: false };
+    });
+  }
+  return Object.entries(raw).map(([to, settings]) => {
+    const at = pointer('namespaces', namespace, 'routes', to);
+    const place: Place = { pointer: at, part: 'key' };
+    const isShort = typeof settings === 'string';
+    return { raw: { to, ...(isShort ? { via: settings } : settings) }, place, toPlace: place, base: at, isShort };
+  });
+}
+
+interface Where {
+  readonly namespace: string;
+  readonly network: Network;
+}
+
+function expandRoute(context: Context, listed: ListedRoute, where: Where): Route | undefined {
+  const { raw, place, base } = listed;
+  const fromPlace: Place = { pointer: `${base}/from`, part: 'value' };
+  const from = raw.from === undefined ? undefined : expandIp(raw.from, fromPlace, context.report);
+  const nexthops = expandNexthops(context, listed);
+  const destination = expandDestination(context, listed, { ...where, from, nexthops });
+  if (destination === undefined) return undefined;
+  const type = raw.type ?? 'unicast';
+  return {
+    ...destination,
+    type,
+    table: tableName(raw.table, type),
+    metric: raw.metric,
+    scope: raw.scope,
+    from,
+    mtu: raw.mtu,
+    advertisedMss: raw['advertised-mss'],
+    congestionWindow: raw['congestion-window'],
+    advertisedReceiveWindow: raw['advertised-receive-window'],
+    nexthops,
+    place,
+  };
+}
+
+interface Hints extends Where {
+  readonly from: string | undefined;
+  readonly nexthops: readonly Nexthop[];
+}
+
+/** `default` has no family of its own: the next hop, the source or the device's addresses tell it, else it is IPv4. */
+function expandDestination(
+  context: Context,
+  { raw, toPlace }: ListedRoute,
+  { namespace, network, from, nexthops }: Hints,
+): { to: string; family: 4 | 6 } | undefined {
+  if (raw.to === '0.0.0.0/0') return { to: 'default', family: 4 };
+  if (raw.to !== 'default' && parseCidr(raw.to)?.prefixLength !== 0) {
+    const found = expandPrefix(raw.to, toPlace, context.report);
+    return found === undefined ? undefined : { to: found.prefix, family: found.family };
+  }
+  if (raw.to !== 'default') {
+    const family = parseCidr(raw.to)?.family ?? 4;
+    return expandPrefix(raw.to, toPlace, context.report) === undefined ? undefined : { to: 'default', family };
+  }
+  const hint = [...nexthops.map(({ via }) => via), from].find((address) => address !== undefined);
+  if (hint !== undefined) return { to: 'default', family: hint.includes(':') ? 6 : 4 };
+  const dev = nexthops[0]?.dev;
+  const addresses = dev === undefined ? [] : (network.interfaceOf(namespace, dev)?.addresses ?? []);
+  const isOnlyV6 = addresses.length > 0 && addresses.every(({ family }) => family === 6);
+  return { to: 'default', family: isOnlyV6 ? 6 : 4 };
+}
+
+function expandNexthops(context: Context, { raw, place, base, isShort }: ListedRoute): Nexthop[] {
+  const { via, dev, nexthops } = raw;
+  const isOnLink = raw['on-link'] ?? false;
+  if (nexthops === undefined) {
+    if (via === undefined && dev === undefined) {
+      if (isOnLink) failForm(context, 'on-link needs a next hop: add via and dev', `${base}/on-link`);
+      return [];
+    }
+    const at = isShort ? base : `${base}/via`;
+    const viaPlace: Place = { pointer: via === undefined ? base : at, part: 'value' };
+    const address = via === undefined ? undefined : expandIp(via, viaPlace, context.report);
+    if (via !== undefined && address === undefined && dev === undefined) return [badHop(viaPlace)];
+    return [{ via: address, dev, weight: 1, onLink: isOnLink, place: via === undefined ? place : viaPlace }];
+  }
+  for (const key of ['via', 'dev', 'on-link'] as const) {
+    if (raw[key] === undefined) continue;
+    failForm(context, `'${key}' and 'nexthops' exclude each other; put it into the next hop`, `${base}/${key}`);
+  }
+  return nexthops.map((hop, index) => expandNexthop(context, hop, `${base}/nexthops/${index}`));
+}
+
+function expandNexthop(context: Context, raw: RawNexthop, base: string): Nexthop {
+  const place: Place = { pointer: base, part: 'value' };
+  const { via, dev, weight = 1 } = raw;
+  if (via === undefined && dev === undefined) {
+    context.report({ code: 'route-form', message: 'a next hop needs via, dev, or both', place });
+  }
+  const address =
+    via === undefined ? undefined : expandIp(via, { pointer: `${base}/via`, part: 'value' }, context.report);
+  return { via: address, dev, weight, onLink: raw['on-link'] ?? false, place };
+}
+
+/** Stands for a next hop that could not be read, so that nobody also complains that the route has none. */
+function badHop(place: Place): Nexthop {
+  return { via: undefined, dev: undefined, weight: 1, onLink: false, place };
+}
+
+function failForm({ report }: Context, message: string, at: string): void {
+  report({ code: 'route-form', message, place: { pointer: at, part: 'key' } });
+}
+
+/** The names of the numbers that rtnetlink reserves; ip(8) puts a local route into `local` when no table is said. */
+function tableName(table: RouteSettings['table'], type: Route['type']): string {
+  if (table === undefined) return type === 'local' ? 'local' : 'main';
+  if (table === 253) return 'default';
+  if (table === 254) return 'main';
+  if (table === 255) return 'local';
+  return String(table);
+}
+
+function isList(raw: Routes['raw']): raw is readonly RawRoute[] {
+  return Array.isArray(raw);
+}

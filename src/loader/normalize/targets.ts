@@ -1,0 +1,23 @@
+import { isLinkLocal } from '../../lib/ip.ts';
+import type { Network, Subnet } from './network.ts';
+
+/**
+ * The address by which one namespace knows another: in a subnet that both have, else the first one, IPv4 before IPv6;
+ * addresses of `lo` last, and no link-local ones, which mean nothing without an interface.
+ */
+export function addressOfNamespace(network: Network, namespace: string, from: string): string | undefined {
+  let best: { subnet: Subnet; rank: number } | undefined;
+  for (const subnet of network.subnetsOf(namespace)) {
+    if (isLinkLocal(subnet.cidr)) continue;
+    const rank = rankOf(network, subnet, from);
+    if (best === undefined || rank < best.rank) best = { subnet, rank };
+  }
+  return best?.subnet.address.address;
+}
+
+function rankOf(network: Network, { item, cidr }: Subnet, from: string): number {
+  const family = cidr.family === 4 ? 0 : 1;
+  if (item.kind === 'loopback') return 4 + family;
+  const isShared = item.namespace !== from && network.subnetsWith(from, cidr).length > 0;
+  return isShared ? family : 2 + family;
+}

@@ -1,0 +1,50 @@
+import { spawn } from 'node:child_process';
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, expect, test } from 'vitest';
+import { dump, expectCode, workFolder } from '../support/host.ts';
+
+// A run may be killed at any point: the next apply converges, destroy cleans up. The built program is used, because the
+// test's own process cannot be killed.
+const folder = workFolder();
+afterAll(() => folder.remove());
+
+const file = folder.write(
+  'kill.yaml',
+  `name: kill
+namespaces:
+  host: { forwarding: true }
+  a: { forwarding: true, nat: { masquerade: [{ out: eth1 }] }, sysctls: { net.ipv4.conf.all.rp_filter: 2 }, routes: { default: 10.2.0.2 } }
+  b: { routes: { default: 10.1.0.1 } }
+  c: { routes: { default: 10.2.0.1 } }
+bridges:
+  br-kill: { addresses: 10.3.0.1/24, ports: { b:eth1: 10.3.0.2/24, c:eth1: 10.3.0.3/24 } }
+links:
+  - endpoints: { a:eth0: 10.1.0.1/24, b:eth0: 10.1.0.2/24 }
+  - endpoints: { a:eth1: 10.2.0.1/24, c:eth0: 10.2.0.2/24 }
+`,
+);
+
+/** Starts the program and kills its whole process group, as a machine that loses power would, after some milliseconds. */
+async function killedAfter(milliseconds: number, ...argv: string[]): Promise<void> {
+  const child = spawn(process.execPath, ['dist/topoweave.js', ...argv], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  await Promise.race([ended, setTimeout(milliseconds)]);
+  child.kill('SIGKILL');
+  await ended;
+  // Batches run in process groups of their own and end what they began.
+  await setTimeout(150);
+}
+
+test('apply converges and destroy cleans up, wherever either was killed', async () => {
+  const before = dump();
+  for (let milliseconds = 40; milliseconds <= 340; milliseconds += 15) {
+    await killedAfter(milliseconds, 'apply', file);
+    if (milliseconds % 2 === 0) {
+      await expectCode(0, 'apply', file);
+      await expectCode(0, 'plan', '--detailed-exitcode', file);
+      await killedAfter(milliseconds, 'destroy', file);
+    }
+    await expectCode(0, 'destroy', 'kill');
+    expect(dump()).toBe(before);
+  }
+});
