@@ -5,7 +5,7 @@ import { build } from 'esbuild';
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 rmSync('dist', { recursive: true, force: true });
 await build({
-  entryPoints: { topoweave: 'src/cli/main.ts', agent: 'src/check/agent.ts' },
+  entryPoints: { topoweave: 'src/cli/main.ts' },
   outdir: 'dist',
   bundle: true,
   splitting: true,

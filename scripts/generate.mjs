@@ -12,7 +12,8 @@ const ajv = new Ajv2020({
   strict: true,
   strictTypes: false,
   allErrors: true,
-  verbose: false,
+  // The errors carry the part of the schema that they come from: its keys become suggestions.
+  verbose: true,
   code: { source: true, esm: true, lines: true },
 });
 const validate = ajv.compile(schema);

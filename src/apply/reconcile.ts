@@ -153,10 +153,9 @@ async function perform(target: Target, plan: Plan, options: ExecuteOptions): Pro
 }
 
 /** A removal that found nothing any more, because the kernel was faster: the next round sees what is left. */
-function isAlreadyGone({ step, message }: StepFailure): boolean {
-  return (
-    step.action === 'delete' && /Cannot find device|No such (file|process|device)|Cannot assign/.test(message)
-  );
+function isAlreadyGone({ command, message }: StepFailure): boolean {
+  const isRemoval = (command?.tool === 'ip' || command?.tool === 'bridge') && command.args[1] === 'del';
+  return isRemoval && /Cannot find device|No such (file|process|device)|Cannot assign/.test(message);
 }
 
 /** What the kernel cannot carry is written down before the first change. */

@@ -1,8 +1,8 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { TopoweaveError, UnavailableError } from '../lib/errors.ts';
+import { TopoweaveError } from '../lib/errors.ts';
 import { netnsPath } from '../system/netns.ts';
-import { packages, searchPath } from '../system/run.ts';
+import { missingProgram, searchPath } from '../system/run.ts';
 import { type AgentReply, type AgentRequest, agentProgram } from './agent.ts';
 
 export type Question = Omit<AgentRequest, 'id'>;
@@ -86,7 +86,7 @@ function onceEnded(
   child.stdin.on('error', () => {});
   return new Promise((resolve) => {
     child.once('error', (error) => {
-      fail('code' in error && error.code === 'ENOENT' ? missing(program) : error);
+      fail('code' in error && error.code === 'ENOENT' ? missingProgram(program) : error);
       resolve();
     });
     child.once('close', (code) => {
@@ -97,13 +97,4 @@ function onceEnded(
       resolve();
     });
   });
-}
-
-function missing(program: string): UnavailableError {
-  const provider = packages[program];
-  return new UnavailableError(
-    'missing-program',
-    `the program '${program}' is not installed`,
-    provider === undefined ? undefined : `install it with: apt-get install ${provider}`,
-  );
 }

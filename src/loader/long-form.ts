@@ -1,1 +1,38 @@
-export function longForm(t: object): object { return t; }
+import type { Topology } from '../topology/model.ts';
+import { longChecks } from './long-form/checks.ts';
+import { longBridges, longLinks, longTunnels } from './long-form/interfaces.ts';
+import { longNamespaces } from './long-form/namespaces.ts';
+
+/**
+ * A topology as a plain document in long form, keys in the order of the documentation. It is itself a valid topology
+ * file and loads to an equal topology, places aside.
+ */
+export function longForm(topology: Topology): object {
+  const { name, interfaces, checks } = topology;
+  return compact({
+    name,
+    defaults: longDefaults(topology),
+    namespaces: longNamespaces(topology),
+    bridges: longBridges(interfaces),
+    links: longLinks(interfaces),
+    tunnels: longTunnels(interfaces),
+    checks: longChecks(checks),
+  });
+}
+
+/** Every other default stands at its interface; that the kernel chooses MAC addresses can only be said here. */
+function longDefaults({ interfaces }: Topology): object {
+  const hasRandom = interfaces.some(({ kind, macaddress }) => {
+    const isEthernet = kind !== 'gre' && kind !== 'ip6gre' && kind !== 'loopback';
+    return isEthernet && macaddress === undefined;
+  });
+  return hasRandom ? { macaddress: 'random' } : {};
+}
+
+function compact(document: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(
+    Object.entries(document).filter(
+      ([, value]) => typeof value !== 'object' || value === null || Object.keys(value).length > 0,
+    ),
+  );
+}

@@ -68,11 +68,13 @@ export const packages: Readonly<Record<string, string>> = {
   nft: 'nftables',
   nsenter: 'util-linux',
   unshare: 'util-linux',
+  setpriv: 'util-linux',
   flock: 'util-linux',
   ping: 'iputils-ping',
 };
 
-function missingProgram(program: string): UnavailableError {
+/** The error for a program that is not there, naming Debian's package. */
+export function missingProgram(program: string): UnavailableError {
   const provider = packages[program];
   return new UnavailableError(
     'missing-program',

@@ -67,7 +67,7 @@ export function normalizeNamespaces(
   declared: readonly DeclaredNamespace[],
   network: Network,
 ): Namespace[] {
-  const result = declared.map(({ name, raw, place }) => ({
+  const result = declared.map(({ name, raw, place }): Namespace => ({
     name,
     place,
     forwarding: expandForwarding(raw.forwarding, { pointer: pointer('namespaces', name, 'forwarding'), part: 'value' }),

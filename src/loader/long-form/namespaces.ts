@@ -1,0 +1,103 @@
+import type {
+  Interface,
+  Masquerade,
+  Namespace,
+  Nat,
+  Nexthop,
+  PortRange,
+  Publish,
+  Route,
+  Topology,
+} from '../../topology/model.ts';
+
+export function longNamespaces({ namespaces, interfaces }: Topology): object {
+  const loopbacks = new Map(
+    interfaces.filter(({ kind }) => kind === 'loopback').map((item) => [item.namespace, item]),
+  );
+  return Object.fromEntries(
+    namespaces.map((namespace) => [namespace.name, longNamespace(namespace, loopbacks.get(namespace.name))]),
+  );
+}
+
+function longNamespace({ forwarding, sysctls, routes, nat }: Namespace, lo: Interface | undefined): object {
+  return {
+    ...(forwarding === undefined ? {} : { forwarding: longForwarding(forwarding) }),
+    ...(sysctls.length === 0 ? {} : { sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [name, value])) }),
+    ...(routes.length === 0 ? {} : { routes: routes.map(longRoute) }),
+    ...longNat(nat),
+    ...(lo === undefined ? {} : { interfaces: { lo: longLoopback(lo) } }),
+  };
+}
+
+function longForwarding({ ipv4, ipv6 }: NonNullable<Namespace['forwarding']>): boolean | string[] {
+  if (ipv4 === ipv6) return ipv4 ?? false;
+  return [...(ipv4 ? ['ipv4'] : []), ...(ipv6 ? ['ipv6'] : [])];
+}
+
+function longLoopback({ addresses, mtu, state }: Interface): object {
+  return {
+    ...(addresses.length === 0
+      ? {}
+      : { addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`) }),
+    ...(mtu === undefined ? {} : { mtu }),
+    state,
+  };
+}
+
+function longRoute(route: Route): object {
+  const { type, table, nexthops } = route;
+  const [first] = nexthops;
+  return defined({
+    to: longDestination(route),
+    type,
+    ...(nexthops.length === 1 && first?.weight === 1 ? longHop(first) : {}),
+    metric: route.metric,
+    table: /^[0-9]+$/.test(table) ? Number(table) : table,
+    scope: route.scope,
+    from: route.from,
+    mtu: route.mtu,
+    'advertised-mss': route.advertisedMss,
+    'congestion-window': route.congestionWindow,
+    'advertised-receive-window': route.advertisedReceiveWindow,
+    ...(nexthops.length > 1 || (first !== undefined && first.weight !== 1)
+      ? { nexthops: nexthops.map((hop) => ({ ...longHop(hop), weight: hop.weight })) }
+      : {}),
+  });
+}
+
+/** `default` where something else tells the family, else the prefix that does. */
+function longDestination({ to, family, nexthops, from }: Route): string {
+  if (to !== 'default') return to;
+  const hasHint = from !== undefined || nexthops.some(({ via }) => via !== undefined);
+  if (hasHint || (family === 4 && nexthops.length === 0)) return to;
+  return family === 6 ? '::/0' : '0.0.0.0/0';
+}
+
+function longHop({ via, dev, onLink }: Nexthop): object {
+  return defined({ via, dev, ...(onLink ? { 'on-link': true } : {}) });
+}
+
+function longNat({ masquerade, snat, publish }: Nat): object {
+  const nat = {
+    ...(masquerade.length === 0 ? {} : { masquerade: masquerade.map(longSource) }),
+    ...(snat.length === 0 ? {} : { snat: snat.map((rule) => ({ ...longSource(rule), to: rule.to })) }),
+    ...(publish.length === 0 ? {} : { publish: publish.map(longPublish) }),
+  };
+  return Object.keys(nat).length === 0 ? {} : { nat };
+}
+
+function longSource({ from, out }: Masquerade): object {
+  return defined({ from, out: out === undefined ? undefined : `${out.not ? '!' : ''}${out.name}` });
+}
+
+function longPublish({ port, to, toPort, protocol, address }: Publish): object {
+  return defined({ port: longRange(port), to, 'to-port': longRange(toPort), protocol, address });
+}
+
+function longRange({ first, last }: PortRange): number | string {
+  return first === last ? first : `${first}-${last}`;
+}
+
+function defined(document: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== undefined));
+}
