@@ -1,5 +1,6 @@
+import type { IpLink } from '../observe/live.ts';
 import { HOST } from '../topology/model.ts';
-import { formatMark, parseMark } from './marks.ts';
+import { formatMark, linkBelongsTo, parseMark } from './marks.ts';
 import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
 
 /**
@@ -30,7 +31,8 @@ export const namespaceKind: Kind = {
     const found: LiveResource[] = [];
     for (const { name, mark, links } of live.namespaces.values()) {
       if (name === HOST) continue;
-      const claimed = mark === undefined && record.claims.includes(name) && links.length <= 1;
+      const claimed =
+        mark === undefined && record.claims.includes(name) && links.every((link) => isOurs(link, lab));
       const owner: Owner =
         mark === undefined ? (claimed ? 'ours' : 'foreign') : mark.lab === lab ? 'ours' : { lab: mark.lab };
       if (owner !== 'ours' && !wanted.has(name)) continue;
@@ -63,6 +65,24 @@ export const namespaceKind: Kind = {
 export function isStale(resource: Resource): boolean {
   return resource.attributes['stale'] === true;
 }
+
+/** What may be in a namespace that a killed run made and did not mark yet. */
+function isOurs(link: IpLink, lab: string): boolean {
+  return link.ifname === 'lo' || fallbackDevices.has(link.ifname) || linkBelongsTo(link, lab);
+}
+
+/** The kernel makes these with each namespace once the module of their kind is loaded (ip_tunnel_init_net and kin). */
+export const fallbackDevices: ReadonlySet<string> = new Set([
+  'gre0',
+  'gretap0',
+  'erspan0',
+  'ip6gre0',
+  'ip6tnl0',
+  'ip6_vti0',
+  'ip_vti0',
+  'sit0',
+  'tunl0',
+]);
 
 function markCommand(namespace: string, mark: string) {
   return { tool: 'ip', namespace, args: ['link', 'set', 'dev', 'lo', 'alias', mark] } as const;

@@ -128,7 +128,9 @@ function formatIpv4(value: bigint): string {
 
 /** Like inet_ntop(3), which prints what the kernel has: mapped and compatible addresses end in dotted form. */
 function formatIpv6(value: bigint): string {
-  const words = Array.from({ length: 8 }, (_, index) => Number((value >> BigInt(112 - index * 16)) & 0xffffn));
+  const words = Array.from({ length: 8 }, (_, index) =>
+    Number((value >> BigInt(112 - index * 16)) & 0xffffn),
+  );
   const run = longestZeroRun(words);
   const isMapped = run.start === 0 && run.length === 5 && words[5] === 0xffff;
   const isCompatible = run.start === 0 && run.length === 6;

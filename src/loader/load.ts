@@ -53,11 +53,15 @@ export async function loadFile(path: string, shown: string = path): Promise<Load
 export async function loadValidFile(path: string, shown: string = path): Promise<ValidFile> {
   const loaded = await loadFile(path, shown);
   const { topology, source } = loaded;
-  if (topology === undefined) throw new InvalidFileError(loaded.diagnostics, new Map([[source.path, source.text]]));
+  if (topology === undefined)
+    throw new InvalidFileError(loaded.diagnostics, new Map([[source.path, source.text]]));
   return { ...loaded, topology };
 }
 
-function toDiagnostic({ severity = 'error', code, message, place, help, related }: Problem, source: Source): Diagnostic {
+function toDiagnostic(
+  { severity = 'error', code, message, place, help, related }: Problem,
+  source: Source,
+): Diagnostic {
   return {
     severity,
     code,
@@ -66,7 +70,9 @@ function toDiagnostic({ severity = 'error', code, message, place, help, related 
     ...(help === undefined ? {} : { help }),
     ...(related === undefined
       ? {}
-      : { related: related.map((other) => ({ message: other.message, location: source.locate(other.place) })) }),
+      : {
+          related: related.map((other) => ({ message: other.message, location: source.locate(other.place) })),
+        }),
   };
 }
 
@@ -79,7 +85,8 @@ async function readTopology(path: string, shown: string): Promise<string> {
   try {
     const status = await stat(path);
     if (status.isDirectory()) throw unreadable(shown, 'it is a folder');
-    if (status.size > LARGEST_FILE) throw unreadable(shown, `it has ${status.size} bytes; at most ${LARGEST_FILE} are read`);
+    if (status.size > LARGEST_FILE)
+      throw unreadable(shown, `it has ${status.size} bytes; at most ${LARGEST_FILE} are read`);
     const file = await open(path);
     try {
       return decode(await file.readFile(), shown);
@@ -89,7 +96,10 @@ async function readTopology(path: string, shown: string): Promise<string> {
   } catch (error) {
     if (error instanceof TopoweaveError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
-    throw unreadable(shown, code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : String(code));
+    throw unreadable(
+      shown,
+      code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : String(code),
+    );
   }
 }
 
@@ -102,5 +112,7 @@ function decode(bytes: Buffer, shown: string): string {
 }
 
 function unreadable(shown: string, reason: string): TopoweaveError {
-  return new TopoweaveError('unreadable', `cannot read ${shown}: ${reason}`, { exitCode: exitCodes.invalidFile });
+  return new TopoweaveError('unreadable', `cannot read ${shown}: ${reason}`, {
+    exitCode: exitCodes.invalidFile,
+  });
 }

@@ -20,7 +20,9 @@ export interface Namespace {
   readonly name: string;
   readonly place: Place;
   /** undefined: not touched. */
-  readonly forwarding: { readonly ipv4?: boolean; readonly ipv6?: boolean; readonly place: Place } | undefined;
+  readonly forwarding:
+    | { readonly ipv4?: boolean; readonly ipv6?: boolean; readonly place: Place }
+    | undefined;
   readonly sysctls: readonly Sysctl[];
   readonly routes: readonly Route[];
   readonly nat: Nat;

@@ -12,7 +12,10 @@ for (const name of readdirSync(folder).sort()) {
     const { topology, diagnostics } = loadText('input.yaml', text);
     expect(diagnostics.length).toBeGreaterThan(0);
     expect(topology === undefined).toBe(diagnostics.some(({ severity }) => severity === 'error'));
-    const printed = formatDiagnostics(diagnostics, new Map([['input.yaml', text]]), { color: false, columns: 100 });
+    const printed = formatDiagnostics(diagnostics, new Map([['input.yaml', text]]), {
+      color: false,
+      columns: 100,
+    });
     await expect(printed).toMatchFileSnapshot(`${folder}${name}/expected.txt`);
   });
 }

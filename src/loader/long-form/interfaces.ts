@@ -1,5 +1,5 @@
-import { interfaceKey } from '../normalize/context.ts';
 import type { Bridge, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
+import { interfaceKey } from '../normalize/context.ts';
 import { isTunnel } from '../normalize/underlay.ts';
 
 /** The bridges, each with its ports and members. */
@@ -22,12 +22,19 @@ export function longBridges(interfaces: readonly Interface[]): object {
   );
 }
 
-function longBridge(bridge: Bridge, attached: readonly Interface[], veths: ReadonlyMap<string, Veth>): object {
+function longBridge(
+  bridge: Bridge,
+  attached: readonly Interface[],
+  veths: ReadonlyMap<string, Veth>,
+): object {
   const { stp, priority, forwardDelay, helloTime, maxAge, ageingTime } = bridge.parameters;
   const ports: Record<string, object> = {};
   const members: string[] = [];
   for (const item of attached) {
-    const far = item.kind === 'veth' && item.madeForPort ? veths.get(interfaceKey(item.peer.namespace, item.peer.name)) : undefined;
+    const far =
+      item.kind === 'veth' && item.madeForPort
+        ? veths.get(interfaceKey(item.peer.namespace, item.peer.name))
+        : undefined;
     if (far === undefined) members.push(item.name);
     else ports[`${far.namespace}:${far.name}`] = { ...longSettings(far), 'port-name': item.name };
   }
@@ -123,6 +130,8 @@ function longSettings({ addresses, macaddress, mtu, state, alias }: Interface): 
 
 function vethsByKey(interfaces: readonly Interface[]): Map<string, Veth> {
   return new Map(
-    interfaces.filter((item) => item.kind === 'veth').map((item) => [interfaceKey(item.namespace, item.name), item]),
+    interfaces
+      .filter((item) => item.kind === 'veth')
+      .map((item) => [interfaceKey(item.namespace, item.name), item]),
   );
 }

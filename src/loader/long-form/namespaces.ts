@@ -22,7 +22,9 @@ export function longNamespaces({ namespaces, interfaces }: Topology): object {
 function longNamespace({ forwarding, sysctls, routes, nat }: Namespace, lo: Interface | undefined): object {
   return {
     ...(forwarding === undefined ? {} : { forwarding: longForwarding(forwarding) }),
-    ...(sysctls.length === 0 ? {} : { sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [name, value])) }),
+    ...(sysctls.length === 0
+      ? {}
+      : { sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [name, value])) }),
     ...(routes.length === 0 ? {} : { routes: routes.map(longRoute) }),
     ...longNat(nat),
     ...(lo === undefined ? {} : { interfaces: { lo: longLoopback(lo) } }),

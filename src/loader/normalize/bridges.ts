@@ -2,7 +2,7 @@ import type { Bridge, Port } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST } from '../../topology/model.ts';
-import { addEntry, checkNamespace, type Context, type Entry, interfaceKey } from './context.ts';
+import { addEntry, type Context, checkNamespace, type Entry, interfaceKey } from './context.ts';
 import { type Endpoint, listEndpoints, type RawEndpoint } from './endpoint.ts';
 import { addVeth, expandEnd } from './links.ts';
 import { deriveMac } from './macaddress.ts';

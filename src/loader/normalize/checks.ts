@@ -1,9 +1,9 @@
-import type { Check as RawCheck, PingCheck, PortCheck } from '../../generated/topology-file.ts';
+import type { PingCheck, PortCheck, Check as RawCheck } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { parseIp } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { type Check, HOST } from '../../topology/model.ts';
-import { checkNamespace, type Context } from './context.ts';
+import { type Context, checkNamespace } from './context.ts';
 import { listNames, suggest } from './names.ts';
 import type { Network } from './network.ts';
 import { addressOfNamespace } from './targets.ts';
@@ -95,7 +95,8 @@ function resolve(context: Context, { to, from, network, place }: Wanted): string
     return undefined;
   }
   const address = addressOfNamespace(network, to, from);
-  if (address === undefined) fail(`namespace ${to} has no address to try`, `name an address, or give ${to} one`);
+  if (address === undefined)
+    fail(`namespace ${to} has no address to try`, `name an address, or give ${to} one`);
   return address;
 }
 

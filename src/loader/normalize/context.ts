@@ -1,13 +1,26 @@
-import type { Place } from '../../lib/diagnostic.ts';
 import type { Defaults, TopologyFile } from '../../generated/topology-file.ts';
-import { HOST, type Bridge, type Gre, type Interface, type Loopback, type Veth, type Vxlan } from '../../topology/model.ts';
+import type { Place } from '../../lib/diagnostic.ts';
+import {
+  type Bridge,
+  type Gre,
+  HOST,
+  type Interface,
+  type Loopback,
+  type Veth,
+  type Vxlan,
+} from '../../topology/model.ts';
 import { listNames, suggest } from './names.ts';
 import type { Report } from './problem.ts';
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** An interface while later passes still fill in its mtu and its master. */
-export type InterfaceDraft = Mutable<Veth> | Mutable<Bridge> | Mutable<Gre> | Mutable<Vxlan> | Mutable<Loopback>;
+export type InterfaceDraft =
+  | Mutable<Veth>
+  | Mutable<Bridge>
+  | Mutable<Gre>
+  | Mutable<Vxlan>
+  | Mutable<Loopback>;
 
 export interface Sized {
   readonly mtu: number;
@@ -33,7 +46,11 @@ export interface Context {
   readonly entries: Map<string, Entry>;
 }
 
-export function createContext(data: TopologyFile, declared: ReadonlyMap<string, Place>, report: Report): Context {
+export function createContext(
+  data: TopologyFile,
+  declared: ReadonlyMap<string, Place>,
+  report: Report,
+): Context {
   return { data, defaults: data.defaults ?? {}, report, declared, entries: new Map() };
 }
 

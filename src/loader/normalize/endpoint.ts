@@ -1,6 +1,6 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
-import { checkNamespace, type Context } from './context.ts';
+import { type Context, checkNamespace } from './context.ts';
 
 export interface Endpoint {
   readonly namespace: string;

@@ -16,8 +16,14 @@ export function normalizeLinks(context: Context): void {
     const [left, right] = ends;
     if (left === undefined || right === undefined || ends.length !== 2) {
       const message = `a link has two endpoints, and this one has ${ends.length}`;
-      const help = ends.length > 2 ? 'join more than two with a bridge' : 'name both ends, each NAMESPACE:INTERFACE';
-      context.report({ code: 'endpoint', message, place: { pointer: pointer(...base), part: 'value' }, help });
+      const help =
+        ends.length > 2 ? 'join more than two with a bridge' : 'name both ends, each NAMESPACE:INTERFACE';
+      context.report({
+        code: 'endpoint',
+        message,
+        place: { pointer: pointer(...base), part: 'value' },
+        help,
+      });
       continue;
     }
     const shared = link.mtu === undefined ? undefined : sized(link.mtu, pointer('links', index, 'mtu'));
@@ -66,7 +72,10 @@ export function addVeth(context: Context, end: VethEnd): void {
   });
 }
 
-export function expandEnd(context: Context, { text, settings, place, base }: RawEndpoint<EndpointSettings>): End {
+export function expandEnd(
+  context: Context,
+  { text, settings, place, base }: RawEndpoint<EndpointSettings>,
+): End {
   return {
     endpoint: parseEndpoint(context, text, place),
     settings: expandSettings(settings, base, context.report),

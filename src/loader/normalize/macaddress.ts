@@ -10,7 +10,10 @@ interface Wanted {
 }
 
 /** The MAC address of an interface that has none in the file, by `defaults.macaddress`. */
-export function deriveMac({ data, defaults }: Context, { namespace, name, addresses }: Wanted): string | undefined {
+export function deriveMac(
+  { data, defaults }: Context,
+  { namespace, name, addresses }: Wanted,
+): string | undefined {
   if (defaults.macaddress === 'random') return undefined;
   const first = addresses.find(({ family }) => family === 4);
   if (defaults.macaddress === 'from-ip' && first !== undefined) return macOfAddress(first.address);

@@ -51,7 +51,8 @@ function failUnknown(context: Context, { bridge, namespace, member, place }: Mem
   const names: string[] = [];
   const elsewhere: string[] = [];
   for (const { item } of context.entries.values()) {
-    if (item.namespace === namespace && item.name !== bridge && item.kind !== 'loopback') names.push(item.name);
+    if (item.namespace === namespace && item.name !== bridge && item.kind !== 'loopback')
+      names.push(item.name);
     else if (item.name === member) elsewhere.push(item.namespace);
   }
   const nearest = suggest(member, names);

@@ -44,7 +44,11 @@ function createResolver(context: Context, network: Network): (entry: Entry) => F
   const compute = ({ item, mtu, portOf }: Entry): Found => {
     if (mtu !== undefined) return mtu;
     if (item.kind === 'loopback') return unknown;
-    if (item.kind === 'bridge') return smallest([standard, ...(membersOf.get(interfaceKey(item.namespace, item.name)) ?? []).flatMap(memberMtu)]);
+    if (item.kind === 'bridge')
+      return smallest([
+        standard,
+        ...(membersOf.get(interfaceKey(item.namespace, item.name)) ?? []).flatMap(memberMtu),
+      ]);
     if (!isTunnel(item)) return portOf === undefined ? standard : resolve(portOf);
     const underlay = findUnderlay(network, item);
     const below = underlay && entries.get(interfaceKey(underlay.namespace, underlay.name));

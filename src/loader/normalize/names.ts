@@ -11,7 +11,8 @@ export function suggest(name: string, known: readonly string[]): string | undefi
   let best: { name: string; distance: number } | undefined;
   for (const candidate of known.slice(0, MAX_COMPARED)) {
     const steps = distance(lower, candidate.toLowerCase());
-    if (steps <= limit && (best === undefined || steps < best.distance)) best = { name: candidate, distance: steps };
+    if (steps <= limit && (best === undefined || steps < best.distance))
+      best = { name: candidate, distance: steps };
   }
   return best?.name;
 }

@@ -45,8 +45,19 @@ export function normalizeLoopbacks(context: Context, declared: readonly Declared
         continue;
       }
       const { addresses, mtu, state } = expandSettings(settings, base, context.report);
-      const item = { namespace, name, addresses, mtu: undefined, mtuPlace: undefined, macaddress: undefined, state };
-      addEntry(context, { item: { kind: 'loopback', ...item, alias: undefined, master: undefined, place }, mtu });
+      const item = {
+        namespace,
+        name,
+        addresses,
+        mtu: undefined,
+        mtuPlace: undefined,
+        macaddress: undefined,
+        state,
+      };
+      addEntry(context, {
+        item: { kind: 'loopback', ...item, alias: undefined, master: undefined, place },
+        mtu,
+      });
     }
   }
 }
@@ -57,7 +68,9 @@ function failOtherInterface({ report }: Context, name: string, place: Place): vo
     code: 'unsupported-interface',
     message: `interface '${name}' cannot be defined here; so far only lo can`,
     place,
-    help: isTypo ? "did you mean 'lo'?" : 'define it once, as an endpoint of a link or tunnel, a port of a bridge, or a bridge',
+    help: isTypo
+      ? "did you mean 'lo'?"
+      : 'define it once, as an endpoint of a link or tunnel, a port of a bridge, or a bridge',
   });
 }
 
@@ -67,21 +80,33 @@ export function normalizeNamespaces(
   declared: readonly DeclaredNamespace[],
   network: Network,
 ): Namespace[] {
-  const result = declared.map(({ name, raw, place }): Namespace => ({
-    name,
-    place,
-    forwarding: expandForwarding(raw.forwarding, { pointer: pointer('namespaces', name, 'forwarding'), part: 'value' }),
-    sysctls: normalizeSysctls(context, name, raw.sysctls ?? {}),
-    routes: normalizeRoutes(context, { namespace: name, raw: raw.routes ?? [], network }),
-    nat: normalizeNat(context, { namespace: name, raw: raw.nat ?? {}, network }),
-  }));
+  const result = declared.map(
+    ({ name, raw, place }): Namespace => ({
+      name,
+      place,
+      forwarding: expandForwarding(raw.forwarding, {
+        pointer: pointer('namespaces', name, 'forwarding'),
+        part: 'value',
+      }),
+      sysctls: normalizeSysctls(context, name, raw.sysctls ?? {}),
+      routes: normalizeRoutes(context, { namespace: name, raw: raw.routes ?? [], network }),
+      nat: normalizeNat(context, { namespace: name, raw: raw.nat ?? {}, network }),
+    }),
+  );
   const [implied] = network.interfacesOf(HOST);
   if (implied !== undefined && !context.declared.has(HOST)) result.push(emptyNamespace(HOST, implied.place));
   return result.sort((a, b) => compareNames(a.name, b.name));
 }
 
 function emptyNamespace(name: string, place: Place): Namespace {
-  return { name, place, forwarding: undefined, sysctls: [], routes: [], nat: { masquerade: [], snat: [], publish: [] } };
+  return {
+    name,
+    place,
+    forwarding: undefined,
+    sysctls: [],
+    routes: [],
+    nat: { masquerade: [], snat: [], publish: [] },
+  };
 }
 
 /** A list names the families that are on; the others are not touched. */

@@ -35,7 +35,11 @@ export function normalizeNat(context: Context, { namespace, raw, network }: Name
   return { masquerade, snat, publish };
 }
 
-function expandSource(context: Context, { from, out }: { from?: string; out?: string }, base: string): Masquerade {
+function expandSource(
+  context: Context,
+  { from, out }: { from?: string; out?: string },
+  base: string,
+): Masquerade {
   const place: Place = { pointer: `${base}/from`, part: 'value' };
   return {
     from: from === undefined ? undefined : expandPrefix(from, place, context.report)?.prefix,

@@ -15,7 +15,9 @@ export function makePortName({ namespace, name }: Endpoint, isFree: (name: strin
   if (Buffer.byteLength(plain) <= MAX_LENGTH && isFree(plain)) return plain;
   const prefix = plain.replace(/[^A-Za-z0-9_.-]/g, '').slice(0, PREFIX_LENGTH);
   for (let attempt = 0; ; attempt += 1) {
-    const digest = createHash('sha256').update(`${namespace}:${name}${'+'.repeat(attempt)}`).digest();
+    const digest = createHash('sha256')
+      .update(`${namespace}:${name}${'+'.repeat(attempt)}`)
+      .digest();
     const hash = digest.readBigUInt64BE().toString(36).padStart(13, '0').slice(-9);
     const made = `${prefix}-${hash}`;
     if (isFree(made)) return made;

@@ -87,7 +87,8 @@ function expandPublish(context: Context, parts: Parts, where: Where): Publish | 
   const port = expandRange(context, parts.port, parts.at('port'));
   const toPort = parts.toPort === undefined ? port : expandRange(context, parts.toPort, parts.at('to-port'));
   const to = expandTarget(context, parts, where);
-  const address = parts.address === undefined ? undefined : expandIp(parts.address, parts.at('address'), report);
+  const address =
+    parts.address === undefined ? undefined : expandIp(parts.address, parts.at('address'), report);
   if (port === undefined || toPort === undefined || to === undefined) return undefined;
   if (parts.address !== undefined && address === undefined) return undefined;
   const [ports, toPorts] = [sizeOf(port), sizeOf(toPort)];
@@ -104,7 +105,11 @@ function expandPublish(context: Context, parts: Parts, where: Where): Publish | 
   return { protocol: parts.protocol, address, port, to, toPort, place: parts.place };
 }
 
-function expandTarget(context: Context, { to, at }: Parts, { namespace, network }: Where): string | undefined {
+function expandTarget(
+  context: Context,
+  { to, at }: Parts,
+  { namespace, network }: Where,
+): string | undefined {
   const place = at('to');
   const ip = parseIp(to);
   if (ip !== undefined) return ip.address;
@@ -114,11 +119,15 @@ function expandTarget(context: Context, { to, at }: Parts, { namespace, network 
     const names = [...context.declared.keys()];
     const nearest = suggest(to, names);
     const known = names.length === 0 ? '' : `; declared are ${listNames(names)}`;
-    fail(`target '${to}' is neither an address nor a namespace${known}`, nearest && `did you mean '${nearest}'?`);
+    fail(
+      `target '${to}' is neither an address nor a namespace${known}`,
+      nearest && `did you mean '${nearest}'?`,
+    );
     return undefined;
   }
   const address = addressOfNamespace(network, to, namespace);
-  if (address === undefined) fail(`namespace ${to} has no address that packets could go to`, `give ${to} an address`);
+  if (address === undefined)
+    fail(`namespace ${to} has no address that packets could go to`, `give ${to} an address`);
   return address;
 }
 

@@ -22,7 +22,8 @@ export function deviceFinder(
       .find(({ item, cidr }) => item.kind !== 'loopback' && !isHostPrefix(cidr));
     const [route] = direct.findAll(ip);
     if (subnet === undefined) return route?.dev;
-    const isCloser = route !== undefined && route.prefixLength > subnet.cidr.prefixLength && contains(subnet.cidr, ip);
+    const isCloser =
+      route !== undefined && route.prefixLength > subnet.cidr.prefixLength && contains(subnet.cidr, ip);
     return isCloser ? route.dev : subnet.item.name;
   };
 }

@@ -1,4 +1,8 @@
-import type { Nexthop as RawNexthop, Route as RawRoute, RouteSettings } from '../../generated/topology-file.ts';
+import type {
+  Nexthop as RawNexthop,
+  Route as RawRoute,
+  RouteSettings,
+} from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { parseCidr } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
@@ -51,7 +55,13 @@ function listRoutes(namespace: string, raw: Routes['raw']): ListedRoute[] {
     const at = pointer('namespaces', namespace, 'routes', to);
     const place: Place = { pointer: at, part: 'key' };
     const isShort = typeof settings === 'string';
-    return { raw: { to, ...(isShort ? { via: settings } : settings) }, place, toPlace: place, base: at, isShort };
+    return {
+      raw: { to, ...(isShort ? { via: settings } : settings) },
+      place,
+      toPlace: place,
+      base: at,
+      isShort,
+    };
   });
 }
 
@@ -102,7 +112,9 @@ function expandDestination(
   }
   if (raw.to !== 'default') {
     const family = parseCidr(raw.to)?.family ?? 4;
-    return expandPrefix(raw.to, toPlace, context.report) === undefined ? undefined : { to: 'default', family };
+    return expandPrefix(raw.to, toPlace, context.report) === undefined
+      ? undefined
+      : { to: 'default', family };
   }
   const hint = [...nexthops.map(({ via }) => via), from].find((address) => address !== undefined);
   if (hint !== undefined) return { to: 'default', family: hint.includes(':') ? 6 : 4 };
@@ -128,7 +140,11 @@ function expandNexthops(context: Context, { raw, place, base, isShort }: ListedR
   }
   for (const key of ['via', 'dev', 'on-link'] as const) {
     if (raw[key] === undefined) continue;
-    failForm(context, `'${key}' and 'nexthops' exclude each other; put it into the next hop`, `${base}/${key}`);
+    failForm(
+      context,
+      `'${key}' and 'nexthops' exclude each other; put it into the next hop`,
+      `${base}/${key}`,
+    );
   }
   return nexthops.map((hop, index) => expandNexthop(context, hop, `${base}/nexthops/${index}`));
 }

@@ -76,7 +76,8 @@ function hint(text: string): string {
   const family = parseIp(address)?.family;
   if (family !== undefined) return `the length ${length} is not between 0 and ${family === 4 ? 32 : 128}`;
   const isDotted = /^[0-9]+(\.[0-9]+){3}$/.test(address);
-  if (isDotted && address.split('.').some((byte) => /^0[0-9]/.test(byte))) return 'write it without leading zeros';
+  if (isDotted && address.split('.').some((byte) => /^0[0-9]/.test(byte)))
+    return 'write it without leading zeros';
   if (isDotted) return 'each byte is between 0 and 255';
   return 'such as 10.0.0.1/24 or 2001:db8::1/64';
 }
@@ -98,7 +99,11 @@ function expandMac(text: string, at: string, report: Report): string | undefined
 }
 
 /** A prefix that stands for many addresses, in canonical form; a bare address stands for itself alone. */
-export function expandPrefix(text: string, place: Place, report: Report): { prefix: string; family: 4 | 6 } | undefined {
+export function expandPrefix(
+  text: string,
+  place: Place,
+  report: Report,
+): { prefix: string; family: 4 | 6 } | undefined {
   const ip = parseIp(text);
   const cidr = ip === undefined ? parseCidr(text) : parseCidr(`${ip.address}/${ip.family === 4 ? 32 : 128}`);
   if (cidr === undefined) {
@@ -120,7 +125,8 @@ export function expandIp(text: string, place: Place, report: Report): string | u
   const ip = parseIp(text);
   if (ip !== undefined) return ip.address;
   const [address = ''] = text.split('/');
-  const help = parseCidr(text) === undefined ? 'such as 10.0.0.1 or 2001:db8::1' : `write ${address} without the length`;
+  const help =
+    parseCidr(text) === undefined ? 'such as 10.0.0.1 or 2001:db8::1' : `write ${address} without the length`;
   report({ code: 'bad-address', message: `'${text}' is not an address; ${help}`, place });
   return undefined;
 }

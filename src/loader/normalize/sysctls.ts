@@ -43,5 +43,7 @@ function dotted(text: string): string {
 /** As the kernel prints it: numbers for truth, one space between words. */
 function sysctlValue(value: string | number | boolean): string {
   if (typeof value === 'boolean') return value ? '1' : '0';
-  return String(value).trim().replace(/[ \t]+/g, ' ');
+  return String(value)
+    .trim()
+    .replace(/[ \t]+/g, ' ');
 }

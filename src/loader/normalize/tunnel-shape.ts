@@ -20,12 +20,20 @@ export function foreignKeys(context: Context, name: string, tunnel: Tunnel): voi
     if (!(key in tunnel) || types.includes(tunnel.type)) continue;
     const place: Place = { pointer: pointer('tunnels', name, key), part: 'key' };
     const message = `'${key}' does not belong to ${tunnel.type}, only to ${types.join(', ')}`;
-    context.report({ code: 'tunnel', message, place, ...(key === 'id' ? { help: 'a GRE tunnel has a key' } : {}) });
+    context.report({
+      code: 'tunnel',
+      message,
+      place,
+      ...(key === 'id' ? { help: 'a GRE tunnel has a key' } : {}),
+    });
   }
   if (tunnel.type !== 'gre' && tunnel.type !== 'ip6gre') return;
   for (const [namespace, end] of Object.entries(tunnel.endpoints)) {
     if (end?.macaddress === undefined) continue;
-    const place: Place = { pointer: pointer('tunnels', name, 'endpoints', namespace, 'macaddress'), part: 'key' };
+    const place: Place = {
+      pointer: pointer('tunnels', name, 'endpoints', namespace, 'macaddress'),
+      part: 'key',
+    };
     context.report({
       code: 'tunnel',
       message: `${interfaceKey(namespace, name).replace('/', ':')} carries IP packets, so it has no MAC address`,
@@ -42,12 +50,16 @@ export function checkTunnelShape(context: Context, name: string, tunnel: Tunnel)
   const ends = Object.entries(tunnel.endpoints);
   if (ends.length === 0) fail(`tunnel ${name} has no endpoint`, 'name the namespace of at least one end');
   if (tunnel.type === 'vxlan') {
-    if (tunnel.id === undefined) fail(`vxlan ${name} has no id`, 'add its network identifier (VNI), such as id: 100');
+    if (tunnel.id === undefined)
+      fail(`vxlan ${name} has no id`, 'add its network identifier (VNI), such as id: 100');
     checkPeers(context, name, tunnel);
     return;
   }
   if (ends.length > 2) {
-    fail(`a ${tunnel.type} tunnel has two ends, and ${name} has ${ends.length}`, 'use one tunnel for each pair, or vxlan');
+    fail(
+      `a ${tunnel.type} tunnel has two ends, and ${name} has ${ends.length}`,
+      'use one tunnel for each pair, or vxlan',
+    );
     return;
   }
   for (const [namespace, end] of ends) {
@@ -83,7 +95,11 @@ function checkPeers(context: Context, name: string, { peers = [], endpoints }: T
 }
 
 /** A GRE key is a number; four bytes with dots are another way to write it. */
-export function expandKey(context: Context, name: string, key: number | string | undefined): number | undefined {
+export function expandKey(
+  context: Context,
+  name: string,
+  key: number | string | undefined,
+): number | undefined {
   if (key === undefined || typeof key === 'number') return key;
   const ip = parseIp(key);
   if (ip?.family === 4) return Number(ip.value);

@@ -3,7 +3,7 @@ import type { Place } from '../../lib/diagnostic.ts';
 import { canonicalAddress, parseIp } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
 import type { Gre, Vxlan } from '../../topology/model.ts';
-import { addEntry, checkNamespace, type Context } from './context.ts';
+import { addEntry, type Context, checkNamespace } from './context.ts';
 import { deriveMac } from './macaddress.ts';
 import { compareNames } from './names.ts';
 import { expandIp, expandSettings } from './settings.ts';
@@ -14,9 +14,14 @@ export function normalizeTunnels(context: Context): void {
   for (const [name, tunnel] of Object.entries(context.data.tunnels ?? {})) {
     foreignKeys(context, name, tunnel);
     checkTunnelShape(context, name, tunnel);
-    const locals = Object.entries(tunnel.endpoints).map(([namespace, end]) => ({ namespace, local: end?.local }));
+    const locals = Object.entries(tunnel.endpoints).map(([namespace, end]) => ({
+      namespace,
+      local: end?.local,
+    }));
     for (const [namespace, end] of Object.entries(tunnel.endpoints)) {
-      const others = locals.filter((other) => other.namespace !== namespace).flatMap(({ local }) => local ?? []);
+      const others = locals
+        .filter((other) => other.namespace !== namespace)
+        .flatMap(({ local }) => local ?? []);
       addTunnelEnd(context, { name, tunnel, namespace, end: end ?? {}, others });
     }
   }
@@ -45,7 +50,9 @@ function addTunnelEnd(context: Context, tunnelEnd: TunnelEnd): void {
     addresses: settings.addresses,
     mtu: undefined,
     mtuPlace: undefined,
-    macaddress: isEthernet ? (settings.macaddress ?? deriveMac(context, { ...settings, namespace, name })) : undefined,
+    macaddress: isEthernet
+      ? (settings.macaddress ?? deriveMac(context, { ...settings, namespace, name }))
+      : undefined,
     state: settings.state,
     alias: settings.alias,
     master: undefined,
@@ -83,7 +90,8 @@ function greItem(
     context.report({ code: 'tunnel', message, place: { pointer: at, part: 'value' } });
   }
   const [other] = others;
-  const own = first === undefined ? undefined : expandOuter(context, first, firstRemotePointer(end, at), tunnel);
+  const own =
+    first === undefined ? undefined : expandOuter(context, first, firstRemotePointer(end, at), tunnel);
   return {
     ...common,
     remote: own ?? (first === undefined && other !== undefined ? canonicalAddress(other) : undefined),
@@ -123,7 +131,12 @@ function firstRemotePointer({ remote }: NonNullable<TunnelEndpoint>, at: string)
 }
 
 /** An address of the outer packet, of the family that the type travels in. */
-export function expandOuter(context: Context, text: string, at: string, { type }: Tunnel): string | undefined {
+export function expandOuter(
+  context: Context,
+  text: string,
+  at: string,
+  { type }: Tunnel,
+): string | undefined {
   const place: Place = { pointer: at, part: 'value' };
   const address = expandIp(text, place, context.report);
   if (address === undefined || type === 'vxlan') return address;
