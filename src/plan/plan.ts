@@ -89,7 +89,8 @@ function makeStep(
     changes: attributeChanges(difference),
     reason: reasonOf(difference, result),
     place: wanted?.place,
-    disrupts: action === 'create' ? undefined : kind.disrupts?.(change, action),
+    // What only goes along is said once, at its cause.
+    disrupts: action === 'create' || dropsWith !== undefined ? undefined : kind.disrupts?.(change, action),
     removal: removal && live !== undefined ? kindOf(live).remove(live) : [],
     making: whole ?? making,
   };

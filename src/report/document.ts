@@ -1,4 +1,6 @@
+import { rankOf } from '../kinds/registry.ts';
 import type { Attributes, Resource } from '../kinds/resource.ts';
+import { isTelling, resourceTitle } from './plan.ts';
 
 /**
  * Resources as a text in canonical order, one attribute a line: what `plan --diff` compares. Only attributes that the
@@ -17,14 +19,14 @@ export function formatDocument(
   const lines: string[] = [];
   for (const [namespace, list] of [...namespaces].sort(([a], [b]) => (a < b ? -1 : 1))) {
     lines.push(`${namespace}:`);
-    for (const { id, kind, label, attributes } of list) {
+    const sorted = list.sort((a, b) => rankOf(a) - rankOf(b) || (a.id < b.id ? -1 : 1));
+    for (const { id, kind, label, attributes } of sorted) {
       if (kind === 'namespace') continue;
-      lines.push(`  ${kind} ${label}:`);
+      lines.push(`  ${resourceTitle({ kind, label })}:`);
       const known = decided.get(id) ?? attributes;
       for (const name of Object.keys(known).sort()) {
         const value = attributes[name];
-        if (value === undefined || ['first', 'devs', 'mark', 'nodad', 'rules', 'comment'].includes(name))
-          continue;
+        if (value === undefined || !isTelling(name, value)) continue;
         lines.push(`    ${name}: ${Array.isArray(value) ? `[${value.join(', ')}]` : value}`);
       }
     }

@@ -82,14 +82,19 @@ export function summaryLine({ summary: { add, change, destroy } }: Plan): string
 }
 
 /** `+ veth wan`: a step in one line. */
-export function stepTitle({ action, kind, label }: Step): string {
-  const name =
-    kind === 'namespace'
-      ? 'namespace'
-      : label.startsWith(kind) || isSelfNamed(kind)
-        ? label
-        : `${kind} ${label}`;
-  return `${symbols[action].symbol} ${name}`;
+export function stepTitle(step: Step): string {
+  return `${symbols[step.action].symbol} ${resourceTitle(step)}`;
+}
+
+/** `veth wan`, `route default`: a resource inside its namespace. */
+export function resourceTitle({ kind, label }: Pick<Step, 'kind' | 'label'>): string {
+  if (kind === 'namespace') return 'namespace';
+  return isSelfNamed(kind) ? label : `${kind} ${label}`;
+}
+
+/** Whether an attribute says more than the title and the kernel's defaults do. */
+export function isTelling(name: string, value: Value): boolean {
+  return !hidden.has(name) && name !== 'mark' && !usual[name]?.includes(value);
 }
 
 export function planJson(plan: Plan, locate: Locate): object {
@@ -149,9 +154,7 @@ function formatStep(step: Step, locate: Locate, paint: Paint): string[] {
 }
 
 function newAttributes({ after = {} }: Step): string[] {
-  const shown = Object.entries(after).filter(
-    ([name, value]) => !hidden.has(name) && name !== 'mark' && !usual[name]?.includes(value),
-  );
+  const shown = Object.entries(after).filter(([name, value]) => isTelling(name, value));
   return shown.map(([name, value]) => `        ${attributeName(name)}: ${formatValue(value)}`);
 }
 

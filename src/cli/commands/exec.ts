@@ -7,8 +7,10 @@ import type { Invocation, RunCommand } from '../command.ts';
 import { requireRoot } from '../lab.ts';
 
 export const runExec: RunCommand = async (_context, invocation) => {
-  const [namespace = '', command] = invocation.args as [string, (readonly string[])?];
-  if (command === undefined || command.length === 0) {
+  const [namespace = '', words = []] = invocation.args as [string, (readonly string[])?];
+  // The parser leaves the `--` that ends topoweave's own arguments in front of the command.
+  const command = words[0] === '--' ? words.slice(1) : words;
+  if (command.length === 0) {
     throw new UsageError(
       'give a command behind --',
       `for example: topoweave exec ${namespace} -- ip address`,

@@ -1,4 +1,5 @@
 import { distance } from 'fastest-levenshtein';
+import { distanceLimit } from '../suggest.ts';
 
 /** More than these are not compared or listed: the message must stay readable, and the run linear. */
 const MAX_COMPARED = 500;
@@ -7,7 +8,7 @@ const MAX_LISTED = 8;
 /** The name that was probably meant. */
 export function suggest(name: string, known: readonly string[]): string | undefined {
   const lower = name.toLowerCase();
-  const limit = Math.max(1, Math.min(3, Math.floor(name.length / 3)));
+  const limit = distanceLimit(name);
   let best: { name: string; distance: number } | undefined;
   for (const candidate of known.slice(0, MAX_COMPARED)) {
     const steps = distance(lower, candidate.toLowerCase());

@@ -29,7 +29,7 @@ export function deviceFinder(
 }
 
 /** Prefixes of the main table that lead to a device without a next hop. */
-function directRoutes(routes: readonly Route[]): SubnetTable<{ dev: string; prefixLength: number }> {
+export function directRoutes(routes: readonly Route[]): SubnetTable<{ dev: string; prefixLength: number }> {
   const table = createSubnetTable<{ dev: string; prefixLength: number }>();
   for (const { to, type, table: name, nexthops } of routes) {
     const [hop] = nexthops;

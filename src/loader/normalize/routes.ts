@@ -82,7 +82,8 @@ function expandRoute(context: Context, listed: ListedRoute, where: Where): Route
     ...destination,
     type,
     table: tableName(raw.table, type),
-    metric: raw.metric,
+    // Metric 0 means the default to the kernel, which is 0 for IPv4 and 1024 for IPv6 (ip6_route_info_create).
+    metric: raw.metric === 0 && destination.family === 6 ? undefined : raw.metric,
     scope: raw.scope,
     from,
     mtu: raw.mtu,

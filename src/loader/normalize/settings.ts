@@ -1,5 +1,5 @@
 import type { Place } from '../../lib/diagnostic.ts';
-import { formatNetwork, isMulticast, lastAddressOf, parseCidr, parseIp } from '../../lib/ip.ts';
+import { formatNetwork, isMulticast, parseCidr, parseIp } from '../../lib/ip.ts';
 import type { Address } from '../../topology/model.ts';
 import type { Report } from './problem.ts';
 
@@ -129,14 +129,6 @@ export function expandIp(text: string, place: Place, report: Report): string | u
     parseCidr(text) === undefined ? 'such as 10.0.0.1 or 2001:db8::1' : `write ${address} without the length`;
   report({ code: 'bad-address', message: `'${text}' is not an address; ${help}`, place });
   return undefined;
-}
-
-/** For messages: the usable addresses of a subnet, from and to. */
-export function isEdge(address: Address): 'network' | 'broadcast' | undefined {
-  const cidr = parseCidr(`${address.address}/${address.prefixLength}`);
-  if (cidr === undefined || cidr.prefixLength >= (cidr.family === 4 ? 31 : 127)) return undefined;
-  if (cidr.value === cidr.network) return 'network';
-  return cidr.family === 4 && cidr.value === lastAddressOf(cidr) ? 'broadcast' : undefined;
 }
 
 function isList(raw: unknown): raw is readonly string[] {

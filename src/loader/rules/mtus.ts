@@ -1,0 +1,103 @@
+import type { Interface } from '../../topology/model.ts';
+import type { Network } from '../normalize/network.ts';
+import type { Report } from '../normalize/problem.ts';
+import { findUnderlay, isTunnel, type TunnelInterface, tunnelOverhead } from '../normalize/underlay.ts';
+import type { Subject } from './rules.ts';
+import { nameOf } from './segments.ts';
+
+/** RFC 8200: below it the kernel switches IPv6 off on the interface. */
+const SMALLEST_IPV6 = 1280;
+
+export function checkMtus({ topology, network }: Subject, report: Report): void {
+  for (const item of topology.interfaces) {
+    checkIpv6(item, report);
+    checkBridge(item, network, report);
+    checkLink(item, network, report);
+    if (isTunnel(item)) checkTunnel(item, network, report);
+  }
+}
+
+function checkIpv6(item: Interface, report: Report): void {
+  const address = item.addresses.find(({ family }) => family === 6);
+  if (item.mtu === undefined || item.mtu >= SMALLEST_IPV6 || address === undefined) return;
+  report({
+    code: 'mtu',
+    message: `mtu ${item.mtu} is too small for IPv6, which needs ${SMALLEST_IPV6}; ${nameOf(item)} has ${address.address}`,
+    place: item.mtuPlace ?? item.place,
+  });
+}
+
+/** A bridge drops what is larger than the port that it has to leave by. */
+function checkBridge(item: Interface, network: Network, report: Report): void {
+  const bridge = bridgeOf(item, network);
+  if (bridge?.mtu === undefined || item.mtu === undefined) return;
+  if (item.mtu > bridge.mtu && item.mtuPlace !== undefined) {
+    report({
+      severity: 'warning',
+      code: 'mtu',
+      message: `${nameOf(item)} has mtu ${item.mtu} and its bridge ${bridge.name} ${bridge.mtu}; larger packets are lost`,
+      place: item.mtuPlace,
+      help: `set the bridge's mtu to ${item.mtu}, or this one to ${bridge.mtu}`,
+    });
+  } else if (isTunnel(item) && item.mtu < bridge.mtu && bridge.mtuPlace !== undefined) {
+    report({
+      severity: 'warning',
+      code: 'mtu',
+      message: `bridge ${bridge.name} has mtu ${bridge.mtu} and its member ${item.name} ${item.mtu}; larger packets are lost`,
+      place: bridge.mtuPlace,
+      help: `set the bridge's mtu to ${item.mtu}, or leave it out`,
+    });
+  }
+}
+
+/** The far end of a port stands for both ends, since the near one always has the same mtu. */
+function bridgeOf(item: Interface, network: Network): Interface | undefined {
+  if (item.kind !== 'veth' || item.madeForPort) {
+    const isNearEnd = item.kind === 'veth';
+    return item.master === undefined || isNearEnd
+      ? undefined
+      : network.interfaceOf(item.namespace, item.master);
+  }
+  if (item.master !== undefined) return network.interfaceOf(item.namespace, item.master);
+  const peer = network.interfaceOf(item.peer.namespace, item.peer.name);
+  if (peer?.kind !== 'veth' || !peer.madeForPort || peer.master === undefined) return undefined;
+  return network.interfaceOf(peer.namespace, peer.master);
+}
+
+/** Said once, at the end that sorts last. */
+function checkLink(item: Interface, network: Network, report: Report): void {
+  if (item.kind !== 'veth') return;
+  const peer = network.interfaceOf(item.peer.namespace, item.peer.name);
+  if (peer === undefined || nameOf(item) < nameOf(peer)) return;
+  if (item.mtu === undefined || peer.mtu === undefined || item.mtu === peer.mtu) return;
+  report({
+    severity: 'warning',
+    code: 'mtu',
+    message: `${nameOf(item)} has mtu ${item.mtu} and the other end of its link, ${nameOf(peer)}, ${peer.mtu}; larger packets are lost`,
+    place: item.mtuPlace ?? peer.mtuPlace ?? item.place,
+    help: 'give the link one mtu for both ends',
+  });
+}
+
+function checkTunnel(item: TunnelInterface, network: Network, report: Report): void {
+  const underlay = findUnderlay(network, item);
+  if (underlay?.mtu === undefined || item.mtu === undefined) return;
+  const overhead = tunnelOverhead(item);
+  const largest = underlay.mtu - overhead;
+  if (item.mtu <= largest) return;
+  const takes = `${headerName(item)} takes ${overhead}`;
+  report({
+    code: 'mtu',
+    message: `mtu ${item.mtu} does not fit through ${item.name}: its underlay ${nameOf(underlay)} has ${underlay.mtu} and ${takes}; at most ${largest}`,
+    place: item.mtuPlace ?? item.place,
+    help: 'leave the mtu out: then it is derived',
+  });
+}
+
+function headerName(item: TunnelInterface): string {
+  if (item.kind === 'vxlan') return `VXLAN over IPv${tunnelOverhead(item) === 50 ? 4 : 6}`;
+  const name = item.kind.endsWith('tap') ? 'GRE with an Ethernet header' : 'GRE';
+  const outer = item.kind.startsWith('ip6') ? `${name} over IPv6` : name;
+  if (item.key === undefined) return outer;
+  return name === 'GRE' ? `${outer} with a key` : `${outer} and a key`;
+}

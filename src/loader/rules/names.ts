@@ -1,0 +1,87 @@
+import type { Place } from '../../lib/diagnostic.ts';
+import { pointer } from '../../lib/pointer.ts';
+import type { Interface } from '../../topology/model.ts';
+import type { Report } from '../normalize/problem.ts';
+import { isTunnel } from '../normalize/underlay.ts';
+import type { Subject } from './rules.ts';
+
+/** IFNAMSIZ is 16 with the closing zero byte. */
+const MAX_INTERFACE_BYTES = 15;
+const MAX_NAMESPACE_BYTES = 64;
+
+/**
+ * The kernel refuses blanks, slashes and colons in the name of an interface and takes a percent sign as a pattern
+ * (dev_valid_name, dev_alloc_name); the others have a meaning in the files of `ip -batch` and `nft -f`.
+ */
+const forbidden = /[\s/:%"'`\\*#$;&|<>(){}[\]!?,]|\p{Cc}/u;
+
+/** Names below /proc/sys/net/ipv4/conf, and devices that the kernel makes when it loads a tunnel's module. */
+const reserved: ReadonlyMap<string, string> = new Map([
+  ['all', 'the kernel keeps settings for all interfaces under it'],
+  ['default', 'the kernel keeps settings for new interfaces under it'],
+  ['lo', 'the loopback interface has it'],
+  ...['gre0', 'gretap0', 'erspan0', 'ip6gre0', 'ip6tnl0', 'sit0', 'tunl0', 'ip_vti0', 'ip6_vti0'].map(
+    (name): [string, string] => [name, 'the kernel makes a fallback device of that name'],
+  ),
+]);
+
+export function checkInterfaceNames({ topology }: Subject, report: Report): void {
+  const tunnels = new Set<string>();
+  for (const item of topology.interfaces) {
+    if (item.kind === 'loopback') continue;
+    if (isTunnel(item)) {
+      // All ends have the tunnel's name, which stands in the file once.
+      if (tunnels.has(item.name)) continue;
+      tunnels.add(item.name);
+    }
+    checkInterfaceName(item.name, placeOfName(item), report);
+  }
+}
+
+export function checkNamespaceNames({ topology }: Subject, report: Report): void {
+  for (const { name, place } of topology.namespaces) {
+    const fail = (message: string) => report({ code: 'bad-namespace-name', message, place });
+    const bytes = Buffer.byteLength(name);
+    if (name === '') fail('the name of a namespace is empty');
+    else if (name === '.' || name === '..')
+      fail(`a namespace cannot be called '${name}', which means a folder`);
+    else if (name.startsWith('-')) fail(`namespace name '${name}' begins with a dash, as an option does`);
+    else if (bytes > MAX_NAMESPACE_BYTES)
+      fail(`namespace name '${name}' has ${bytes} characters; use at most ${MAX_NAMESPACE_BYTES}`);
+    else if (forbidden.test(name)) fail(`namespace name '${name}' contains ${badCharacter(name)}; ${advice}`);
+  }
+}
+
+const advice = "use letters, digits, '.', '_' and '-'";
+
+function checkInterfaceName(name: string, place: Place, report: Report): void {
+  const fail = (code: string, message: string) => report({ code, message, place });
+  const bytes = Buffer.byteLength(name);
+  const reason = reserved.get(name);
+  if (name === '') fail('bad-interface-name', 'the name of an interface is empty');
+  else if (name === '.' || name === '..') {
+    fail('bad-interface-name', `an interface cannot be called '${name}', which means a folder`);
+  } else if (name.startsWith('-')) {
+    fail('bad-interface-name', `interface name '${name}' begins with a dash, as an option does`);
+  } else if (forbidden.test(name)) {
+    fail('bad-interface-name', `interface name '${name}' contains ${badCharacter(name)}; ${advice}`);
+  } else if (bytes > MAX_INTERFACE_BYTES) {
+    const unit = bytes === name.length ? 'characters' : 'bytes';
+    fail(
+      'name-too-long',
+      `interface name '${name}' has ${bytes} ${unit}; the kernel takes ${MAX_INTERFACE_BYTES}`,
+    );
+  } else if (reason !== undefined) {
+    fail('reserved-name', `interface name '${name}' is reserved: ${reason}; use another name`);
+  }
+}
+
+function badCharacter(name: string): string {
+  const [character = ''] = forbidden.exec(name) ?? [];
+  if (character === ' ') return 'a blank';
+  return /[\s\p{Cc}]/u.test(character) ? 'a control character' : `'${character}'`;
+}
+
+function placeOfName(item: Interface): Place {
+  return isTunnel(item) ? { pointer: pointer('tunnels', item.name), part: 'key' } : item.place;
+}

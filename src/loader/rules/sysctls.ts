@@ -1,0 +1,73 @@
+import { HOST, type Namespace, type Sysctl } from '../../topology/model.ts';
+import { suggest } from '../normalize/names.ts';
+import type { Network } from '../normalize/network.ts';
+import type { Report } from '../normalize/problem.ts';
+import type { Subject } from './rules.ts';
+
+/** The parameters behind `forwarding`; ip_forward and conf.all.forwarding are one in the kernel (devinet_sysctl_forward). */
+const forwardingNames: ReadonlyMap<string, 'ipv4' | 'ipv6'> = new Map([
+  ['net.ipv4.ip_forward', 'ipv4'],
+  ['net.ipv4.conf.all.forwarding', 'ipv4'],
+  ['net.ipv6.conf.all.forwarding', 'ipv6'],
+]);
+
+export function checkSysctls({ topology, network }: Subject, report: Report): void {
+  for (const namespace of topology.namespaces) {
+    for (const sysctl of namespace.sysctls) {
+      const problem =
+        nameProblem(sysctl) ??
+        forwardingProblem(sysctl, namespace) ??
+        deviceProblem(sysctl, namespace, network);
+      if (problem === undefined) continue;
+      report({ code: 'bad-sysctl', place: sysctl.place, ...problem });
+    }
+  }
+}
+
+interface SysctlProblem {
+  readonly message: string;
+  readonly help?: string;
+}
+
+function nameProblem({ name }: Sysctl): SysctlProblem | undefined {
+  if (!name.startsWith('net.')) {
+    return { message: `'${name}' does not begin with net., and only those belong to a network namespace` };
+  }
+  if (!/^[A-Za-z0-9._/@+-]+$/.test(name))
+    return { message: `'${name}' is not the name of a kernel parameter` };
+  // A name becomes a path under /proc/sys and must not lead out of it.
+  if (name.split('.').some((part) => part === '' || part.startsWith('/') || part.endsWith('/'))) {
+    return { message: `'${name}' has an empty part; write it as sysctl -a prints it` };
+  }
+  return undefined;
+}
+
+function forwardingProblem({ name }: Sysctl, namespace: Namespace): SysctlProblem | undefined {
+  const family = forwardingNames.get(name);
+  if (family === undefined) return undefined;
+  if (namespace.forwarding?.[family] !== undefined) {
+    return {
+      message: `${name} is what forwarding sets for ${namespace.name} already; leave one of them out`,
+    };
+  }
+  const twin = namespace.sysctls.find(
+    (other) => other.name !== name && forwardingNames.get(other.name) === family,
+  );
+  if (twin === undefined || twin.name > name) return undefined;
+  return { message: `${name} and ${twin.name} are one parameter; leave one of them out` };
+}
+
+/** An interface that the namespace lacks has no parameters, and writing them would fail in the middle. */
+function deviceProblem({ name }: Sysctl, namespace: Namespace, network: Network): SysctlProblem | undefined {
+  const part = /^net\.(?:ipv4|ipv6)\.(?:conf|neigh)\.([^.]+)\./.exec(name)?.[1];
+  if (part === undefined || ['all', 'default', 'lo'].includes(part) || namespace.name === HOST)
+    return undefined;
+  const device = part.replaceAll('/', '.');
+  if (network.interfaceOf(namespace.name, device) !== undefined) return undefined;
+  const nearest = suggest(
+    device,
+    network.interfacesOf(namespace.name).map((item) => item.name),
+  );
+  const message = `'${device}' in ${name} is not an interface of ${namespace.name}`;
+  return nearest === undefined ? { message } : { message, help: `did you mean '${nearest}'?` };
+}
