@@ -28,13 +28,18 @@ const LARGEST_FILE = 32 * 1024 * 1024;
 
 /** The whole way from text to topology, without touching the system: every problem is collected, none is thrown. */
 export function loadText(path: string, text: string): LoadedFile {
-  const { source, data, diagnostics: found } = parseTopologyFile(path, text);
+  const { source, data, diagnostics: found, refused = [] } = parseTopologyFile(path, text);
   const diagnostics = [...found];
   if (data === undefined) return { topology: undefined, name: undefined, source, diagnostics };
-  const report = (problem: Problem) => diagnostics.push(toDiagnostic(problem, source));
+  // What lacks a part only because that part was refused is not worth a second message.
+  const incomplete = new Set(refused.map((pointer) => pointer.slice(0, pointer.lastIndexOf('/'))));
+  const report = (problem: Problem) => {
+    if (!incomplete.has(problem.place.pointer)) diagnostics.push(toDiagnostic(problem, source));
+  };
   const { topology, network } = normalize(data, report);
   checkRules({ topology, network }, report);
   const name = topology.name === 'invalid' ? undefined : topology.name;
+  diagnostics.sort(({ location: a }, { location: b }) => a.line - b.line || a.column - b.column);
   const isValid = diagnostics.every(({ severity }) => severity !== 'error');
   return { topology: isValid ? topology : undefined, name, source, diagnostics };
 }

@@ -11,6 +11,8 @@ export interface ParsedFile {
   /** Valid by the schema: what is not was reported and cut out, so that the rest can still be checked. */
   readonly data: TopologyFile | undefined;
   readonly diagnostics: readonly Diagnostic[];
+  /** JSON pointers of what the schema refused and was cut out; none where the file is valid or broken. */
+  readonly refused?: readonly string[];
 }
 
 /** YAML and schema: every problem of both, with its place. */
@@ -69,7 +71,12 @@ export function parseTopologyFile(path: string, text: string): ParsedFile {
   }
   if (validate(data)) return { source, data: data as TopologyFile, diagnostics: [] };
   const errors = validate.errors ?? [];
-  return { source, data: prune(data, errors), diagnostics: explainSchemaErrors(errors, data, source) };
+  return {
+    source,
+    data: prune(data, errors),
+    diagnostics: explainSchemaErrors(errors, data, source),
+    refused: errors.map(({ instancePath }) => instancePath),
+  };
 }
 
 function problem(source: Source, code: string, message: string): Diagnostic {

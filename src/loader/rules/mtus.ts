@@ -33,7 +33,6 @@ function checkBridge(item: Interface, network: Network, report: Report): void {
   if (bridge?.mtu === undefined || item.mtu === undefined) return;
   if (item.mtu > bridge.mtu && item.mtuPlace !== undefined) {
     report({
-      severity: 'warning',
       code: 'mtu',
       message: `${nameOf(item)} has mtu ${item.mtu} and its bridge ${bridge.name} ${bridge.mtu}; larger packets are lost`,
       place: item.mtuPlace,
@@ -52,13 +51,9 @@ function checkBridge(item: Interface, network: Network, report: Report): void {
 
 /** The far end of a port stands for both ends, since the near one always has the same mtu. */
 function bridgeOf(item: Interface, network: Network): Interface | undefined {
-  if (item.kind !== 'veth' || item.madeForPort) {
-    const isNearEnd = item.kind === 'veth';
-    return item.master === undefined || isNearEnd
-      ? undefined
-      : network.interfaceOf(item.namespace, item.master);
-  }
+  if (item.kind === 'veth' && item.madeForPort) return undefined;
   if (item.master !== undefined) return network.interfaceOf(item.namespace, item.master);
+  if (item.kind !== 'veth') return undefined;
   const peer = network.interfaceOf(item.peer.namespace, item.peer.name);
   if (peer?.kind !== 'veth' || !peer.madeForPort || peer.master === undefined) return undefined;
   return network.interfaceOf(peer.namespace, peer.master);
