@@ -34,6 +34,7 @@ test('two labs live side by side, and destroying one leaves the other as it is',
 
 test("another lab's namespace in the way is named, and nothing is changed", async () => {
   await expectCode(0, 'apply', one());
+  sh('sleep', '2.2');
   const clash = folder.write('clash.yaml', 'name: clash\nnamespaces: [a, z]\n');
   const now = dump();
   const { stderr } = await expectCode(1, 'apply', clash);
