@@ -94,6 +94,7 @@ export function resourceTitle({ kind, label }: Pick<Step, 'kind' | 'label'>): st
 
 /** Whether an attribute says more than the title and the kernel's defaults do. */
 export function isTelling(name: string, value: Value): boolean {
+  if (Array.isArray(value) && value.length === 0) return false;
   return !hidden.has(name) && name !== 'mark' && !usual[name]?.includes(value);
 }
 
