@@ -107,18 +107,24 @@ function wholeCommands(
 ): Map<string, readonly Command[]> {
   const commands = new Map<string, readonly Command[]>();
   const done = new Set<string>();
+  const groupOf = ({ kind, namespace }: Resource) => `${kind} ${namespace}`;
+  const members = new Map<string, Resource[]>();
+  for (const resource of desired) {
+    if (kindOf(resource).whole === undefined) continue;
+    const group = groupOf(resource);
+    const list = members.get(group);
+    if (list === undefined) members.set(group, [resource]);
+    else list.push(resource);
+  }
   for (const { wanted, live } of differences.values()) {
     const resource = wanted ?? live;
     if (resource === undefined) continue;
     const { whole } = kindOf(resource);
-    const group = `${resource.kind} ${resource.namespace}`;
-    if (whole === undefined || done.has(group) || differences.get(resource.namespace)?.action === 'delete')
-      continue;
+    const group = groupOf(resource);
+    if (whole === undefined || done.has(group)) continue;
+    if (differences.get(resource.namespace)?.action === 'delete') continue;
     done.add(group);
-    const all = desired.filter(
-      (other) => other.kind === resource.kind && other.namespace === resource.namespace,
-    );
-    commands.set(resource.id, whole(resource.namespace, all, lab));
+    commands.set(resource.id, whole(resource.namespace, members.get(group) ?? [], lab));
   }
   return commands;
 }
