@@ -2,7 +2,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
 import type { CommandSpec, Context, Invocation, Io } from './command.ts';
 import { commands } from './commands.ts';
-import { version } from './run.ts';
+import { version } from './version.ts';
 
 export type Parsed =
   | { readonly kind: 'exit'; readonly code: ExitCode }

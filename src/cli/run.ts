@@ -1,10 +1,6 @@
 import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
 import type { Context, Io } from './command.ts';
-
-/** Put in by the build; run from source there is none. */
-declare const __VERSION__: string | undefined;
-
-export const version: string = typeof __VERSION__ === 'string' ? __VERSION__ : '0.0.0-source';
+import { version } from './version.ts';
 
 /**
  * The whole program: parses the arguments, runs the command, and turns errors into text and an exit code. Never throws

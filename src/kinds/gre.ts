@@ -5,7 +5,7 @@ import type { Attributes, Value } from './resource.ts';
 /**
  * GRE over IPv4 and IPv6, with IP packets (gre, ip6gre) or Ethernet frames (gretap, ip6gretap) inside. The kernel takes
  * new addresses, keys and TTLs on the running device (ip_tunnel_changelink, ip6gre_changelink), but not a new underlay
- * device, nor a key where there was none, because the header then has another length.
+ * device.
  */
 export const greKind = defineLinkKind<Gre>('gre', {
   kinds: ['gre', 'gretap', 'ip6gre', 'ip6gretap'],
@@ -39,8 +39,8 @@ export const greKind = defineLinkKind<Gre>('gre', {
       args: ['link', 'add', 'name', label, ...settings, 'type', kind, ...words(attributes)],
     },
   ],
-  // A change names every parameter: the kernel takes one that is missing from the message as its default.
-  typeMessages: (attributes) => [words(attributes)],
+  // A change names every parameter; iproute2 keeps the key that is there unless it is told `nokey` (link_gre.c).
+  typeMessages: (attributes) => [[...words(attributes), ...(attributes['key'] === 'none' ? ['nokey'] : [])]],
 });
 
 function words(attributes: Attributes): string[] {

@@ -1,17 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { IpLink } from '../observe/live.ts';
-
-/**
- * Ownership is written on the objects themselves. A link carries the lab's number as its group, which the kernel sets
- * in the same message that creates it, and an alias `topoweave:LAB:TAG`, set right after; the tag is the same at both
- * ends of a veth pair. A namespace carries the alias on its `lo`. Routes carry a protocol number.
- */
-export interface Mark {
-  readonly lab: string;
-  readonly tag: string;
-  /** The user's own text behind the mark. */
-  readonly text: string;
-}
+import type { IpLink, Mark } from '../observe/live.ts';
 
 /** The protocol number of our routes; not in iproute2's rt_protos, nor used by a known routing daemon. */
 export const ROUTE_PROTOCOL = 116;

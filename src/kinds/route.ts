@@ -166,7 +166,8 @@ function routeCommand(verb: 'add' | 'replace' | 'del', { namespace, attributes }
   const type = String(attributes['type']);
   if (type !== 'unicast') args.push(type);
   args.push(attributes['family'] === 6 && attributes['to'] === 'default' ? '::/0' : String(attributes['to']));
-  if (attributes['table'] !== 'main') args.push('table', String(attributes['table']));
+  // Without a table, ip-route(8) puts a route of type local into the table local.
+  if (attributes['table'] !== 'main' || type === 'local') args.push('table', String(attributes['table']));
   if (attributes['metric'] !== 0) args.push('metric', String(attributes['metric']));
   if (verb === 'del') {
     return { tool: 'ip', namespace, args };

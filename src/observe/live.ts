@@ -1,4 +1,14 @@
-import type { Mark } from '../kinds/marks.ts';
+/**
+ * Ownership is written on the objects themselves. A link carries the lab's number as its group, which the kernel sets
+ * in the same message that creates it, and an alias `topoweave:LAB:TAG`, set right after; the tag is the same at both
+ * ends of a veth pair. A namespace carries the alias on its `lo`. Routes carry a protocol number.
+ */
+export interface Mark {
+  readonly lab: string;
+  readonly tag: string;
+  /** The user's own text behind the mark. */
+  readonly text: string;
+}
 
 /** A link of `ip -j -d address show` (iproute2 6.1), as far as topoweave reads it. */
 export interface IpLink {
