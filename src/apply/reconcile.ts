@@ -10,6 +10,7 @@ import type { Conflict, Plan, Step } from '../plan/step.ts';
 import { withLock } from '../system/lock.ts';
 import { emptyRecord, type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import type { Topology } from '../topology/model.ts';
+import { requireLinkKinds } from './capabilities.ts';
 import { type ExecuteOptions, type ExecutionResult, execute, type StepFailure } from './execute.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
@@ -92,6 +93,7 @@ export function reconcile(target: Target, options: ReconcileOptions = {}): Promi
         finishRecord(target);
         return { plan: first, interrupted: false };
       }
+      if (round === 0) await requireLinkKinds(plan);
       options.onPlan?.(plan);
       const result = await perform(target, plan, options);
       if (result.interrupted) return { plan: first, interrupted: true };

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { dump, expectCode, sh, topoweave, workFolder } from '../support/host.ts';
+import { dump, expectCode, kernelHas, namespaces, sh, topoweave, workFolder } from '../support/host.ts';
 
 // The commands that look, on one lab.
 const folder = workFolder();
@@ -146,4 +146,16 @@ test('two runs at once: one of them waits for nothing and says so', async () => 
     const { stderr } = await expectCode(1, 'apply', office);
     expect(stderr).toContain('another topoweave is changing this machine');
   });
+});
+
+test('a kernel without a kind of link is known before anything is touched', async () => {
+  const missing = ['gre', 'ip6gre'].find((kind) => !kernelHas(kind));
+  const file = folder.write(
+    'gre.yaml',
+    'name: nogre\nnamespaces: [x, y]\nlinks: [{ endpoints: { x:wan: 192.0.2.1/30, y:wan: 192.0.2.2/30 } }]\ntunnels: { tun: { type: gre, endpoints: { x: { local: 192.0.2.1 }, y: { local: 192.0.2.2 } } } }\n',
+  );
+  const { stderr } = await expectCode(missing === undefined ? 0 : 69, 'apply', file);
+  if (missing !== undefined) expect(stderr).toContain('this kernel has no gre links; nothing was changed');
+  expect(namespaces().includes('x')).toBe(missing === undefined);
+  await expectCode(0, 'destroy', 'nogre');
 });
