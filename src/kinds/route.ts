@@ -64,7 +64,7 @@ export const routeKind: Kind = {
   after: ({ comesAfter }) => comesAfter ?? [],
   same: sameValue,
   create: (resource) => [routeCommand('add', resource)],
-  // IPv6 "replace" appends a next hop instead, when it changes the number of them (ip6_route_add, measured).
+  // An IPv6 "replace" changes one next hop of a multipath route, not the set of them (fib6_add_rt2node).
   update: ({ wanted, live }) =>
     wanted.attributes['family'] === 4
       ? [routeCommand('replace', wanted)]
@@ -79,61 +79,64 @@ export function routeId(namespace: string, family: 4 | 6, table: string, to: str
 }
 
 function lowerRoute(namespace: string, route: Route): Resource {
-  const { family, table, to, type } = route;
-  const metric = route.metric ?? defaultMetric(family);
+  const { family, table, to, type, scope, nexthops, place } = route;
   const wantedMetrics = {
     mtu: route.mtu,
     'advertised-mss': route.advertisedMss,
     'congestion-window': route.congestionWindow,
     'advertised-receive-window': route.advertisedReceiveWindow,
   };
-  return {
-    kind: 'route',
-    id: routeId(namespace, family, table, to, metric),
-    namespace,
-    label: routeLabel(to, family, table),
-    attributes: {
-      family,
-      table,
-      to,
-      metric,
-      type,
-      nexthops: route.nexthops.map(formatNexthop).sort(),
-      devs: [...new Set(route.nexthops.flatMap(({ dev }) => (dev === undefined ? [] : [dev])))],
-      ...(route.scope === undefined ? {} : { scope: route.scope }),
-      from: route.from ?? '',
-      ...Object.fromEntries(Object.entries(wantedMetrics).map(([name, value]) => [name, value ?? 0])),
-    },
-    place: route.place,
-  };
+  const identity = { family, table, to, metric: route.metric ?? defaultMetric(family) };
+  const resource = routeResource(namespace, identity, {
+    type,
+    nexthops: nexthops.map(formatNexthop).sort(),
+    devs: devices(nexthops),
+    ...(scope === undefined ? {} : { scope }),
+    from: route.from ?? '',
+    ...Object.fromEntries(Object.entries(wantedMetrics).map(([name, value]) => [name, value ?? 0])),
+  });
+  return { ...resource, place };
 }
 
 function readRoute(namespace: string, route: IpRoute): Resource {
   const family = route.pref !== undefined || route.dst.includes(':') ? 6 : 4;
-  const table = route.table ?? 'main';
   const to = withLength(route.dst, family);
-  const metric = route.metric ?? 0;
+  const identity = { family, table: route.table ?? 'main', to, metric: route.metric ?? 0 } as const;
   const hops = withoutNexthop.has(route.type) ? [] : (route.nexthops ?? [route]);
+  const liveMetrics = Object.entries(metrics).map(([name, word]) => [
+    name,
+    Number(route.metrics?.[0]?.[word] ?? 0),
+  ]);
+  return routeResource(namespace, identity, {
+    type: route.type,
+    nexthops: hops.map((hop) => readNexthop(hop, hops.length > 1)).sort(),
+    devs: devices(hops),
+    scope: route.scope ?? 'global',
+    from: route.prefsrc ?? '',
+    ...Object.fromEntries(liveMetrics),
+  });
+}
+
+interface RouteIdentity {
+  readonly family: 4 | 6;
+  readonly table: string;
+  readonly to: string;
+  readonly metric: number;
+}
+
+function routeResource(namespace: string, identity: RouteIdentity, rest: Attributes): Resource {
+  const { family, table, to, metric } = identity;
   return {
     kind: 'route',
     id: routeId(namespace, family, table, to, metric),
     namespace,
     label: routeLabel(to, family, table),
-    attributes: {
-      family,
-      table,
-      to,
-      metric,
-      type: route.type,
-      nexthops: hops.map((hop) => readNexthop(hop, hops.length > 1)).sort(),
-      devs: [...new Set(hops.flatMap(({ dev }) => (dev === undefined ? [] : [dev])))],
-      scope: route.scope ?? 'global',
-      from: route.prefsrc ?? '',
-      ...Object.fromEntries(
-        Object.entries(metrics).map(([name, word]) => [name, Number(route.metrics?.[0]?.[word] ?? 0)]),
-      ),
-    },
+    attributes: { family, table, to, metric, ...rest },
   };
+}
+
+function devices(hops: readonly { readonly dev?: string | undefined }[]): string[] {
+  return [...new Set(hops.flatMap(({ dev }) => (dev === undefined ? [] : [dev])))];
 }
 
 function routeOwner(
