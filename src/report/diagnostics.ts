@@ -1,5 +1,5 @@
 import type { Diagnostic, Location } from '../lib/diagnostic.ts';
-import { type Paint, painter } from './style.ts';
+import { type Paint, painter, type Style } from './style.ts';
 
 export interface FormatOptions {
   readonly color: boolean;
@@ -12,10 +12,10 @@ export function formatDiagnostics(
   sources: ReadonlyMap<string, string>,
   { color, columns }: FormatOptions,
 ): string {
-  const paint = painter(color);
   const lines = new Map([...sources].map(([file, text]) => [file, text.split(/\r?\n/)]));
+  const page: Page = { lines, paint: painter(color), room: Math.max(20, columns - GUTTER - 3) };
   return sortDiagnostics(diagnostics)
-    .map((diagnostic) => formatOne(diagnostic, lines, paint, columns))
+    .map((diagnostic) => formatOne(diagnostic, page))
     .join('\n');
 }
 
@@ -33,59 +33,156 @@ export function diagnosticsJson(diagnostics: readonly Diagnostic[]): object[] {
   }));
 }
 
+/** The width of the line numbers. */
+const GUTTER = 5;
+
+/** Of a range of many lines, so many are shown. */
+const MAX_LINES = 3;
+
+/** How much of a long line is shown before the mark. */
+const LEAD = 10;
+
+interface Page {
+  readonly lines: ReadonlyMap<string, readonly string[]>;
+  readonly paint: Paint;
+  /** Columns for the text of a line. */
+  readonly room: number;
+}
+
 function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
-  const sorted = [...diagnostics].sort(
+  const unique = new Map<string, Diagnostic>();
+  for (const diagnostic of diagnostics) {
+    const { code, message, location } = diagnostic;
+    const id = `${place(location)} ${code} ${message}`;
+    if (!unique.has(id)) unique.set(id, diagnostic);
+  }
+  return [...unique.values()].sort(
     ({ location: a, code: first }, { location: b, code: second }) =>
-      (a.file < b.file ? -1 : a.file > b.file ? 1 : 0) ||
-      a.line - b.line ||
-      a.column - b.column ||
-      (first < second ? -1 : 1),
+      compare(a.file, b.file) || a.line - b.line || a.column - b.column || compare(first, second),
   );
-  const key = ({ location, message }: Diagnostic) =>
-    `${location.file}:${location.line}:${location.column} ${message}`;
-  return sorted.filter(
-    (diagnostic, index) => index === 0 || key(diagnostic) !== key(sorted[index - 1] ?? diagnostic),
-  );
+}
+
+/** By code unit: the same order in every locale. */
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
 
 function formatOne(
   { severity, code, message, location, help, related = [] }: Diagnostic,
-  sources: ReadonlyMap<string, readonly string[]>,
-  paint: Paint,
-  columns: number,
+  page: Page,
 ): string {
+  const { paint } = page;
   const style = severity === 'error' ? 'red' : 'yellow';
-  let text = `${paint('bold', place(location))}: ${paint(style, `${severity}[${code}]`)} ${message}\n`;
-  text += excerpt(location, sources, (mark) => paint(style, mark), columns);
-  if (help !== undefined) text += `  ${paint('cyan', 'help:')} ${help}\n`;
+  let text = `${paint('bold', place(location))}: ${paint(style, `${severity}[${code}]`)} ${printable(message)}\n`;
+  text += excerpt(location, page, style);
+  if (help !== undefined) text += `  ${paint('cyan', 'help:')} ${printable(help)}\n`;
   for (const other of related) {
-    text += `${place(other.location)}: ${paint('cyan', 'note:')} ${other.message}\n`;
-    text += excerpt(other.location, sources, (mark) => paint('cyan', mark), columns);
+    text += `${paint('bold', place(other.location))}: ${paint('cyan', 'note:')} ${printable(other.message)}\n`;
+    text += excerpt(other.location, page, 'cyan');
   }
   return text;
 }
 
-/** The marked line with its number, and carets under the marked part; of several lines, the first. */
-function excerpt(
-  location: Location,
-  sources: ReadonlyMap<string, readonly string[]>,
-  mark: (text: string) => string,
-  columns: number,
-): string {
-  const source = sources.get(location.file)?.[location.line - 1];
-  if (source === undefined) return '';
-  const gutter = String(location.line).padStart(5);
-  const room = Math.max(20, columns - gutter.length - 3);
-  const start = location.column - 1;
-  const end =
-    location.endLine === location.line ? Math.max(location.endColumn - 1, start + 1) : source.length;
+/** The marked lines with their numbers, and carets under the marked part of each. */
+function excerpt(location: Location, page: Page, style: Style): string {
+  const source = page.lines.get(location.file) ?? [];
+  const { line, endLine } = location;
+  // The end of a range may be the beginning of the next line.
+  const last = endLine > line && location.endColumn === 1 ? endLine - 1 : endLine;
+  const shownLast = Math.min(last, line + MAX_LINES - 1, source.length);
+  let text = '';
+  for (let number = line; number <= shownLast; number += 1) {
+    const content = source[number - 1] ?? '';
+    const indent = content.length - content.trimStart().length;
+    const start = number === line ? location.column - 1 : indent;
+    const end = number === endLine ? location.endColumn - 1 : content.trimEnd().length;
+    if (number === line || end > start) text += marked(content, { number, start, end, style }, page);
+  }
+  return shownLast < Math.min(last, source.length) ? `${text}${' '.repeat(GUTTER)} | ...\n` : text;
+}
+
+interface Mark {
+  readonly number: number;
+  /** In UTF-16 units from 0. */
+  readonly start: number;
+  readonly end: number;
+  readonly style: Style;
+}
+
+function marked(content: string, { number, start, end, style }: Mark, page: Page): string {
+  const cells = cellsOf(content);
+  const before = cellsOf(content.slice(0, start)).length;
+  const inside = cellsOf(content.slice(start, Math.max(start, end))).length;
+  const lead = widthOf(cells.slice(0, before));
+  const width = Math.max(1, widthOf(cells.slice(before, before + inside)));
   // A long line is cut so that the marked part is seen.
-  const from = start > room - 10 ? start - 10 : 0;
-  const shown = source.slice(from, from + room);
-  const carets = '^'.repeat(
-    Math.max(1, Math.min(width(source.slice(start, end)), room - width(source.slice(from, start)))),
-  );
-  return `${gutter} | ${expand(shown)}\n${' '.repeat(gutter.length)} | ${' '.repeat(width(source.slice(from, start)))}${mark(carets)}\n`;
+  const isFar = lead + Math.min(width, LEAD) > page.room;
+  const from = isFar ? Math.max(0, before - LEAD) : 0;
+  const offset = widthOf(cells.slice(from, before)) + (from > 0 ? 1 : 0);
+  const carets = '^'.repeat(Math.max(1, Math.min(width, page.room - offset)));
+  const under = `${' '.repeat(GUTTER)} | ${' '.repeat(offset)}${page.paint(style, carets)}\n`;
+  return numbered(number, cut(cells, { from, page }), page) + under;
+}
+
+function numbered(number: number, text: string, { paint }: Page): string {
+  return `${paint('dim', `${String(number).padStart(GUTTER)} |`)} ${text}`.trimEnd().concat('\n');
+}
+
+/** What one character of the file takes on the screen. */
+interface Cell {
+  readonly text: string;
+  readonly width: number;
+}
+
+function cellsOf(text: string): Cell[] {
+  return Array.from(text, (character) => {
+    if (character === '\t') return { text: '    ', width: 4 };
+    return { text: printable(character), width: characterWidth(character.codePointAt(0) ?? 0) };
+  });
+}
+
+function widthOf(cells: readonly Cell[]): number {
+  return cells.reduce((sum, { width }) => sum + width, 0);
+}
+
+function cut(cells: readonly Cell[], { from, page }: { from: number; page: Page }): string {
+  let text = from > 0 ? '…' : '';
+  let used = text.length;
+  const rest = cells.slice(from);
+  const fits = used + widthOf(rest) <= page.room;
+  for (const cell of rest) {
+    if (!fits && used + cell.width > page.room - 1) return `${text}…`;
+    text += cell.text;
+    used += cell.width;
+  }
+  return text;
+}
+
+/** Ranges of two columns: East Asian wide and full-width characters, pictures. */
+const WIDE: readonly (readonly [number, number])[] = [
+  [0x1100, 0x115f],
+  [0x2e80, 0xa4cf],
+  [0xac00, 0xd7a3],
+  [0xf900, 0xfaff],
+  [0xfe30, 0xfe6f],
+  [0xff00, 0xff60],
+  [0xffe0, 0xffe6],
+  [0x1f300, 0x1faff],
+  [0x20000, 0x3fffd],
+];
+
+function characterWidth(code: number): number {
+  if (/\p{Mn}|\p{Cf}/u.test(String.fromCodePoint(code))) return 0;
+  return WIDE.some(([first, last]) => code >= first && code <= last) ? 2 : 1;
+}
+
+/** A file may hold what steers a terminal: it is shown as a picture of itself. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (character) => {
+    const code = character.charCodeAt(0);
+    return code < 0x20 ? String.fromCharCode(0x2400 + code) : '\ufffd';
+  });
 }
 
 function place({ file, line, column }: Location): string {
@@ -94,20 +191,4 @@ function place({ file, line, column }: Location): string {
 
 function range({ file, line, column, endLine, endColumn }: Location): object {
   return { filename: file, start: { line, column }, end: { line: endLine, column: endColumn } };
-}
-
-function expand(text: string): string {
-  return text.replaceAll('\t', '    ');
-}
-
-/** Columns on the screen: a tab is shown as four blanks, East Asian wide characters take two. */
-function width(text: string): number {
-  let columns = 0;
-  for (const character of text) {
-    const code = character.codePointAt(0) ?? 0;
-    const isWide =
-      (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xffdc) || code >= 0x1f300;
-    columns += character === '\t' ? 4 : isWide ? 2 : 1;
-  }
-  return columns;
 }

@@ -58,7 +58,11 @@ function expandAddress(text: string, place: Place, report: Report): Address | un
   const cidr = parseCidr(text);
   const fail = (message: string) => report({ code: 'bad-address', message, place });
   if (cidr === undefined) {
-    fail(`'${text}' is not an address with a prefix length; ${hint(text)}`);
+    fail(
+      parseIp(text) === undefined
+        ? `'${text}' is not an address with a prefix length; ${hint(text)}`
+        : `'${text}' has no prefix length; ${hint(text)}`,
+    );
     return undefined;
   }
   const { address, prefixLength, family, value } = cidr;
@@ -79,7 +83,7 @@ function hint(text: string): string {
   if (isDotted && address.split('.').some((byte) => /^0[0-9]/.test(byte)))
     return 'write it without leading zeros';
   if (isDotted) return 'each byte is between 0 and 255';
-  return 'such as 10.0.0.1/24 or 2001:db8::1/64';
+  return 'write one such as 10.0.0.1/24 or 2001:db8::1/64';
 }
 
 function expandMac(text: string, at: string, report: Report): string | undefined {
@@ -107,7 +111,7 @@ export function expandPrefix(
   const ip = parseIp(text);
   const cidr = ip === undefined ? parseCidr(text) : parseCidr(`${ip.address}/${ip.family === 4 ? 32 : 128}`);
   if (cidr === undefined) {
-    const message = `'${text}' is not a prefix; ${text.includes('/') ? hint(text) : 'such as 10.0.0.0/8 or 2001:db8::/32'}`;
+    const message = `'${text}' is not a prefix; ${text.includes('/') ? hint(text) : 'write one such as 10.0.0.0/8 or 2001:db8::/32'}`;
     report({ code: 'bad-address', message, place });
     return undefined;
   }
@@ -126,7 +130,9 @@ export function expandIp(text: string, place: Place, report: Report): string | u
   if (ip !== undefined) return ip.address;
   const [address = ''] = text.split('/');
   const help =
-    parseCidr(text) === undefined ? 'such as 10.0.0.1 or 2001:db8::1' : `write ${address} without the length`;
+    parseCidr(text) === undefined
+      ? 'write one such as 10.0.0.1 or 2001:db8::1'
+      : `write ${address} without the length`;
   report({ code: 'bad-address', message: `'${text}' is not an address; ${help}`, place });
   return undefined;
 }

@@ -1,6 +1,6 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
-import type { Interface } from '../../topology/model.ts';
+import { HOST, type Interface } from '../../topology/model.ts';
 import type { Report } from '../normalize/problem.ts';
 import { isTunnel } from '../normalize/underlay.ts';
 import type { Subject } from './rules.ts';
@@ -49,6 +49,27 @@ export function checkNamespaceNames({ topology }: Subject, report: Report): void
     else if (bytes > MAX_NAMESPACE_BYTES)
       fail(`namespace name '${name}' has ${bytes} characters; use at most ${MAX_NAMESPACE_BYTES}`);
     else if (forbidden.test(name)) fail(`namespace name '${name}' contains ${badCharacter(name)}; ${advice}`);
+  }
+}
+
+/**
+ * What the machine itself has cannot be known here, but the names that the file takes for it go into the same batches
+ * and scripts as ours.
+ */
+export function checkForeignNames({ topology }: Subject, report: Report): void {
+  const check = (name: string | undefined, place: Place) => {
+    if (name === undefined || (name !== '' && !forbidden.test(name) && !name.startsWith('-'))) return;
+    const message =
+      name === '' ? 'the name of an interface is empty' : `'${name}' is not the name of an interface`;
+    report({ code: 'bad-interface-name', message, place });
+  };
+  for (const { name, routes, nat } of topology.namespaces) {
+    if (name !== HOST) continue;
+    for (const { dev, place } of routes.flatMap(({ nexthops }) => nexthops)) check(dev, place);
+    for (const { out, place } of [...nat.masquerade, ...nat.snat]) check(out?.name, place);
+  }
+  for (const item of topology.interfaces) {
+    if (isTunnel(item) && item.namespace === HOST) check(item.dev, item.place);
   }
 }
 

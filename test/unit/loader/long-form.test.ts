@@ -1,0 +1,60 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { loadText } from '../../../src/loader/load.ts';
+import { longForm } from '../../../src/loader/long-form.ts';
+import { stringifyYaml } from '../../../src/loader/stringify.ts';
+import type { Topology } from '../../../src/topology/model.ts';
+import { topologyFile } from './topology-file.ts';
+
+const examples = readdirSync('topologies').filter((name) => name.endsWith('.yaml'));
+
+test.each(examples)('the long form of %s loads to an equal topology', (name) => {
+  expectSameAgain(readFileSync(`topologies/${name}`, 'utf8'));
+});
+
+test('so does that of any topology', () => {
+  fc.assert(fc.property(topologyFile, (document) => expectSameAgain(stringifyYaml(document))));
+});
+
+test('the order of maps in the file does not matter', () => {
+  fc.assert(
+    fc.property(topologyFile, (document) => {
+      const text = stringifyYaml(document);
+      expect(withoutPlaces(load(stringifyYaml(reversed(document))))).toEqual(withoutPlaces(load(text)));
+    }),
+  );
+});
+
+function expectSameAgain(text: string): void {
+  const first = load(text);
+  const long = stringifyYaml(longForm(first));
+  const second = load(long);
+  expect(withoutPlaces(second)).toEqual(withoutPlaces(first));
+  expect(stringifyYaml(longForm(second))).toBe(long);
+}
+
+function load(text: string): Topology {
+  const { topology, diagnostics } = loadText('lab.yaml', text);
+  expect(diagnostics.filter(({ severity }) => severity === 'error')).toEqual([]);
+  if (topology === undefined) throw new Error('not valid');
+  return topology;
+}
+
+/** The keys of every map in the opposite order. */
+function reversed(value: unknown): object {
+  const walk = (inner: unknown): unknown => {
+    if (Array.isArray(inner)) return inner.map(walk);
+    if (typeof inner !== 'object' || inner === null) return inner;
+    return Object.fromEntries(
+      Object.entries(inner)
+        .reverse()
+        .map(([key, entry]) => [key, walk(entry)]),
+    );
+  };
+  return Object(walk(value));
+}
+
+function withoutPlaces(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value, (key, inner) => (/place$/i.test(key) ? undefined : inner)));
+}
