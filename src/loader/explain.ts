@@ -1,8 +1,8 @@
 import type { ErrorObject } from 'ajv';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { ancestorsOf, pointer, pointerParts, valueAt } from '../lib/pointer.ts';
-import { suggest } from './normalize/names.ts';
 import type { Source } from './source.ts';
+import { suggest } from './suggest.ts';
 
 /** One diagnostic for each real mistake that the schema's validator found; its errors about wrappers are left out. */
 export function explainSchemaErrors(

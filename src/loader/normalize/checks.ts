@@ -3,8 +3,9 @@ import type { Place } from '../../lib/diagnostic.ts';
 import { parseIp } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { type Check, HOST } from '../../topology/model.ts';
+import { suggest } from '../suggest.ts';
 import { type Context, checkNamespace } from './context.ts';
-import { listNames, suggest } from './names.ts';
+import { listNames } from './names.ts';
 import type { Network } from './network.ts';
 import { addressOfNamespace } from './targets.ts';
 

@@ -9,7 +9,8 @@ import {
   type Veth,
   type Vxlan,
 } from '../../topology/model.ts';
-import { listNames, suggest } from './names.ts';
+import { suggest } from '../suggest.ts';
+import { listNames } from './names.ts';
 import type { Report } from './problem.ts';
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };

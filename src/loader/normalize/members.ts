@@ -1,8 +1,9 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST } from '../../topology/model.ts';
+import { suggest } from '../suggest.ts';
 import { type Context, interfaceKey } from './context.ts';
-import { listNames, suggest } from './names.ts';
+import { listNames } from './names.ts';
 
 /** Sets the master of every interface that a bridge names under `members`. */
 export function normalizeMembers(context: Context): void {

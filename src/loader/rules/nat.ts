@@ -1,7 +1,8 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { HOST, type Namespace } from '../../topology/model.ts';
-import { listNames, suggest } from '../normalize/names.ts';
+import { listNames } from '../normalize/names.ts';
 import type { Report } from '../normalize/problem.ts';
+import { suggest } from '../suggest.ts';
 import type { Subject } from './rules.ts';
 
 /** nft takes any name for an outgoing interface, and a wrong one would silently match nothing. */

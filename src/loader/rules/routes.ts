@@ -1,6 +1,7 @@
 import { HOST, type Route } from '../../topology/model.ts';
-import { listNames, suggest } from '../normalize/names.ts';
+import { listNames } from '../normalize/names.ts';
 import type { Report } from '../normalize/problem.ts';
+import { suggest } from '../suggest.ts';
 import type { Subject } from './rules.ts';
 
 /** Types that refuse a packet and so lead nowhere. */

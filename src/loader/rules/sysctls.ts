@@ -1,7 +1,7 @@
 import { HOST, type Namespace, type Sysctl } from '../../topology/model.ts';
-import { suggest } from '../normalize/names.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
+import { suggest } from '../suggest.ts';
 import type { Subject } from './rules.ts';
 
 /** The parameters behind `forwarding`; ip_forward and conf.all.forwarding are one in the kernel (devinet_sysctl_forward). */

@@ -1,7 +1,8 @@
 import { HOST } from '../../topology/model.ts';
-import { listNames, suggest } from '../normalize/names.ts';
+import { listNames } from '../normalize/names.ts';
 import type { Report } from '../normalize/problem.ts';
 import { isTunnel, type TunnelInterface } from '../normalize/underlay.ts';
+import { suggest } from '../suggest.ts';
 import type { Subject } from './rules.ts';
 import { nameOf } from './segments.ts';
 
