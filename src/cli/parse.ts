@@ -16,9 +16,13 @@ export type Parsed =
 /** Parses the command line; help and usage errors are printed here. */
 export function parse(argv: readonly string[], io: Io): Parsed {
   let parsed: { command: CommandSpec; invocation: Invocation } | undefined;
-  const program = buildProgram(io, (command, invocation) => {
-    parsed = { command, invocation };
-  });
+  const program = buildProgram(
+    io,
+    (command, invocation) => {
+      parsed = { command, invocation };
+    },
+    namedCommands(argv),
+  );
   try {
     program.parse([...argv], { from: 'user' });
   } catch (error) {
@@ -32,10 +36,17 @@ export function parse(argv: readonly string[], io: Io): Parsed {
   return { kind: 'run', ...parsed, color: colors(io, String(program.opts()['color'])) };
 }
 
+/** The commands that the line names, which are enough to run one; all of them where help or a suggestion is due. */
+function namedCommands(argv: readonly string[]): readonly CommandSpec[] {
+  const named = commands.filter(({ name }) => argv.includes(name));
+  return named.length === 0 || argv[0] === 'help' ? commands : named;
+}
+
 /** The parser, made from the table of commands; also what the reference pages are made from. */
 export function buildProgram(
   io: Io,
   onCommand: (command: CommandSpec, invocation: Invocation) => void,
+  specs: readonly CommandSpec[] = commands,
 ): Command {
   const program = new Command('topoweave')
     .description(
@@ -53,7 +64,7 @@ export function buildProgram(
       'after',
       '\nTry it without root:\n  topoweave sandbox -- topoweave apply topologies/veth-pair.yaml\n',
     );
-  for (const spec of commands) addCommand(program, spec, onCommand);
+  for (const spec of specs) addCommand(program, spec, onCommand);
   return program;
 }
 

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -95,29 +96,17 @@ export async function runJobs(
   onDone: (index: number, code: number) => void = () => {},
 ): Promise<JobResult[]> {
   if (jobs.length === 0) return [];
-  const { execa } = await import('execa');
   const folder = mkdtempSync(join(recordFolder(), 'jobs-'));
   try {
     const names = jobs.map((job, index) => writeJob(folder, String(index), job));
     const codes = new Map<number, number>();
     const count = Math.min(jobs.length, availableParallelism());
-    const workers = Array.from({ length: count }, async (_, offset) => {
+    const workers = Array.from({ length: count }, (_, offset) => {
       const share = names.filter((_, index) => index % count === offset).flat();
-      const shell = execa('sh', ['-c', worker, 'sh', folder, sysctl, ...share], {
-        env: { LC_ALL: 'C', PATH: searchPath() },
-        stdin: 'ignore',
-        reject: false,
-        // In a process group of its own: Ctrl-C must not end a batch half way.
-        detached: true,
-        buffer: { stdout: false },
-      });
-      countProcesses(1);
-      for await (const line of shell.iterable()) {
-        const [index = 0, code = 1] = String(line).split(' ').map(Number);
+      return runWorker(folder, share, (index, code) => {
         codes.set(index, code);
         onDone(index, code);
-      }
-      await shell;
+      });
     });
     await Promise.all(workers);
     countProcesses(jobs.reduce((sum, job) => sum + (job.sysctlsAfter?.length ? 2 : 1), 0));
@@ -129,6 +118,37 @@ export async function runJobs(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Starts one worker and passes on each line that it prints, `JOB EXIT-CODE`. The plain spawn: loading execa would cost
+ * more than the worker does.
+ */
+function runWorker(
+  folder: string,
+  share: readonly string[],
+  onDone: (index: number, code: number) => void,
+): Promise<void> {
+  countProcesses(1);
+  const child = spawn('sh', ['-c', worker, 'sh', folder, sysctl, ...share], {
+    env: { LC_ALL: 'C', PATH: searchPath() },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    // In a process group of its own: Ctrl-C must not end a batch half way.
+    detached: true,
+  });
+  let rest = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const [index = 0, code = 1] = line.split(' ').map(Number);
+      onDone(index, code);
+    }
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', () => resolve());
+  });
 }
 
 /** The documents of a `show` job: one JSON value per line, and the sysctls by path. */

@@ -1,7 +1,6 @@
 import type { Diagnostic } from '../../lib/diagnostic.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
 import { loadFile } from '../../loader/load.ts';
-import { diagnosticsJson, formatDiagnostics } from '../../report/diagnostics.ts';
 import type { RunCommand } from '../command.ts';
 import { filePath } from '../lab.ts';
 
@@ -23,6 +22,7 @@ export const run: RunCommand = async ({ io, color }, { args, options }) => {
   const errors = diagnostics.filter(({ severity }) => severity === 'error').length;
   const warnings = diagnostics.length - errors;
   if (options['json']) {
+    const { diagnosticsJson } = await import('../../report/diagnostics.ts');
     const document = {
       schemaVersion: 1,
       valid: errors === 0,
@@ -33,6 +33,7 @@ export const run: RunCommand = async ({ io, color }, { args, options }) => {
     io.stdout(`${JSON.stringify(document, null, 2)}\n`);
   } else {
     if (diagnostics.length > 0) {
+      const { formatDiagnostics } = await import('../../report/diagnostics.ts');
       io.stderr(formatDiagnostics(diagnostics, sources, { color: color.stderr, columns: io.columns }));
     }
     for (const summary of summaries) io.stdout(`${summary}\n`);
