@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
+import { colors } from './colors.ts';
 import type { CommandSpec, Context, Invocation, Io } from './command.ts';
 import { commands } from './commands.ts';
 import { version } from './version.ts';
@@ -108,12 +109,4 @@ function helpTail({ examples, exitCodes: codes = [] }: CommandSpec): string {
 
 function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
-}
-
-/** `--color` wins; then NO_COLOR and FORCE_COLOR (no-color.org); then whether the stream is a terminal. */
-function colors(io: Io, when: string): Context['color'] {
-  if (when !== 'auto') return { stdout: when === 'always', stderr: when === 'always' };
-  if (io.env['NO_COLOR']) return { stdout: false, stderr: false };
-  if (io.env['FORCE_COLOR'] && io.env['FORCE_COLOR'] !== '0') return { stdout: true, stderr: true };
-  return { stdout: io.stdoutIsTty, stderr: io.stderrIsTty };
 }

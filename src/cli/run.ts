@@ -1,5 +1,8 @@
 import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
+import { colors } from './colors.ts';
 import type { Context, Io } from './command.ts';
+import type { Parsed } from './parse.ts';
+import { readPlainLine } from './plain-line.ts';
 import { version } from './version.ts';
 
 /**
@@ -12,8 +15,7 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
     io.stdout(`${version}\n`);
     return exitCodes.done;
   }
-  const { parse } = await import('./parse.ts');
-  const parsed = parse(argv, io);
+  const parsed = await readLine(argv, io);
   if (parsed.kind === 'exit') return parsed.code;
   const context: Context = { io, color: parsed.color };
   if (io.env['TOPOWEAVE_COUNT']) (await import('../system/run.ts')).resetProcesses();
@@ -26,6 +28,13 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
     const { reportError } = await import('./report-error.ts');
     return reportError(error, context, parsed.invocation.options['json'] === true);
   }
+}
+
+async function readLine(argv: readonly string[], io: Io): Promise<Parsed> {
+  const plain = readPlainLine(argv);
+  if (plain !== undefined) return { kind: 'run', ...plain, color: colors(io, 'auto') };
+  const { parse } = await import('./parse.ts');
+  return parse(argv, io);
 }
 
 /** For the benchmark and the tests: how many processes the command started. */
