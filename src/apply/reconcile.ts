@@ -8,7 +8,7 @@ import { observe } from '../observe/observe.ts';
 import { makePlan } from '../plan/plan.ts';
 import type { Conflict, Plan, Step } from '../plan/step.ts';
 import { withLock } from '../system/lock.ts';
-import { emptyRecord, type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
+import { type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import type { Topology } from '../topology/model.ts';
 import { requireLinkKinds } from './capabilities.ts';
 import { type ExecuteOptions, type ExecutionResult, execute, type StepFailure } from './execute.ts';
@@ -90,7 +90,7 @@ export function reconcile(target: Target, options: ReconcileOptions = {}): Promi
     for (let round = 0; round < 4; round += 1) {
       if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
       if (plan.steps.length === 0) {
-        finishRecord(target);
+        finishRecord(target, plan);
         return { plan: first, interrupted: false };
       }
       if (round === 0) await requireLinkKinds(plan);
@@ -203,7 +203,7 @@ function addSysctls(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: 
 }
 
 /** Everything is as it should be: claims are over, and a lab without anything has no record. */
-function finishRecord({ lab, topology, file }: Target): void {
+function finishRecord({ lab, topology, file }: Target, { desired }: Plan): void {
   if (topology === undefined) {
     removeRecord(lab);
     return;
@@ -216,14 +216,16 @@ function finishRecord({ lab, topology, file }: Target): void {
         (namespace === 'host' || wanted.has(namespace)) && Object.keys(values).length > 0,
     ),
   );
+  const ids = new Set(desired.map(({ id }) => id));
   const next: LabRecord = {
-    ...emptyRecord(lab),
     ...record,
     ...(file === undefined ? {} : { file }),
     claims: [],
+    // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
+    hostObjects: record.hostObjects.filter((id) => ids.has(id)),
     sysctls,
   };
-  if (JSON.stringify(next) !== JSON.stringify(record) || topology.namespaces.length === 0) writeRecord(next);
+  if (JSON.stringify(next) !== JSON.stringify(record)) writeRecord(next);
 }
 
 function sysctlsToRead(topology: Topology | undefined, record: LabRecord): Map<string, string[]> {

@@ -165,6 +165,10 @@ links:
   expect(sh('cat', '/proc/sys/net/ipv4/ip_forward').trim()).toBe('0');
   expect(ip('host', 'route')).not.toContain('10.254.0.0/16');
   expect(existsSync('/run/topoweave/hostlab.json')).toBe(true);
+  // The same address, given by somebody else after the lab gave it up, is theirs.
+  ip('host', 'address', 'add', '10.255.0.1/32', 'dev', 'lo');
+  await expectCode(0, 'plan', '--detailed-exitcode', less);
+  ip('host', 'address', 'del', '10.255.0.1/32', 'dev', 'lo');
 });
 
 test('without root, and with a foreign record folder, it refuses', async () => {
