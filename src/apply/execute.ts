@@ -37,7 +37,7 @@ export interface ExecuteOptions {
 
 /**
  * Performs batches layer by layer; those of one layer run side by side. Stops after the first layer in which one
- * failed, or when interrupted: what is done is done, and the next apply goes on from there.
+ * failed, or after the batches under way when interrupted: what is done is done, and the next apply goes on from there.
  */
 export async function execute(
   batches: readonly Batch[],
@@ -47,12 +47,15 @@ export async function execute(
   const layers = Math.max(-1, ...batches.map(({ layer }) => layer)) + 1;
   const sysctlsBefore = new Map<string, Map<string, string>>();
   for (let layer = 0; layer < layers; layer += 1) {
-    if (signal?.aborted) return { failures: [], interrupted: true, sysctlsBefore };
+    if (signal?.aborted) break;
     const now = batches.filter((batch) => batch.layer === layer);
     onEvent({ type: 'layer-start', layer, layers, batches: now });
-    const results = await runJobs(now.map(toJob), (index, code) => {
-      const batch = now[index];
-      if (batch !== undefined) onEvent({ type: 'batch-done', layer, batch, ok: code === 0 });
+    const results = await runJobs(now.map(toJob), {
+      signal,
+      onDone: (index, code) => {
+        const batch = now[index];
+        if (batch !== undefined) onEvent({ type: 'batch-done', layer, batch, ok: code === 0 });
+      },
     });
     onEvent({ type: 'layer-done', layer });
     const failures: StepFailure[] = [];
@@ -60,11 +63,13 @@ export async function execute(
       const result = results[index];
       if (result === undefined) return;
       rememberSysctls(batch, result, sysctlsBefore);
+      // What the interruption left out is no failure.
+      if (signal?.aborted && result.stderr === '') return;
       if (result.code !== 0) failures.push(explainFailure(batch, result));
     });
     if (failures.length > 0) return { failures, interrupted: false, sysctlsBefore };
   }
-  return { failures: [], interrupted: false, sysctlsBefore };
+  return { failures: [], interrupted: signal?.aborted === true, sysctlsBefore };
 }
 
 function toJob(batch: Batch): Job {

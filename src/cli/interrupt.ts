@@ -7,7 +7,7 @@ export interface Interrupt {
 }
 
 /**
- * The first SIGINT or SIGTERM ends the run after the layer that is under way; the second ends it at once. SIGHUP is
+ * The first SIGINT or SIGTERM ends the run after the batches that are under way; the second ends it at once. SIGHUP is
  * ignored, so that a dying ssh session cannot stop a change half way.
  */
 export function onInterrupt(): Interrupt {

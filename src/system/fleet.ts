@@ -28,6 +28,13 @@ export interface SysctlWrite {
   readonly value: string;
 }
 
+export interface RunJobsOptions {
+  /** Called as each job ends, with its index. */
+  readonly onDone?: (index: number, code: number) => void;
+  /** Ends the run after the jobs that are under way. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface JobResult {
   readonly code: number;
   readonly stdout: string;
@@ -38,11 +45,12 @@ export interface JobResult {
 const SYSCTL_LINE = '\u001e';
 
 /**
- * The worker: a shell that starts one program per job. Forking a small shell costs a tenth of forking Node, so that a
+ * The worker: a shell that starts one program per job; told to end, it ends between two jobs. Forking a small shell costs a tenth of forking Node, so that a
  * hundred namespaces do not cost a hundred of Node's forks. It is a constant: names, paths and batches reach it as
  * positional parameters and as files, never as shell text.
  */
 const worker = `
+trap 'exit 143' TERM
 folder=$1 sysctl=$2; shift 2
 while [ $# -ge 4 ]; do
   id=$1 netns=$2 verb=$3 extra=$4; shift 4
@@ -87,13 +95,12 @@ case $verb in
 esac`;
 
 /**
- * Runs jobs, a few at a time, and gives their results in the same order. A job that fails does not stop the others.
- *
- * @param onDone called as each job ends, with its index.
+ * Runs jobs, a few at a time, and gives their results in the same order. A job that fails does not stop the others; of
+ * jobs that an abort left out, the code is 1 and there is no output.
  */
 export async function runJobs(
   jobs: readonly Job[],
-  onDone: (index: number, code: number) => void = () => {},
+  { onDone = () => {}, signal }: RunJobsOptions = {},
 ): Promise<JobResult[]> {
   if (jobs.length === 0) return [];
   const folder = mkdtempSync(join(recordFolder(), 'jobs-'));
@@ -103,17 +110,20 @@ export async function runJobs(
     const count = Math.min(jobs.length, availableParallelism());
     const workers = Array.from({ length: count }, (_, offset) => {
       const share = names.filter((_, index) => index % count === offset).flat();
-      return runWorker(folder, share, (index, code) => {
+      const onJob = (index: number, code: number) => {
         codes.set(index, code);
         onDone(index, code);
-      });
+      };
+      return runWorker(folder, share, { onDone: onJob, signal });
     });
     await Promise.all(workers);
     countProcesses(jobs.reduce((sum, job) => sum + (job.sysctlsAfter?.length ? 2 : 1), 0));
+    const output = (index: number, ending: string) =>
+      codes.has(index) ? readFileSync(join(folder, `${index}.${ending}`), 'utf8') : '';
     return jobs.map((_, index) => ({
       code: codes.get(index) ?? 1,
-      stdout: readFileSync(join(folder, `${index}.out`), 'utf8'),
-      stderr: readFileSync(join(folder, `${index}.err`), 'utf8'),
+      stdout: output(index, 'out'),
+      stderr: output(index, 'err'),
     }));
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -127,7 +137,7 @@ export async function runJobs(
 function runWorker(
   folder: string,
   share: readonly string[],
-  onDone: (index: number, code: number) => void,
+  { onDone = () => {}, signal }: RunJobsOptions,
 ): Promise<void> {
   countProcesses(1);
   const child = spawn('sh', ['-c', worker, 'sh', folder, sysctl, ...share], {
@@ -136,6 +146,8 @@ function runWorker(
     // In a process group of its own: Ctrl-C must not end a batch half way.
     detached: true,
   });
+  const stop = () => child.kill('SIGTERM');
+  signal?.addEventListener('abort', stop, { once: true });
   let rest = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     const lines = (rest + text).split('\n');
@@ -147,7 +159,10 @@ function runWorker(
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', () => resolve());
+    child.on('close', () => {
+      signal?.removeEventListener('abort', stop);
+      resolve();
+    });
   });
 }
 

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
+import { reconcile } from '../../src/apply/reconcile.ts';
+import { topologyOf } from '../support/fixture.ts';
 import { dump, expectCode, workFolder } from '../support/host.ts';
 
 // A run may be killed at any point: the next apply converges, destroy cleans up. The built program is used, because the
@@ -44,6 +46,29 @@ test('apply converges and destroy cleans up, wherever either was killed', async 
       await expectCode(0, 'plan', '--detailed-exitcode', file);
       await killedAfter(milliseconds, 'destroy', file);
     }
+    await expectCode(0, 'destroy', 'kill');
+    expect(dump()).toBe(before);
+  }
+});
+
+test('an interrupted apply stops between batches, and the next one goes on', async () => {
+  const before = dump();
+  for (const stopAt of [0, 1]) {
+    const controller = new AbortController();
+    const { interrupted } = await reconcile(
+      { lab: 'kill', topology: topologyOf(file) },
+      {
+        signal: controller.signal,
+        onEvent: (event) => {
+          if (event.type === 'batch-done' && event.layer === stopAt) controller.abort();
+        },
+      },
+    );
+    expect(interrupted).toBe(true);
+    // Stopped in the last layer, the batches under way may have been all there was to do.
+    if (stopAt === 0) await expectCode(2, 'plan', '--detailed-exitcode', file);
+    await expectCode(0, 'apply', file);
+    await expectCode(0, 'plan', '--detailed-exitcode', file);
     await expectCode(0, 'destroy', 'kill');
     expect(dump()).toBe(before);
   }
