@@ -9,7 +9,7 @@ import { makePlan } from '../plan/plan.ts';
 import type { Conflict, Plan, Step } from '../plan/step.ts';
 import { withLock } from '../system/lock.ts';
 import { type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
-import type { Topology } from '../topology/model.ts';
+import { hasNat, type Topology } from '../topology/model.ts';
 import { requireLinkKinds } from './capabilities.ts';
 import { type ExecuteOptions, type ExecutionResult, execute, type StepFailure } from './execute.ts';
 
@@ -56,11 +56,7 @@ export async function planFor(target: Target): Promise<{ plan: Plan; live: Live 
   const record = readRecord(target.lab);
   const live = await observe({
     lab: target.lab,
-    nat: new Set(
-      target.topology?.namespaces
-        .filter(({ nat }) => nat.publish.length + nat.snat.length + nat.masquerade.length > 0)
-        .map(({ name }) => name),
-    ),
+    nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     sysctls: sysctlsToRead(target.topology, record),
   });
   return { plan: makePlan({ lab: target.lab, topology: target.topology, live, record }), live };

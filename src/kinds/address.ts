@@ -1,3 +1,4 @@
+import { parseCidr } from '../lib/ip.ts';
 import type { IpAddress, IpLink } from '../observe/live.ts';
 import { HOST } from '../topology/model.ts';
 import { interfaceId, interfaceOwner } from './interface.ts';
@@ -161,15 +162,8 @@ function prefixOf(text: string): number {
 }
 
 function sameSubnet(a: string, b: string): boolean {
-  return prefixOf(a) === prefixOf(b) && network(a) === network(b);
-}
-
-function network(text: string): number {
-  const bits = text
-    .slice(0, text.indexOf('/'))
-    .split('.')
-    .reduce((sum, byte) => sum * 256 + Number(byte), 0);
-  return Math.floor(bits / 2 ** (32 - prefixOf(text)));
+  const [one, other] = [parseCidr(a), parseCidr(b)];
+  return one !== undefined && one.prefixLength === other?.prefixLength && one.network === other.network;
 }
 
 /** Whether the record must remember it, because nothing in the kernel says whose it is. */

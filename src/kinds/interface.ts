@@ -1,3 +1,4 @@
+import { append } from '../lib/collections.ts';
 import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
 import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
@@ -142,21 +143,13 @@ function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: 
       if (mine === undefined) continue;
       const id = interfaceId(namespace.name, link.ifname);
       const owner = interfaceOwner(link, context.lab);
-      if (
-        owner === 'builtin'
-          ? !wantsBuiltin(namespace, context) && !context.wanted.has(id)
-          : owner !== 'ours' && !context.wanted.has(id)
-      )
-        continue;
+      const isOurLoopback = owner === 'builtin' && namespace.mark?.lab === context.lab;
+      if (owner !== 'ours' && !isOurLoopback && !context.wanted.has(id)) continue;
       const attributes = { ...readCommon(link), ...kind.read(link, { live, namespace, ...indexes }) };
       found.push({ kind: mine, id, namespace: namespace.name, label: link.ifname, attributes, owner });
     }
   }
   return found;
-}
-
-function wantsBuiltin(namespace: LiveNamespace, context: ReadContext): boolean {
-  return namespace.mark?.lab === context.lab;
 }
 
 function isOfKind(link: IpLink, infoKind: string | undefined): boolean {
@@ -183,18 +176,13 @@ function indexLinks(live: Live): { byTag: Index; byIndex: Index } {
   if (cached !== undefined) return cached;
   const byTag: Index = new Map();
   const byIndex: Index = new Map();
-  const add = (index: Index, key: string, entry: { namespace: string; link: IpLink }) => {
-    const list = index.get(key);
-    if (list === undefined) index.set(key, [entry]);
-    else list.push(entry);
-  };
   for (const namespace of live.namespaces.values()) {
     for (const link of namespace.links) {
       if (link.linkinfo?.info_kind !== 'veth') continue;
       const entry = { namespace: namespace.name, link };
       const tag = parseMark(link.ifalias)?.tag;
-      if (tag !== undefined && tag !== '') add(byTag, tag, entry);
-      add(byIndex, indexKey(link, 'own'), entry);
+      if (tag !== undefined && tag !== '') append(byTag, tag, entry);
+      append(byIndex, indexKey(link, 'own'), entry);
     }
   }
   const indexes = { byTag, byIndex };

@@ -1,5 +1,5 @@
 import type { IpLink } from '../observe/live.ts';
-import { HOST } from '../topology/model.ts';
+import { HOST, hasNat } from '../topology/model.ts';
 import { formatMark, linkBelongsTo, parseMark } from './marks.ts';
 import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
 
@@ -14,9 +14,9 @@ export const namespaceKind: Kind = {
   lower: ({ topology }) =>
     topology.namespaces
       .filter(({ name }) => name !== HOST)
-      .map(({ name, nat, place }) => {
-        const hasNat = nat.masquerade.length + nat.snat.length + nat.publish.length > 0;
-        const mark = formatMark({ lab: topology.name, tag: hasNat ? 'nft' : '', text: '' });
+      .map((namespace) => {
+        const { name, place } = namespace;
+        const mark = formatMark({ lab: topology.name, tag: hasNat(namespace) ? 'nft' : '', text: '' });
         return {
           kind: 'namespace',
           id: name,

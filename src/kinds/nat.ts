@@ -1,7 +1,15 @@
+import { append, groupBy } from '../lib/collections.ts';
 import type { Place } from '../lib/diagnostic.ts';
-import { parseCidr } from '../lib/ip.ts';
+import { contains, parseCidr, parseIp } from '../lib/ip.ts';
 import type { LiveNamespace } from '../observe/live.ts';
-import { HOST, type Namespace, type OutInterface, type Publish, type Topology } from '../topology/model.ts';
+import {
+  HOST,
+  type Interface,
+  type Namespace,
+  type OutInterface,
+  type Publish,
+  type Topology,
+} from '../topology/model.ts';
 import {
   type ChainName,
   chainFacts,
@@ -11,7 +19,7 @@ import {
   ruleComment,
   tableScript,
 } from './nft.ts';
-import type { Kind, LiveResource, Resource } from './resource.ts';
+import { type Kind, type LiveResource, type Resource, sameValue } from './resource.ts';
 
 /**
  * NAT of a namespace: masquerade, source NAT and published ports, in one nftables table of the lab's own that is
@@ -23,6 +31,8 @@ export const natKind: Kind = {
   lower: ({ topology }) => topology.namespaces.flatMap((namespace) => lowerNat(topology, namespace)),
   read: (live, { lab }) => [...live.namespaces.values()].flatMap((namespace) => readNat(namespace, lab)),
   requires: ({ namespace }) => (namespace === HOST ? [] : [namespace]),
+  // How the rules read is in the hash of the comment: nft prints them in other words than they were given in.
+  same: (attribute, wanted, live) => attribute === 'rules' || sameValue(attribute, wanted, live),
   create: () => [],
   update: () => [],
   remove: () => [],
@@ -142,32 +152,23 @@ function subnetOf(
   namespace: string,
   target: string,
 ): { device: string; subnet: string } | undefined {
+  const host = parseIp(target);
+  if (host === undefined) return undefined;
   for (const { name, addresses } of interfacesOf(topology, namespace)) {
     for (const { address, prefixLength } of addresses) {
       const subnet = parseCidr(`${address}/${prefixLength}`);
-      const host = parseCidr(`${target}/${target.includes(':') ? 128 : 32}`);
-      if (subnet === undefined || host === undefined || subnet.family !== host.family) continue;
-      const bits = BigInt((subnet.family === 4 ? 32 : 128) - prefixLength);
-      if (subnet.network >> bits === host.network >> bits)
+      if (subnet !== undefined && contains(subnet, host))
         return { device: name, subnet: `${address}/${prefixLength}` };
     }
   }
   return undefined;
 }
 
-const interfaceCache = new WeakMap<Topology, Map<string, Topology['interfaces'][number][]>>();
+const interfaceCache = new WeakMap<Topology, Map<string, Interface[]>>();
 
-function interfacesOf(topology: Topology, namespace: string): readonly Topology['interfaces'][number][] {
-  let byNamespace = interfaceCache.get(topology);
-  if (byNamespace === undefined) {
-    byNamespace = new Map();
-    for (const item of topology.interfaces) {
-      const list = byNamespace.get(item.namespace);
-      if (list === undefined) byNamespace.set(item.namespace, [item]);
-      else list.push(item);
-    }
-    interfaceCache.set(topology, byNamespace);
-  }
+function interfacesOf(topology: Topology, namespace: string): readonly Interface[] {
+  const byNamespace = interfaceCache.get(topology) ?? groupBy(topology.interfaces, (item) => item.namespace);
+  interfaceCache.set(topology, byNamespace);
   return byNamespace.get(namespace) ?? [];
 }
 
@@ -182,9 +183,7 @@ function readNat(namespace: LiveNamespace, lab: string): LiveResource[] {
       facts.set(String(chain['name']), ['type', 'hook', 'prio', 'policy'].map((key) => chain[key]).join(' '));
     if (rule === undefined) continue;
     const comment = String(rule['comment'] ?? `foreign rule, handle ${rule['handle']}`);
-    const list = parts.get(comment) ?? [];
-    list.push(String(rule['chain']));
-    parts.set(comment, list);
+    append(parts, comment, String(rule['chain']));
   }
   const isIntact = (Object.keys(chains) as ChainName[]).every((name) => facts.get(name) === chainFacts[name]);
   const resource = (comment: string, list: readonly string[]): LiveResource => ({

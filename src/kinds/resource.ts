@@ -95,3 +95,13 @@ export interface Change {
   /** The strongest class among them. */
   readonly class: ChangeClass;
 }
+
+/** The comparison of a kind that has none of its own. */
+export function sameValue(_attribute: string, wanted: Value, live: Value | undefined): boolean {
+  if (!Array.isArray(wanted)) return wanted === live;
+  return (
+    Array.isArray(live) &&
+    wanted.length === live.length &&
+    wanted.every((value, index) => value === live[index])
+  );
+}

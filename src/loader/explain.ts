@@ -1,4 +1,5 @@
 import type { ErrorObject } from 'ajv';
+import { groupBy } from '../lib/collections.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { ancestorsOf, pointer, pointerParts, valueAt } from '../lib/pointer.ts';
 import type { Source } from './source.ts';
@@ -268,14 +269,4 @@ function foundText(value: unknown): string {
   if (typeof value !== 'object')
     return `the ${typeof value === 'string' ? 'text' : typeof value} ${shown(value)}`;
   return Array.isArray(value) ? 'a list' : 'a map';
-}
-
-function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group === undefined) groups.set(keyOf(item), [item]);
-    else group.push(item);
-  }
-  return groups;
 }

@@ -1,7 +1,14 @@
 import { isStale } from '../kinds/namespace.ts';
 import { kindOf } from '../kinds/registry.ts';
-import type { Change, ChangeClass, LiveResource, Resource } from '../kinds/resource.ts';
+import {
+  type Change,
+  type ChangeClass,
+  type LiveResource,
+  type Resource,
+  sameValue,
+} from '../kinds/resource.ts';
 import { peerId } from '../kinds/veth.ts';
+import { append } from '../lib/collections.ts';
 
 /** What has to happen to one resource, before it becomes a step. */
 export interface Difference {
@@ -57,26 +64,10 @@ function compare(wanted: Resource, live: LiveResource | undefined): Difference |
     if (value === undefined) return false;
     return !(kind.same ?? sameValue)(name, value, live.attributes[name]);
   });
-  const compared = attributes.filter((name) => !isDescription(wanted, name));
-  if (compared.length === 0) return undefined;
-  const changeClass = strongest(compared.map((name) => kind.changes[name] ?? 'replace'));
-  if (changeClass === 'replace')
-    return { ...entry('replace', wanted, live), attributes: compared, class: 'replace' };
-  return { ...entry('update', wanted, live), attributes: compared, class: changeClass };
-}
-
-/** Attributes of a wanted resource that only say how to make it; live documents do not carry them. */
-function isDescription(wanted: Resource, attribute: string): boolean {
-  return wanted.kind === 'nat' && attribute === 'rules';
-}
-
-function sameValue(_attribute: string, wanted: unknown, live: unknown): boolean {
-  if (!Array.isArray(wanted)) return wanted === live;
-  return (
-    Array.isArray(live) &&
-    wanted.length === live.length &&
-    wanted.every((value, index) => value === live[index])
-  );
+  if (attributes.length === 0) return undefined;
+  const changeClass = strongest(attributes.map((name) => kind.changes[name] ?? 'replace'));
+  if (changeClass === 'replace') return { ...entry('replace', wanted, live), attributes, class: 'replace' };
+  return { ...entry('update', wanted, live), attributes, class: changeClass };
 }
 
 const order: readonly ChangeClass[] = ['in-place', 'bounce', 'replace'];
@@ -167,12 +158,6 @@ function indexLive(live: readonly LiveResource[]): LiveIndex {
       append(ports, `${resource.namespace}/${resource.attributes['master']}`, resource);
   }
   return { byId: new Map(live.map((resource) => [resource.id, resource])), dependents, byNamespace, ports };
-}
-
-function append<T>(map: Map<string, T[]>, key: string, value: T): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [value]);
-  else list.push(value);
 }
 
 function goneWith(cause: LiveResource, index: LiveIndex): string[] {

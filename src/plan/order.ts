@@ -1,5 +1,6 @@
 import type { Command } from '../kinds/resource.ts';
 import { deviceOf } from '../kinds/sysctl.ts';
+import { compareNames } from '../lib/collections.ts';
 import type { Batch, Step } from './step.ts';
 
 /** A half of a step: its removal or its making, with the halves that must come before. */
@@ -82,7 +83,7 @@ export function makeBatches(sorted: readonly Node[]): Batch[] {
   return [...batches.values()]
     .map(({ batch }) => batch)
     .sort(
-      (a, b) => a.layer - b.layer || compareText(a.namespace, b.namespace) || compareText(a.tool, b.tool),
+      (a, b) => a.layer - b.layer || compareNames(a.namespace, b.namespace) || compareNames(a.tool, b.tool),
     );
 }
 
@@ -124,8 +125,4 @@ function targetOf(command: Command): { key: string; tool: Batch['tool']; namespa
   const namespace = command.namespace ?? 'host';
   const tool = command.tool === 'sysctl' ? 'ip' : command.tool;
   return { key: `${tool} ${namespace}`, tool, namespace };
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,6 +1,7 @@
 import { kindOf, kinds, rankOf } from '../kinds/registry.ts';
 import type { Command, LiveResource, ReadContext, Resource } from '../kinds/resource.ts';
 import { peerId } from '../kinds/veth.ts';
+import { append, compareNames, groupBy } from '../lib/collections.ts';
 import type { Live } from '../observe/live.ts';
 import type { LabRecord } from '../system/record.ts';
 import type { Topology } from '../topology/model.ts';
@@ -50,9 +51,9 @@ function makeSteps(result: DiffResult, desired: readonly Resource[], lab: string
   const steps = [...result.differences.values()].map((difference) => makeStep(difference, result, wholes));
   return steps.sort(
     (a, b) =>
-      compareText(a.namespace === 'host' ? '' : a.namespace, b.namespace === 'host' ? '' : b.namespace) ||
+      compareNames(a.namespace === 'host' ? '' : a.namespace, b.namespace === 'host' ? '' : b.namespace) ||
       rankOf(a) - rankOf(b) ||
-      compareText(a.resource, b.resource),
+      compareNames(a.resource, b.resource),
   );
 }
 
@@ -108,14 +109,10 @@ function wholeCommands(
   const commands = new Map<string, readonly Command[]>();
   const done = new Set<string>();
   const groupOf = ({ kind, namespace }: Resource) => `${kind} ${namespace}`;
-  const members = new Map<string, Resource[]>();
-  for (const resource of desired) {
-    if (kindOf(resource).whole === undefined) continue;
-    const group = groupOf(resource);
-    const list = members.get(group);
-    if (list === undefined) members.set(group, [resource]);
-    else list.push(resource);
-  }
+  const members = groupBy(
+    desired.filter((resource) => kindOf(resource).whole !== undefined),
+    groupOf,
+  );
   for (const { wanted, live } of differences.values()) {
     const resource = wanted ?? live;
     if (resource === undefined) continue;
@@ -157,11 +154,7 @@ function makeNodes(steps: readonly Step[], { differences }: DiffResult): Node[] 
   const removedBefore = new Map<string, string[]>();
   for (const { live } of differences.values()) {
     if (live === undefined) continue;
-    for (const id of kindOf(live).requires(live)) {
-      const list = removedBefore.get(id);
-      if (list === undefined) removedBefore.set(id, [`remove ${live.id}`]);
-      else list.push(`remove ${live.id}`);
-    }
+    for (const id of kindOf(live).requires(live)) append(removedBefore, id, `remove ${live.id}`);
   }
   for (const step of steps) {
     const difference = differences.get(step.resource);
@@ -182,8 +175,8 @@ function makeNodes(steps: readonly Step[], { differences }: DiffResult): Node[] 
     }
   }
   const rank = (node: Node) => rankOf(node.step);
-  removals.sort((a, b) => rank(b) - rank(a) || compareText(a.key, b.key));
-  makings.sort((a, b) => rank(a) - rank(b) || compareText(a.key, b.key));
+  removals.sort((a, b) => rank(b) - rank(a) || compareNames(a.key, b.key));
+  makings.sort((a, b) => rank(a) - rank(b) || compareNames(a.key, b.key));
   return [...removals, ...makings];
 }
 
@@ -239,8 +232,4 @@ function summarize(steps: readonly Step[]): Plan['summary'] {
     if (action === 'update') change += 1;
   }
   return { add, change, destroy };
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

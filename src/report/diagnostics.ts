@@ -1,3 +1,4 @@
+import { compareNames } from '../lib/collections.ts';
 import type { Diagnostic, Location } from '../lib/diagnostic.ts';
 import { type Paint, painter, type Style } from './style.ts';
 
@@ -58,14 +59,8 @@ function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   }
   return [...unique.values()].sort(
     ({ location: a, code: first }, { location: b, code: second }) =>
-      compare(a.file, b.file) || a.line - b.line || a.column - b.column || compare(first, second),
+      compareNames(a.file, b.file) || a.line - b.line || a.column - b.column || compareNames(first, second),
   );
-}
-
-/** By code unit: the same order in every locale. */
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }
 
 function formatOne(

@@ -1,5 +1,6 @@
 import { rankOf } from '../kinds/registry.ts';
 import type { Attributes, Resource } from '../kinds/resource.ts';
+import { compareNames, groupBy } from '../lib/collections.ts';
 import { isTelling, resourceTitle } from './plan.ts';
 
 /**
@@ -10,16 +11,11 @@ export function formatDocument(
   resources: readonly Resource[],
   decided: ReadonlyMap<string, Attributes>,
 ): string {
-  const namespaces = new Map<string, Resource[]>();
-  for (const resource of resources) {
-    const list = namespaces.get(resource.namespace);
-    if (list === undefined) namespaces.set(resource.namespace, [resource]);
-    else list.push(resource);
-  }
+  const namespaces = groupBy(resources, ({ namespace }) => namespace);
   const lines: string[] = [];
-  for (const [namespace, list] of [...namespaces].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [namespace, list] of [...namespaces].sort(([a], [b]) => compareNames(a, b))) {
     lines.push(`${namespace}:`);
-    const sorted = list.sort((a, b) => rankOf(a) - rankOf(b) || (a.id < b.id ? -1 : 1));
+    const sorted = list.sort((a, b) => rankOf(a) - rankOf(b) || compareNames(a.id, b.id));
     for (const { id, kind, label, attributes } of sorted) {
       if (kind === 'namespace') continue;
       lines.push(`  ${resourceTitle({ kind, label })}:`);

@@ -73,6 +73,11 @@ export interface Nat {
   readonly publish: readonly Publish[];
 }
 
+/** Whether a namespace needs an nftables table. */
+export function hasNat({ nat }: Namespace): boolean {
+  return nat.masquerade.length + nat.snat.length + nat.publish.length > 0;
+}
+
 /** An outgoing interface, or any but that one. */
 export interface OutInterface {
   readonly name: string;

@@ -1,4 +1,5 @@
 import type { Bridge, Port } from '../../generated/topology-file.ts';
+import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST } from '../../topology/model.ts';
@@ -6,7 +7,6 @@ import { addEntry, type Context, checkNamespace, type Entry, interfaceKey } from
 import { type Endpoint, listEndpoints, type RawEndpoint } from './endpoint.ts';
 import { addVeth, expandEnd } from './links.ts';
 import { deriveMac } from './macaddress.ts';
-import { compareNames } from './names.ts';
 import { makePortName } from './port-name.ts';
 import { expandSettings, type Settings } from './settings.ts';
 

@@ -6,9 +6,3 @@ export function listNames(names: readonly string[]): string {
   const listed = names.slice(0, MAX_LISTED).join(', ');
   return names.length <= MAX_LISTED ? listed : `${listed} and ${names.length - MAX_LISTED} more`;
 }
-
-/** Ordered by code units, the same on each machine. */
-export function compareNames(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
-}

@@ -1,10 +1,10 @@
 import type { Namespace as RawNamespace, TopologyFile } from '../../generated/topology-file.ts';
+import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST, type Namespace } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import { addEntry, type Context } from './context.ts';
-import { compareNames } from './names.ts';
 import { normalizeNat } from './nat.ts';
 import type { Network } from './network.ts';
 import { normalizeRoutes } from './routes.ts';

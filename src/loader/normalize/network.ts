@@ -1,7 +1,7 @@
+import { compareNames } from '../../lib/collections.ts';
 import { type Cidr, type Ip, parseCidr } from '../../lib/ip.ts';
 import type { Address, Interface } from '../../topology/model.ts';
 import { interfaceKey } from './context.ts';
-import { compareNames } from './names.ts';
 import { createSubnetTable, type SubnetTable } from './subnet-table.ts';
 
 /** An address of an interface, and the subnet that it makes. */

@@ -1,4 +1,5 @@
 import type { TopologyFile } from '../../generated/topology-file.ts';
+import { compareNames } from '../../lib/collections.ts';
 import type { Topology } from '../../topology/model.ts';
 import { normalizeBridges } from './bridges.ts';
 import { normalizeChecks } from './checks.ts';
@@ -6,7 +7,6 @@ import { createContext } from './context.ts';
 import { normalizeLinks } from './links.ts';
 import { normalizeMembers } from './members.ts';
 import { deriveMtus } from './mtu.ts';
-import { compareNames } from './names.ts';
 import { listNamespaces, normalizeLoopbacks, normalizeNamespaces } from './namespaces.ts';
 import { createNetwork, type Network } from './network.ts';
 import type { Report } from './problem.ts';

@@ -1,11 +1,11 @@
 import type { Tunnel, TunnelEndpoint } from '../../generated/topology-file.ts';
+import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { canonicalAddress, parseIp } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
 import type { Gre, Vxlan } from '../../topology/model.ts';
 import { addEntry, type Context, checkNamespace } from './context.ts';
 import { deriveMac } from './macaddress.ts';
-import { compareNames } from './names.ts';
 import { expandIp, expandSettings } from './settings.ts';
 import { checkTunnelShape, expandKey, foreignKeys } from './tunnel-shape.ts';
 
