@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
+import type { Engine, StepFailure } from '../engine/engine.ts';
 import { isUnmarkedHostAddress } from '../kinds/address.ts';
 import { isHostRoute } from '../kinds/route.ts';
 import { wantedSysctls } from '../kinds/sysctl.ts';
@@ -11,7 +12,7 @@ import { withLock } from '../system/lock.ts';
 import { type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import { hasNat, type Topology } from '../topology/model.ts';
 import { requireLinkKinds } from './capabilities.ts';
-import { type ExecuteOptions, type ExecutionResult, execute, type StepFailure } from './execute.ts';
+import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
 export interface Target {
@@ -52,9 +53,9 @@ export class ApplyError extends TopoweaveError {
 }
 
 /** Reads the kernel and makes the plan; changes nothing. */
-export async function planFor(target: Target): Promise<{ plan: Plan; live: Live }> {
+export async function planFor(engine: Engine, target: Target): Promise<{ plan: Plan; live: Live }> {
   const record = readRecord(target.lab);
-  const live = await observe({
+  const live = await observe(engine, {
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     sysctls: sysctlsToRead(target.topology, record),
@@ -79,9 +80,13 @@ export interface ReconcileResult {
  *
  * @throws ConflictError before anything is changed; ApplyError when a step fails or a difference remains.
  */
-export function reconcile(target: Target, options: ReconcileOptions = {}): Promise<ReconcileResult> {
+export function reconcile(
+  engine: Engine,
+  target: Target,
+  options: ReconcileOptions = {},
+): Promise<ReconcileResult> {
   return withLock(async () => {
-    const first = await planWhenReady(target);
+    const first = await planWhenReady(engine, target);
     let plan = first;
     for (let round = 0; round < 4; round += 1) {
       if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
@@ -91,9 +96,9 @@ export function reconcile(target: Target, options: ReconcileOptions = {}): Promi
       }
       if (round === 0) await requireLinkKinds(plan);
       options.onPlan?.(plan);
-      const result = await perform(target, plan, options);
+      const result = await perform(engine, target, plan, options);
       if (result.interrupted) return { plan: first, interrupted: true };
-      ({ plan } = await planFor(target));
+      ({ plan } = await planFor(engine, target));
     }
     throw new ApplyError(
       `${plan.steps.length} ${plan.steps.length === 1 ? 'difference remains' : 'differences remain'} after everything was done`,
@@ -107,9 +112,9 @@ export function reconcile(target: Target, options: ReconcileOptions = {}): Promi
  * The kernel refuses a route whose preferred source is an IPv6 address still under duplicate address detection, which
  * takes one to two seconds (ip6_route_info_create in net/ipv6/route.c): such a plan waits for it.
  */
-async function planWhenReady(target: Target): Promise<Plan> {
+async function planWhenReady(engine: Engine, target: Target): Promise<Plan> {
   for (let attempt = 0; ; attempt += 1) {
-    const { plan, live } = await planFor(target);
+    const { plan, live } = await planFor(engine, target);
     const sources = plan.steps.flatMap(({ kind, after, namespace }) =>
       kind === 'route' && String(after?.['from'] ?? '').includes(':')
         ? [`${namespace} ${after?.['from']}`]
@@ -132,10 +137,15 @@ function tentativeAddresses(live: Live): string[] {
   );
 }
 
-async function perform(target: Target, plan: Plan, options: ExecuteOptions): Promise<ExecutionResult> {
+async function perform(
+  engine: Engine,
+  target: Target,
+  plan: Plan,
+  options: ExecuteOptions,
+): Promise<ExecutionResult> {
   const record = claimRecord(target, plan);
   writeRecord(record);
-  const result = await execute(plan.batches, options);
+  const result = await execute(engine, plan.batches, options);
   writeRecord(addSysctls(record, plan, result));
   if (!result.failures.every(isAlreadyGone)) {
     const [first] = result.failures;

@@ -7,6 +7,11 @@ const detailed = {
   flags: '--detailed-exitcode',
   description: 'exit with 2 when there are differences, 0 when there are none',
 };
+const engine = {
+  flags: '--engine <name>',
+  description: 'how to talk to the kernel: auto (default), netlink or ip; also TOPOWEAVE_ENGINE',
+  choices: ['auto', 'netlink', 'ip'],
+};
 const invalid = { code: exitCodes.invalidFile, means: 'the file is not valid' };
 const unavailable = {
   code: exitCodes.unavailable,
@@ -48,6 +53,7 @@ export const commands: readonly CommandSpec[] = [
       { flags: '--diff', description: 'show a text diff of the live state and the file instead' },
       { flags: '--commands', description: 'show the shell commands that would do it instead' },
       { flags: '--destroy', description: 'plan the removal of the lab instead' },
+      engine,
     ],
     examples: [
       { command: 'topoweave plan office.yaml', explains: 'what would change' },
@@ -67,7 +73,7 @@ export const commands: readonly CommandSpec[] = [
     description:
       'Compares the file with the live kernel, executes the missing steps, removes what the lab owns and the file no longer has, and observes the kernel again: it must match.',
     arguments: [file],
-    options: [json, { flags: '--dry-run', description: 'show the plan and stop' }],
+    options: [json, { flags: '--dry-run', description: 'show the plan and stop' }, engine],
     examples: [
       { command: 'topoweave apply office.yaml', explains: 'create or update the lab' },
       { command: 'topoweave apply --dry-run office.yaml', explains: 'the same as plan' },
@@ -81,7 +87,7 @@ export const commands: readonly CommandSpec[] = [
     arguments: [
       { name: '[file|name]', description: 'a topology file, or the name of a lab that was applied' },
     ],
-    options: [json, detailed],
+    options: [json, detailed, engine],
     examples: [
       { command: 'topoweave status', explains: 'every lab' },
       { command: 'topoweave status office.yaml', explains: 'what is missing and what is too much' },
@@ -97,7 +103,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'inspect',
     summary: 'show what is there: namespaces, interfaces, peers, bridge ports, addresses, routes, NAT',
     arguments: [{ name: '[file|name]', description: 'a lab; without it, everything on this machine' }],
-    options: [json],
+    options: [json, engine],
     examples: [
       { command: 'topoweave inspect', explains: 'the whole machine, foreign things included' },
       { command: 'topoweave inspect office', explains: 'one lab' },
@@ -144,6 +150,7 @@ export const commands: readonly CommandSpec[] = [
       json,
       { flags: '--all', description: 'every lab of topoweave on this machine' },
       { flags: '--dry-run', description: 'show the plan and stop' },
+      engine,
     ],
     examples: [
       { command: 'topoweave destroy office.yaml', explains: 'by file' },

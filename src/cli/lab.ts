@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import type { Engine } from '../engine/engine.ts';
 import type { Place } from '../lib/diagnostic.ts';
 import { InvalidFileError, UnavailableError, UsageError } from '../lib/errors.ts';
 import type { LoadedFile } from '../loader/load.ts';
 import { readRecord, recordedLabs } from '../system/record.ts';
 import type { Topology } from '../topology/model.ts';
-import type { Context, Io } from './command.ts';
+import type { Context, Io, OptionValues } from './command.ts';
 
 export interface LoadedLab {
   readonly topology: Topology;
@@ -72,4 +73,11 @@ export function requireRoot(): void {
     'this needs root',
     'use sudo, or try it in a throw-away host: topoweave sandbox -- topoweave …',
   );
+}
+
+/** The way to the kernel that the user chose, by option or environment; else the fastest that works here. */
+export async function engineOf({ io }: Context, options: OptionValues): Promise<Engine> {
+  const { chooseEngine } = await import('../engine/choose.ts');
+  const setting = options['engine'] ?? io.env['TOPOWEAVE_ENGINE'] ?? 'auto';
+  return (await chooseEngine(String(setting))).engine;
 }

@@ -37,8 +37,8 @@ async function readLine(argv: readonly string[], io: Io): Promise<Parsed> {
   return parse(argv, io);
 }
 
-/** For the benchmark and the tests: how many processes the command started. */
+/** For the benchmark and the tests: how many processes the command started, and how many netlink messages it sent. */
 async function reportProcesses(io: Io): Promise<void> {
-  const { processesStarted } = await import('../system/run.ts');
-  io.stderr(`processes started: ${processesStarted}\n`);
+  const { messagesSent, processesStarted } = await import('../system/run.ts');
+  io.stderr(`processes started: ${processesStarted}\nmessages sent: ${messagesSent}\n`);
 }

@@ -1,5 +1,6 @@
 import type { Bridge } from '../topology/model.ts';
 import { defineLinkKind } from './interface.ts';
+import { tableCodec, u8, u16, u32 } from './link-codec.ts';
 import type { Attributes } from './resource.ts';
 
 /** The kernel's names, and its units: hundredths of a second (USER_HZ) for times; ip-link(8). */
@@ -19,10 +20,23 @@ const parameters = {
 type ParameterName = keyof typeof parameters;
 const names = Object.keys(parameters) as ParameterName[];
 
+/** IFLA_BR_* of linux/if_link.h. */
+const codec = tableCodec({
+  forward_delay: u32(1),
+  hello_time: u32(2),
+  max_age: u32(3),
+  ageing_time: u32(4),
+  stp_state: u32(5),
+  priority: u16(6),
+  vlan_filtering: u8(7),
+  topology_change: u8(14),
+});
+
 /** A Linux bridge; every parameter changes on the running bridge. */
 export const bridgeKind = defineLinkKind<Bridge>('bridge', {
   kinds: ['bridge'],
   infoKind: () => 'bridge',
+  codec: () => codec,
   changes: Object.fromEntries(names.map((name) => [name, 'in-place'])),
   lower: ({ parameters: wanted }) => ({
     stp: wanted.stp,

@@ -1,4 +1,5 @@
 import type { Gre } from '../topology/model.ts';
+import { greCodec } from './gre-codec.ts';
 import { defineLinkKind, interfaceId } from './interface.ts';
 import type { Attributes, Value } from './resource.ts';
 
@@ -10,6 +11,7 @@ import type { Attributes, Value } from './resource.ts';
 export const greKind = defineLinkKind<Gre>('gre', {
   kinds: ['gre', 'gretap', 'ip6gre', 'ip6gretap'],
   infoKind: (kind) => kind,
+  codec: (kind) => greCodec(kind.startsWith('ip6')),
   changes: { local: 'in-place', remote: 'in-place', key: 'in-place', ttl: 'in-place', tos: 'in-place' },
   lower: ({ local, remote, dev, key, ttl, tos }) => ({
     local: local ?? 'any',

@@ -1,6 +1,7 @@
 import { append } from '../lib/collections.ts';
 import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
+import { type LinkCodec, registerLinkCodec } from './link-codec.ts';
 import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
 import type {
   Attributes,
@@ -35,6 +36,8 @@ export interface LinkKind<T extends Interface> {
   readonly settings?: (resource: Resource, changed: readonly string[]) => readonly Command[];
   readonly requires?: (resource: Resource) => readonly string[];
   readonly same?: (attribute: string, wanted: Value, live: Value | undefined) => boolean;
+  /** Its own attributes as the kernel has them; undefined where it has none. */
+  readonly codec?: (kind: T['kind']) => LinkCodec;
 }
 
 export interface LinkContext {
@@ -71,7 +74,11 @@ const commonChanges: Readonly<Record<string, ChangeClass>> = {
 
 /** Makes a resource kind of a link kind: reading, settings, masters and ownership are the same for all of them. */
 export function defineLinkKind<T extends Interface>(name: string, link: LinkKind<T>): Kind {
-  for (const kind of link.kinds) knownInfoKinds.add(link.infoKind(kind) ?? '');
+  for (const kind of link.kinds) {
+    const infoKind = link.infoKind(kind) ?? '';
+    knownInfoKinds.add(infoKind);
+    if (link.codec !== undefined) registerLinkCodec(infoKind, link.codec(kind));
+  }
   const isMine = (item: Interface): item is T => (link.kinds as readonly string[]).includes(item.kind);
   return {
     name,

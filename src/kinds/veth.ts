@@ -1,8 +1,25 @@
+import { VETH_INFO_PEER } from '../engine/netlink/constants.ts';
+import { writeLinkSettings, writePeerHeader } from '../engine/netlink/encode/link-settings.ts';
 import type { IpLink } from '../observe/live.ts';
 import { HOST, type Topology, type Veth } from '../topology/model.ts';
 import { defineLinkKind, indexKey, interfaceId } from './interface.ts';
+import type { LinkCodec } from './link-codec.ts';
 import { linkTag, parseMark } from './marks.ts';
+import { portCommand } from './port.ts';
 import type { Attributes, Resource } from './resource.ts';
+
+/** The peer is a link of its own inside of the data, with the settings that every link has. */
+const codec: LinkCodec = {
+  encode: ([peer, ...settings], writer, context) => {
+    let isKnown = peer === 'peer';
+    writer.nest(VETH_INFO_PEER, () => {
+      writePeerHeader(writer);
+      isKnown &&= writeLinkSettings(settings, writer, context) === settings.length;
+    });
+    return isKnown;
+  },
+  decode: () => ({}),
+};
 
 /**
  * One end of a veth pair. The pair is made by one message, with both ends in their final namespaces and both marked by
@@ -11,6 +28,7 @@ import type { Attributes, Resource } from './resource.ts';
 export const vethKind = defineLinkKind<Veth>('veth', {
   kinds: ['veth'],
   infoKind: () => 'veth',
+  codec: () => codec,
   changes: { hairpin: 'in-place' },
   lower: ({ peer, namespace, name, master }, topology) => ({
     peer: interfaceId(peer.namespace, peer.name),
@@ -21,22 +39,7 @@ export const vethKind = defineLinkKind<Veth>('veth', {
   }),
   settings: ({ namespace, label, attributes }, changed) =>
     changed.includes('hairpin') && attributes['master']
-      ? [
-          {
-            tool: 'ip',
-            namespace,
-            args: [
-              'link',
-              'set',
-              'dev',
-              label,
-              'type',
-              'bridge_slave',
-              'hairpin',
-              attributes['hairpin'] ? 'on' : 'off',
-            ],
-          },
-        ]
+      ? [portCommand({ namespace, label }, ['hairpin', attributes['hairpin'] ? 'on' : 'off'])]
       : [],
   read: (link, { namespace, byTag, byIndex }) => {
     const tag = parseMark(link.ifalias)?.tag ?? '';

@@ -2,6 +2,7 @@ import type { Vxlan } from '../topology/model.ts';
 import { readTos, readTtl } from './gre.ts';
 import { defineLinkKind, interfaceId } from './interface.ts';
 import type { Attributes, Value } from './resource.ts';
+import { vxlanCodec } from './vxlan-codec.ts';
 
 /**
  * VXLAN with unicast peers. One peer is the device's own remote; several are forwarding entries (see fdb.ts). The
@@ -11,6 +12,7 @@ import type { Attributes, Value } from './resource.ts';
 export const vxlanKind = defineLinkKind<Vxlan>('vxlan', {
   kinds: ['vxlan'],
   infoKind: () => 'vxlan',
+  codec: () => vxlanCodec,
   changes: { ttl: 'in-place', learning: 'in-place' },
   lower: ({ id, port, learning, local, dev, ttl, tos, peers }) => ({
     id,

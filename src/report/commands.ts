@@ -1,5 +1,5 @@
 import type { Command } from '../kinds/resource.ts';
-import { sysctlPath } from '../observe/observe.ts';
+import { sysctlPath } from '../lib/sysctl.ts';
 import type { Plan } from '../plan/step.ts';
 import { HOST } from '../topology/model.ts';
 

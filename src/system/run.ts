@@ -43,6 +43,13 @@ export const run: Run = async ([program = '', ...args], options = {}) => {
   };
 };
 
+/** Netlink messages sent so far by this process. */
+export let messagesSent = 0;
+
+export function countMessages(count: number): void {
+  messagesSent += count;
+}
+
 export function resetProcesses(): void {
   processesStarted = 0;
 }

@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { reconcile } from '../../src/apply/reconcile.ts';
+import { chooseEngine } from '../../src/engine/choose.ts';
 import { topologyOf } from '../support/fixture.ts';
-import { dump, expectCode, workFolder } from '../support/host.ts';
+import { dump, engineName, expectCode, workFolder } from '../support/host.ts';
 
 // A run may be killed at any point: the next apply converges, destroy cleans up. The built program is used, because the
 // test's own process cannot be killed.
@@ -28,7 +29,10 @@ links:
 
 /** Starts the program and kills its whole process group, as a machine that loses power would, after some milliseconds. */
 async function killedAfter(milliseconds: number, ...argv: string[]): Promise<void> {
-  const child = spawn(process.execPath, ['dist/topoweave.js', ...argv], { stdio: 'ignore' });
+  const child = spawn(process.execPath, ['dist/topoweave.js', ...argv], {
+    stdio: 'ignore',
+    env: { ...process.env, TOPOWEAVE_ENGINE: engineName },
+  });
   const ended = new Promise((resolve) => child.on('exit', resolve));
   await Promise.race([ended, setTimeout(milliseconds)]);
   child.kill('SIGKILL');
@@ -53,9 +57,11 @@ test('apply converges and destroy cleans up, wherever either was killed', async 
 
 test('an interrupted apply stops between batches, and the next one goes on', async () => {
   const before = dump();
+  const { engine } = await chooseEngine(engineName);
   for (const stopAt of [0, 1]) {
     const controller = new AbortController();
     const { interrupted } = await reconcile(
+      engine,
       { lab: 'kill', topology: topologyOf(file) },
       {
         signal: controller.signal,

@@ -14,6 +14,9 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** The way to the kernel that this run of the tests is about. */
+export const engineName = process.env['TOPOWEAVE_ENGINE'] ?? 'netlink';
+
 export async function topoweave(...argv: string[]): Promise<Outcome> {
   let stdout = '';
   let stderr = '';
@@ -24,7 +27,7 @@ export async function topoweave(...argv: string[]): Promise<Outcome> {
     stderr: (text) => {
       stderr += text;
     },
-    env: { CI: '1', TOPOWEAVE_COUNT: '1' },
+    env: { CI: '1', TOPOWEAVE_COUNT: '1', TOPOWEAVE_ENGINE: engineName },
     cwd: process.cwd(),
     stdoutIsTty: false,
     stderrIsTty: false,

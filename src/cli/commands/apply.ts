@@ -1,11 +1,12 @@
 import { planFor, reconcile, type Target } from '../../apply/reconcile.ts';
+import type { Engine } from '../../engine/engine.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import type { Plan } from '../../plan/step.ts';
 import { type Locate, noChanges, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
 import type { Context, RunCommand } from '../command.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { loadLab, requireRoot } from '../lab.ts';
+import { engineOf, loadLab, requireRoot } from '../lab.ts';
 import { printPlan } from './plan.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
@@ -13,17 +14,18 @@ export const run: RunCommand = async (context, { args, options }) => {
   requireRoot();
   const target: Target = { lab: lab.topology.name, topology: lab.topology, file: lab.file };
   const isJson = options['json'] === true;
-  if (options['dryRun']) return dryRun(context, target, lab.locate, isJson);
-  return applyTarget(context, target, { locate: lab.locate, isJson, done: 'Applied' });
+  const engine = await engineOf(context, options);
+  if (options['dryRun']) return dryRun(context, engine, target, { locate: lab.locate, isJson });
+  return applyTarget(context, engine, target, { locate: lab.locate, isJson, done: 'Applied' });
 };
 
 export async function dryRun(
   context: Context,
+  engine: Engine,
   target: Target,
-  locate: Locate,
-  isJson: boolean,
+  { locate, isJson }: { locate: Locate; isJson: boolean },
 ): Promise<ExitCode> {
-  const { plan } = await planFor(target);
+  const { plan } = await planFor(engine, target);
   printPlan(context, plan, locate, isJson);
   return plan.conflicts.length > 0 ? exitCodes.failed : exitCodes.done;
 }
@@ -31,6 +33,7 @@ export async function dryRun(
 /** Performs the plan with progress on stderr and the outcome on stdout. */
 export async function applyTarget(
   context: Context,
+  engine: Engine,
   target: Target,
   { locate, isJson, done }: { locate: Locate; isJson: boolean; done: string },
 ): Promise<ExitCode> {
@@ -38,7 +41,7 @@ export async function applyTarget(
   const interrupt = onInterrupt();
   const progress = showProgress(context, isJson);
   try {
-    const { plan, interrupted } = await reconcile(target, {
+    const { plan, interrupted } = await reconcile(engine, target, {
       signal: interrupt.signal,
       onPlan: progress.onPlan,
       onEvent: progress.onEvent,

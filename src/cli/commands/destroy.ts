@@ -1,10 +1,11 @@
+import type { Engine } from '../../engine/engine.ts';
 import { UsageError } from '../../lib/errors.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import { listLabs } from '../../observe/labs.ts';
-import { observe } from '../../observe/observe.ts';
+import { observeMarks } from '../../observe/observe.ts';
 import { recordedLabs } from '../../system/record.ts';
 import type { RunCommand } from '../command.ts';
-import { requireRoot, resolveLabName } from '../lab.ts';
+import { engineOf, requireRoot, resolveLabName } from '../lab.ts';
 import { applyTarget, dryRun } from './apply.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
@@ -13,9 +14,10 @@ export const run: RunCommand = async (context, { args, options }) => {
   if ((fileOrName === undefined) === (options['all'] !== true)) {
     throw new UsageError('give a file, the name of a lab, or --all', "'topoweave status' lists the labs");
   }
-  const labs =
-    fileOrName === undefined ? await allLabs() : [await resolveLabName(context, String(fileOrName))];
+  const named = fileOrName === undefined ? undefined : await resolveLabName(context, String(fileOrName));
   requireRoot();
+  const engine = await engineOf(context, options);
+  const labs = named === undefined ? await allLabs(engine) : [named];
   if (labs.length === 0 && !isJson)
     context.io.stdout('Nothing to destroy: there is no lab on this machine.\n');
   let code: ExitCode = exitCodes.done;
@@ -23,15 +25,14 @@ export const run: RunCommand = async (context, { args, options }) => {
     const target = { lab, topology: undefined };
     const locate = () => '';
     code = options['dryRun']
-      ? await dryRun(context, target, locate, isJson)
-      : await applyTarget(context, target, { locate, isJson, done: 'Destroyed' });
+      ? await dryRun(context, engine, target, { locate, isJson })
+      : await applyTarget(context, engine, target, { locate, isJson, done: 'Destroyed' });
     if (code !== exitCodes.done) break;
   }
   return code;
 };
 
-async function allLabs(): Promise<string[]> {
-  requireRoot();
-  const live = await observe({ lab: undefined, nat: new Set(), sysctls: new Map() });
+async function allLabs(engine: Engine): Promise<string[]> {
+  const live = await observeMarks(engine);
   return [...new Set([...listLabs(live).map(({ name }) => name), ...recordedLabs()])].sort();
 }

@@ -6,7 +6,7 @@ import { observe } from '../../observe/observe.ts';
 import { formatInspection } from '../../report/inspect.ts';
 import { painter } from '../../report/style.ts';
 import type { RunCommand } from '../command.ts';
-import { filePath, loadLab, requireRoot, resolveLabName } from '../lab.ts';
+import { engineOf, filePath, loadLab, requireRoot, resolveLabName } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
   const { io, color } = context;
@@ -19,7 +19,12 @@ export const run: RunCommand = async (context, { args, options }) => {
       ? (await loadLab(context, String(fileOrName))).topology.name
       : await resolveLabName(context, String(fileOrName));
   }
-  const live = await observe({ lab, nat: new Set(), sysctls: new Map(), withPeers: true });
+  const live = await observe(await engineOf(context, options), {
+    lab,
+    nat: new Set(),
+    sysctls: new Map(),
+    withPeers: true,
+  });
   const inspection = inspectLive(live, lab);
   if (lab !== undefined && inspection.namespaces.length === 0) {
     throw new TopoweaveError('no-lab', `there is no lab '${lab}' on this machine`, {

@@ -8,19 +8,22 @@ import { formatConflicts, formatPlan, type Locate, planJson } from '../../report
 import { painter } from '../../report/style.ts';
 import { readRecord } from '../../system/record.ts';
 import type { Context, RunCommand } from '../command.ts';
-import { loadLab, requireRoot } from '../lab.ts';
+import { engineOf, loadLab, requireRoot } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
   const lab = await loadLab(context, String(args[0]));
   requireRoot();
   const topology = options['destroy'] ? undefined : lab.topology;
-  const { plan, live } = await planFor({ lab: lab.topology.name, topology });
+  const { plan, live } = await planFor(await engineOf(context, options), {
+    lab: lab.topology.name,
+    topology,
+  });
   if (options['diff']) {
     const record = readRecord(plan.lab);
-    const found = readLive({ lab: plan.lab, topology, live, record }, plan.desired).filter(
-      ({ owner, id }) => owner === 'ours' || plan.desired.some((wanted) => wanted.id === id),
-    );
     const decided = new Map(plan.desired.map(({ id, attributes }) => [id, attributes]));
+    const found = readLive({ lab: plan.lab, topology, live, record }, plan.desired).filter(
+      ({ owner, id }) => owner === 'ours' || decided.has(id),
+    );
     const { createTwoFilesPatch } = await import('diff');
     const [before, after] = [formatDocument(found, decided), formatDocument(plan.desired, decided)];
     if (before !== after) context.io.stdout(createTwoFilesPatch('live', 'file', before, after));

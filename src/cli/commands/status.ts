@@ -3,21 +3,24 @@ import { planFor } from '../../apply/reconcile.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import { listLabs } from '../../observe/labs.ts';
-import { observe } from '../../observe/observe.ts';
+import { observeMarks } from '../../observe/observe.ts';
 import { formatConflicts, formatPlan, planJson } from '../../report/plan.ts';
 import { painter } from '../../report/style.ts';
 import { formatTable } from '../../report/table.ts';
 import { readRecord, recordedLabs } from '../../system/record.ts';
-import type { Context, RunCommand } from '../command.ts';
-import { filePath, loadLab, requireRoot, resolveLabName } from '../lab.ts';
+import type { Context, OptionValues, RunCommand } from '../command.ts';
+import { engineOf, filePath, loadLab, requireRoot, resolveLabName } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
   const [fileOrName] = args;
-  if (fileOrName === undefined) return listAll(context, options['json'] === true);
+  if (fileOrName === undefined) return listAll(context, options);
   const file = await fileOf(context, String(fileOrName));
   const lab = await loadLab(context, file);
   requireRoot();
-  const { plan } = await planFor({ lab: lab.topology.name, topology: lab.topology });
+  const { plan } = await planFor(await engineOf(context, options), {
+    lab: lab.topology.name,
+    topology: lab.topology,
+  });
   const { io, color } = context;
   if (options['json']) {
     io.stdout(
@@ -36,10 +39,10 @@ export const run: RunCommand = async (context, { args, options }) => {
   return options['detailedExitcode'] && plan.steps.length > 0 ? exitCodes.differences : exitCodes.done;
 };
 
-async function listAll({ io }: Context, isJson: boolean): Promise<ExitCode> {
+async function listAll(context: Context, options: OptionValues): Promise<ExitCode> {
   requireRoot();
-  const live = await observe({ lab: undefined, nat: new Set(), sysctls: new Map() });
-  const marked = listLabs(live);
+  const { io } = context;
+  const marked = listLabs(await observeMarks(await engineOf(context, options)));
   const names = new Set([...marked.map(({ name }) => name), ...recordedLabs()]);
   const labs = [...names].sort().map((name) => {
     const found = marked.find((lab) => lab.name === name);
@@ -51,7 +54,7 @@ async function listAll({ io }: Context, isJson: boolean): Promise<ExitCode> {
       file: file ?? null,
     };
   });
-  if (isJson) {
+  if (options['json']) {
     io.stdout(`${JSON.stringify({ schemaVersion: 1, labs }, null, 2)}\n`);
   } else if (labs.length === 0) {
     io.stdout('No labs on this machine.\n');

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { recordFolder } from './record.ts';
-import { countProcesses, searchPath } from './run.ts';
+import { recordFolder } from '../../system/record.ts';
+import { countProcesses, searchPath } from '../../system/run.ts';
 
 /**
  * One batch of work in one namespace. `show` reads, `ip` and `bridge` change by a batch, `nft` loads a script,

@@ -1,0 +1,59 @@
+import type { Command } from '../kinds/resource.ts';
+import type { LiveNamespace } from '../observe/live.ts';
+import type { Batch, Step } from '../plan/step.ts';
+
+/** `ip`: the programs of iproute2 and nftables. `netlink`: the kernel's own interface, in this process. */
+export type EngineName = 'netlink' | 'ip';
+
+export interface ReadRequest {
+  /** undefined: no lab's nftables tables are read. */
+  readonly lab: string | undefined;
+  /** Namespaces where the file has NAT: their table is read. Marked ones are read in any case. */
+  readonly nat: ReadonlySet<string>;
+  /** Dotted sysctl names to read, by namespace. */
+  readonly sysctls: ReadonlyMap<string, readonly string[]>;
+  /** Also ask which namespace each namespace id means; with `ip` its cost grows with the square of their number. */
+  readonly withPeers?: boolean;
+}
+
+export interface StepFailure {
+  readonly step: Step;
+  /** The command that failed, where it is known. */
+  readonly command: Command | undefined;
+  /** What the kernel or the tool said. */
+  readonly message: string;
+}
+
+export interface BatchResult {
+  /** `left-out`: an interruption came before. */
+  readonly outcome: 'done' | 'failed' | 'left-out';
+  readonly failure?: StepFailure;
+  /** Values of sysctls right before they were written, by dotted name. */
+  readonly sysctlsBefore?: ReadonlyMap<string, string>;
+}
+
+export interface PerformOptions {
+  /** Called as each batch ends, with its index. */
+  readonly onDone: (index: number, isDone: boolean) => void;
+  /** Ends the run; what is under way is finished. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A way to the kernel. All of them take the same commands and give the same documents: what `ip -j -d` prints, as far as
+ * live.ts describes it.
+ */
+export interface Engine {
+  readonly name: EngineName;
+  /**
+   * Reads namespaces, in any number. One that went meanwhile is left out of the answer.
+   *
+   * @throws TopoweaveError when one cannot be read.
+   */
+  readonly read: (
+    namespaces: readonly string[],
+    request: ReadRequest,
+  ) => Promise<ReadonlyMap<string, LiveNamespace>>;
+  /** Performs batches that do not depend on each other, in any order. One that fails does not stop the others. */
+  readonly perform: (batches: readonly Batch[], options: PerformOptions) => Promise<BatchResult[]>;
+}

@@ -1,0 +1,109 @@
+import { parseMark } from '../../kinds/marks.ts';
+import { nftTable } from '../../kinds/nft.ts';
+import { TopoweaveError } from '../../lib/errors.ts';
+import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
+import type { FdbEntry, IpLink, IpNetconf, IpRoute, LiveNamespace, NftObject } from '../../observe/live.ts';
+import { netnsPath } from '../../system/netns.ts';
+import { HOST } from '../../topology/model.ts';
+import type { ReadRequest } from '../engine.ts';
+import { mayHaveTable } from '../nft-table.ts';
+import { type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
+
+interface NamespaceId {
+  readonly nsid: number;
+  /** Missing for the machine's own namespace, which has no file under /run/netns. */
+  readonly name?: string;
+}
+
+const batch = 'address show\nroute show table all\nnetconf show\n';
+
+/**
+ * Reads namespaces with iproute2 6.1: one process for each, `ip -j -d -batch`, which prints one JSON array per command
+ * on its own line; one more where there is an nftables table of the lab, one more where there is a vxlan device with its
+ * forwarding entries.
+ */
+export async function read(
+  names: readonly string[],
+  request: ReadRequest,
+): Promise<Map<string, LiveNamespace>> {
+  const results = await runJobs(names.map((name) => showJob(name, request)));
+  const first = new Map<string, LiveNamespace>();
+  names.forEach((name, index) => {
+    const namespace = toNamespace(name, results[index]);
+    if (namespace !== undefined) first.set(name, namespace);
+  });
+  return addSecondReadings(first, request);
+}
+
+function showJob(name: string, request: ReadRequest): Job {
+  const sysctls = (request.sysctls.get(name) ?? []).map(sysctlPath);
+  return {
+    netns: netnsPath(name),
+    verb: 'show',
+    input: request.withPeers ? `${batch}netns list-id\n` : batch,
+    readSysctls: sysctls,
+  };
+}
+
+function toNamespace(name: string, result: JobResult | undefined): LiveNamespace | undefined {
+  if (result === undefined || result.code !== 0) {
+    // Somebody may delete a namespace between the listing and the reading; the host's own cannot go.
+    if (name !== HOST && /No such file or directory/.test(result?.stderr ?? '')) return undefined;
+    throw new TopoweaveError(
+      'observe',
+      `cannot read namespace ${name}: ${result?.stderr.trim() ?? 'no answer'}`,
+      {
+        hint: 'this needs root: use sudo, or try it in a throw-away host with: topoweave sandbox',
+      },
+    );
+  }
+  const { documents, sysctls } = parseShow(result.stdout);
+  // A border: the shapes are iproute2's, as far as live.ts describes them.
+  const [links, routes, netconf, ids] = documents as [IpLink[]?, IpRoute[]?, IpNetconf[]?, NamespaceId[]?];
+  const lo = links?.find((link) => link.ifname === 'lo');
+  return {
+    name,
+    mark: name === HOST ? undefined : parseMark(lo?.ifalias),
+    links: (links ?? []).filter((link) => link.ifname !== undefined),
+    routes: routes ?? [],
+    netconf: netconf ?? [],
+    sysctls: new Map([...sysctls].map(([path, value]) => [sysctlPath(path), sysctlValue(value)])),
+    nft: [],
+    fdb: [],
+    namespaceIds: new Map((ids ?? []).map(({ nsid, name: other }) => [nsid, other ?? HOST])),
+  };
+}
+
+async function addSecondReadings(
+  namespaces: Map<string, LiveNamespace>,
+  request: ReadRequest,
+): Promise<Map<string, LiveNamespace>> {
+  const readings: { namespace: LiveNamespace; job: Job }[] = [];
+  for (const namespace of namespaces.values()) {
+    const netns = netnsPath(namespace.name);
+    if (request.lab !== undefined && mayHaveTable(namespace, request)) {
+      readings.push({ namespace, job: { netns, verb: 'nft-list', input: `${nftTable(request.lab)}\n` } });
+    }
+    if (namespace.links.some((link) => link.linkinfo?.info_kind === 'vxlan')) {
+      readings.push({ namespace, job: { netns, verb: 'bridge-show', input: '' } });
+    }
+  }
+  const results = await runJobs(readings.map(({ job }) => job));
+  readings.forEach(({ namespace, job }, index) => {
+    const result = results[index];
+    const known = namespaces.get(namespace.name) ?? namespace;
+    if (job.verb === 'nft-list') {
+      namespaces.set(namespace.name, { ...known, nft: parseNft(result, namespace.name) });
+    } else if (result?.code === 0) {
+      namespaces.set(namespace.name, { ...known, fdb: JSON.parse(result.stdout || '[]') as FdbEntry[] });
+    }
+  });
+  return namespaces;
+}
+
+function parseNft(result: JobResult | undefined, namespace: string): NftObject[] {
+  if (result?.code === 0) return (JSON.parse(result.stdout) as { nftables: NftObject[] }).nftables;
+  // nft 1.0.6 says "No such file or directory" for a table that is not there; without nft there is no table either.
+  if (result === undefined || /No such file|not found/.test(result.stderr)) return [];
+  throw new TopoweaveError('observe', `cannot read nftables in ${namespace}: ${result.stderr.trim()}`);
+}

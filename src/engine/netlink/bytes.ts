@@ -1,0 +1,26 @@
+import { addressBits, formatIp, parseIp } from '../../lib/ip.ts';
+
+/** An IPv4 or IPv6 address, by its length, as inet_ntop(3) writes it. */
+export function readAddress(bytes: Buffer): string {
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
+  return formatIp(BigInt(`0x${bytes.toString('hex')}`), 6);
+}
+
+/** Four or sixteen bytes; undefined where the text is no address. */
+export function addressBytes(text: string): Buffer | undefined {
+  const ip = parseIp(text);
+  if (ip === undefined) return undefined;
+  return Buffer.from(ip.value.toString(16).padStart(addressBits(ip.family) / 4, '0'), 'hex');
+}
+
+/** `02:00:00:00:00:01`, of any length. */
+export function readMac(bytes: Buffer): string {
+  return bytes.toString('hex').replace(/..(?=.)/g, '$&:');
+}
+
+/** Six bytes; undefined where the text is no MAC address. */
+export function macBytes(text: string): Buffer | undefined {
+  return /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text)
+    ? Buffer.from(text.replaceAll(':', ''), 'hex')
+    : undefined;
+}

@@ -1,0 +1,67 @@
+import type { IpAddress } from '../../../observe/live.ts';
+import { readAddress } from '../bytes.ts';
+import { AF_INET, AF_INET6, AF_UNSPEC, IFA, IFA_F, RTM_GETADDR } from '../constants.ts';
+import { AttributeReader } from '../message.ts';
+import { nameOf } from '../names.ts';
+import type { NetlinkSocket } from '../socket.ts';
+
+/** Size of struct ifaddrmsg: family, prefix length, flags, scope, index. */
+const HEADER_SIZE = 8;
+
+type MutableAddress = { -readonly [key in keyof IpAddress]: IpAddress[key] };
+
+/**
+ * The addresses of the socket's namespace by ifindex, as the `addr_info` of `ip -j -d address show` (iproute2 6.1,
+ * print_addrinfo in ip/ipaddress.c).
+ */
+export function readAddresses(socket: NetlinkSocket): Map<number, IpAddress[]> {
+  const request = Buffer.alloc(HEADER_SIZE);
+  request[0] = AF_UNSPEC;
+  const found = new Map<number, IpAddress[]>();
+  const onAddress = (bytes: Buffer, start: number, end: number) => {
+    const family = bytes[start];
+    if (family !== AF_INET && family !== AF_INET6) return;
+    const index = bytes.readUInt32LE(start + 4);
+    const address = decodeAddress(bytes, start, end);
+    const list = found.get(index);
+    if (list === undefined) found.set(index, [address]);
+    else list.push(address);
+  };
+  socket.dump(RTM_GETADDR, request, onAddress, () => found.clear());
+  return found;
+}
+
+function decodeAddress(bytes: Buffer, start: number, end: number): IpAddress {
+  const attributes = new AttributeReader(bytes, start + HEADER_SIZE, end);
+  const isV4 = bytes[start] === AF_INET;
+  const flags = attributes.u32(IFA.FLAGS) ?? bytes[start + 2] ?? 0;
+  const peer = attributes.value(IFA.ADDRESS);
+  // Without IFA_LOCAL the address itself stands in IFA_ADDRESS, as for most IPv6 addresses.
+  const local = attributes.value(IFA.LOCAL) ?? peer;
+  const address: MutableAddress = {
+    family: isV4 ? 'inet' : 'inet6',
+    local: local === undefined ? '' : readAddress(local),
+    prefixlen: bytes[start + 1] ?? 0,
+    scope: nameOf('rt_scopes', bytes[start + 3] ?? 0),
+  };
+  if (peer !== undefined && local !== undefined && !peer.equals(local)) address.address = readAddress(peer);
+  const label = attributes.text(IFA.LABEL);
+  if (label !== undefined) address.label = label;
+  if ((flags & IFA_F.PERMANENT) === 0) address.dynamic = true;
+  // One bit, two meanings: a further IPv4 address of a subnet, a temporary IPv6 one.
+  if ((flags & IFA_F.SECONDARY) !== 0) address[isV4 ? 'secondary' : 'temporary'] = true;
+  if ((flags & IFA_F.TENTATIVE) !== 0) address.tentative = true;
+  if ((flags & IFA_F.DADFAILED) !== 0) address.dadfailed = true;
+  if ((flags & IFA_F.MANAGETEMPADDR) !== 0) address.mngtmpaddr = true;
+  const origin = attributes.u8(IFA.PROTO);
+  if (origin !== undefined) address.protocol = origins[origin] ?? String(origin);
+  return address;
+}
+
+/** linux/if_addr.h, IFAPROT_*; iproute2 prints the number of one that it does not know. */
+const origins: Readonly<Record<number, string>> = {
+  0: 'unspec',
+  1: 'kernel_lo',
+  2: 'kernel_ra',
+  3: 'kernel_ll',
+};

@@ -1,0 +1,36 @@
+import type { FdbEntry } from '../../../observe/live.ts';
+import { readAddress, readMac } from '../bytes.ts';
+import { AF_BRIDGE, NDA, RTM_GETNEIGH } from '../constants.ts';
+import { AttributeReader } from '../message.ts';
+import type { NetlinkSocket } from '../socket.ts';
+import type { LinkNames } from './link.ts';
+
+/** Size of struct ndmsg. */
+const HEADER_SIZE = 12;
+
+/** linux/neighbour.h, NUD_*, as `bridge` names them (state_n2a in bridge/fdb.c); NUD_REACHABLE has no word. */
+const states: Readonly<Record<number, string>> = { 128: 'permanent', 64: 'static', 4: 'stale', 2: '' };
+
+/** The forwarding entries of bridges and vxlan devices, as `bridge -j fdb show` prints them. */
+export function readFdb(socket: NetlinkSocket, names: LinkNames): FdbEntry[] {
+  const request = Buffer.alloc(HEADER_SIZE);
+  request[0] = AF_BRIDGE;
+  const found: FdbEntry[] = [];
+  const onEntry = (bytes: Buffer, start: number, end: number) => {
+    const attributes = new AttributeReader(bytes, start + HEADER_SIZE, end);
+    const mac = attributes.value(NDA.LLADDR);
+    const destination = attributes.value(NDA.DST);
+    const state = bytes.readUInt16LE(start + 8);
+    if (mac === undefined) return;
+    found.push({
+      mac: readMac(mac),
+      ifname: names.nameOf(bytes.readInt32LE(start + 4)),
+      ...(destination === undefined ? {} : { dst: readAddress(destination) }),
+      state: states[state] ?? `0x${state.toString(16)}`,
+    });
+  };
+  socket.dump(RTM_GETNEIGH, request, onEntry, () => {
+    found.length = 0;
+  });
+  return found;
+}

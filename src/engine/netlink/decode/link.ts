@@ -1,0 +1,186 @@
+import { linkCodec, portCodec } from '../../../kinds/link-codec.ts';
+import type { IpLink } from '../../../observe/live.ts';
+import { readAddress, readMac } from '../bytes.ts';
+import { AF_UNSPEC, IFLA, IFLA_INFO, RTM_GETLINK } from '../constants.ts';
+import { NeedsProgram } from '../errors.ts';
+import { AttributeReader } from '../message.ts';
+import { nameOf } from '../names.ts';
+import type { NetlinkSocket } from '../socket.ts';
+
+/** Size of struct ifinfomsg: family, type, index, flags, change. */
+const HEADER_SIZE = 16;
+/** RTEXT_FILTER_SKIP_STATS: leaves the counters out, half of each message. */
+const SKIP_STATS = 8;
+
+/** What of the other links of its namespace a decoder asks for. */
+export interface LinkNames {
+  /** `eth0`, or `if7` for one that is not there, as iproute2 says. */
+  readonly nameOf: (index: number) => string;
+}
+
+interface RawLink {
+  readonly index: number;
+  readonly type: number;
+  readonly flags: number;
+  readonly name: string;
+  readonly attributes: AttributeReader;
+}
+
+type MutableLink = { -readonly [key in keyof IpLink]: IpLink[key] };
+
+/**
+ * The links of the socket's namespace, as `ip -j -d link show` (iproute2 6.1, ip/ipaddress.c) prints them, as far as
+ * live.ts describes them.
+ *
+ * @throws NeedsProgram when a link's own data cannot be decoded.
+ */
+export function readLinks(socket: NetlinkSocket): { links: IpLink[]; names: LinkNames } {
+  const raw = dumpLinks(socket);
+  const byIndex = new Map(raw.map((link) => [link.index, link]));
+  const names = { nameOf: (index: number) => byIndex.get(index)?.name ?? `if${index}` };
+  return { links: raw.map((link) => decodeLink(link, names, byIndex)), names };
+}
+
+/** Tells the ifindex and the name of each link. */
+export function readLinkNames(socket: NetlinkSocket): LinkNames {
+  const byIndex = new Map(dumpLinks(socket).map(({ index, name }) => [index, name]));
+  return { nameOf: (index) => byIndex.get(index) ?? `if${index}` };
+}
+
+function dumpLinks(socket: NetlinkSocket): RawLink[] {
+  const request = Buffer.alloc(HEADER_SIZE + 8);
+  request[0] = AF_UNSPEC;
+  request.writeUInt16LE(8, HEADER_SIZE);
+  request.writeUInt16LE(IFLA.EXT_MASK, HEADER_SIZE + 2);
+  request.writeUInt32LE(SKIP_STATS, HEADER_SIZE + 4);
+  const links: RawLink[] = [];
+  const onLink = (bytes: Buffer, start: number, end: number) => {
+    // A copy: names of other links are needed, which may come in later answers.
+    const own = Buffer.from(bytes.subarray(start, end));
+    const attributes = new AttributeReader(own, HEADER_SIZE, own.length);
+    const name = attributes.text(IFLA.IFNAME) ?? '';
+    links.push({
+      index: own.readInt32LE(4),
+      type: own.readUInt16LE(2),
+      flags: own.readUInt32LE(8),
+      name,
+      attributes,
+    });
+  };
+  socket.dump(RTM_GETLINK, request, onLink, () => {
+    links.length = 0;
+  });
+  return links;
+}
+
+function decodeLink(raw: RawLink, names: LinkNames, byIndex: ReadonlyMap<number, RawLink>): IpLink {
+  const { attributes, index, type, flags } = raw;
+  const link: MutableLink = {
+    ifindex: index,
+    ifname: raw.name,
+    flags: flagNames(flags),
+    mtu: attributes.u32(IFLA.MTU) ?? 0,
+  };
+  const below = attributes.u32(IFLA.LINK);
+  if (below !== undefined) addLower(link, below, attributes.has(IFLA.LINK_NETNSID), names, byIndex);
+  const master = attributes.u32(IFLA.MASTER);
+  if (master !== undefined) link.master = names.nameOf(master);
+  const operstate = attributes.u8(IFLA.OPERSTATE);
+  if (operstate !== undefined) link.operstate = operstates[operstate] ?? String(operstate);
+  const group = attributes.u32(IFLA.GROUP);
+  if (group !== undefined) link.group = nameOf('group', group);
+  const address = attributes.value(IFLA.ADDRESS);
+  if (address !== undefined) link.address = linkAddress(address, type);
+  const netns = attributes.s32(IFLA.LINK_NETNSID);
+  if (netns !== undefined) link.link_netnsid = netns;
+  const alias = attributes.text(IFLA.IFALIAS);
+  if (alias !== undefined) link.ifalias = alias;
+  const info = attributes.nested(IFLA.LINKINFO);
+  if (info !== undefined) link.linkinfo = linkInfo(info, names);
+  return link;
+}
+
+/** The peer or the parent: by name in the same namespace, by index in another one. */
+function addLower(
+  link: MutableLink,
+  index: number,
+  isElsewhere: boolean,
+  names: LinkNames,
+  byIndex: ReadonlyMap<number, RawLink>,
+): void {
+  if (index === 0) {
+    // A tunnel that is bound to no device.
+    (link as { link?: string | null }).link = null;
+  } else if (isElsewhere) {
+    link.link_index = index;
+  } else {
+    link.link = names.nameOf(index);
+    if (((byIndex.get(index)?.flags ?? 0) & 1) === 0) link.flags = [...link.flags, 'M-DOWN'];
+  }
+}
+
+function linkInfo(info: AttributeReader, names: LinkNames): NonNullable<IpLink['linkinfo']> {
+  const kind = info.text(IFLA_INFO.KIND);
+  const data = info.nested(IFLA_INFO.DATA);
+  const slaveKind = info.text(IFLA_INFO.SLAVE_KIND);
+  const slaveData = info.nested(IFLA_INFO.SLAVE_DATA);
+  return {
+    ...(kind === undefined ? {} : { info_kind: kind }),
+    ...(kind === undefined || data === undefined
+      ? {}
+      : { info_data: (linkCodec(kind) ?? unknownKind(kind)).decode(data, names) }),
+    ...(slaveKind === undefined ? {} : { info_slave_kind: slaveKind }),
+    ...(slaveKind === undefined || slaveData === undefined
+      ? {}
+      : { info_slave_data: (portCodec(slaveKind) ?? unknownKind(slaveKind)).decode(slaveData, names) }),
+  };
+}
+
+function unknownKind(kind: string): never {
+  throw new NeedsProgram(`there is no decoder for links of the kind ${kind}`);
+}
+
+const operstates = ['UNKNOWN', 'NOTPRESENT', 'DOWN', 'LOWERLAYERDOWN', 'TESTING', 'DORMANT', 'UP'];
+
+/** In iproute2's order (print_link_flags), with the bits of linux/if.h. */
+const flagBits: readonly (readonly [string, number])[] = [
+  ['LOOPBACK', 0x8],
+  ['BROADCAST', 0x2],
+  ['POINTOPOINT', 0x10],
+  ['MULTICAST', 0x1000],
+  ['NOARP', 0x80],
+  ['ALLMULTI', 0x200],
+  ['PROMISC', 0x100],
+  ['MASTER', 0x400],
+  ['SLAVE', 0x800],
+  ['DEBUG', 0x4],
+  ['DYNAMIC', 0x8000],
+  ['AUTOMEDIA', 0x4000],
+  ['PORTSEL', 0x2000],
+  ['NOTRAILERS', 0x20],
+  ['UP', 0x1],
+  ['LOWER_UP', 0x10000],
+  ['DORMANT', 0x20000],
+  ['ECHO', 0x40000],
+];
+const UP = 0x1;
+const RUNNING = 0x40;
+const flagCache = new Map<number, readonly string[]>();
+
+function flagNames(flags: number): readonly string[] {
+  const cached = flagCache.get(flags);
+  if (cached !== undefined) return cached;
+  const names = (flags & UP) !== 0 && (flags & RUNNING) === 0 ? ['NO-CARRIER'] : [];
+  for (const [name, bit] of flagBits) if ((flags & bit) !== 0) names.push(name);
+  flagCache.set(flags, names);
+  return names;
+}
+
+/** ARPHRD_TUNNEL, ARPHRD_TUNNEL6, ARPHRD_SIT, ARPHRD_IPGRE, ARPHRD_IP6GRE: the address is the local endpoint. */
+const tunnelTypes = new Set([768, 769, 776, 778, 823]);
+
+function linkAddress(bytes: Buffer, type: number): string {
+  return tunnelTypes.has(type) && (bytes.length === 4 || bytes.length === 16)
+    ? readAddress(bytes)
+    : readMac(bytes);
+}

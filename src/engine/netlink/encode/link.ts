@@ -1,0 +1,82 @@
+import { type EncodeContext, linkCodec, portCodec } from '../../../kinds/link-codec.ts';
+import { IFLA, IFLA_INFO, NLM_F_CREATE, NLM_F_EXCL, RTM_DELLINK, RTM_NEWLINK } from '../constants.ts';
+import type { MessageWriter } from '../message.ts';
+import type { Encode } from './command.ts';
+import { writeLinkHeader, writeLinkSettings } from './link-settings.ts';
+
+const IFF_UP = 1;
+
+/** `ip link add|set|del` (iproute2 6.1, ip/iplink.c) as one message. */
+export const encodeLink: Encode = (words, writer, sequence, context) => {
+  switch (words[0]) {
+    case 'add':
+      return encodeAdd(words.slice(1), writer, sequence, context);
+    case 'set':
+      return encodeSet(words.slice(1), writer, sequence, context);
+    case 'del':
+      if (words[1] !== 'dev' || words.length !== 3) return false;
+      writer.begin(RTM_DELLINK, 0, sequence);
+      writeLinkHeader(writer);
+      writer.attributeText(IFLA.IFNAME, words[2] ?? '');
+      writer.end();
+      return true;
+    default:
+      return false;
+  }
+};
+
+function encodeAdd(
+  words: readonly string[],
+  writer: MessageWriter,
+  sequence: number,
+  context: EncodeContext,
+): boolean {
+  writer.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sequence);
+  writeLinkHeader(writer);
+  const known = writeLinkSettings(words, writer, context);
+  if (words[known] !== 'type' || !encodeType(words.slice(known + 1), writer, context)) return false;
+  writer.end();
+  return true;
+}
+
+/** `dev NAME`, then settings, the state and the words of the kind, in any order. */
+function encodeSet(
+  words: readonly string[],
+  writer: MessageWriter,
+  sequence: number,
+  context: EncodeContext,
+): boolean {
+  const [dev, name = '', ...rest] = words;
+  if (dev !== 'dev') return false;
+  const state = rest.includes('type') ? undefined : rest.at(-1);
+  const hasState = state === 'up' || state === 'down';
+  const settings = hasState ? rest.slice(0, -1) : rest;
+  writer.begin(RTM_NEWLINK, 0, sequence);
+  writeLinkHeader(writer, state === 'up' ? IFF_UP : 0, hasState ? IFF_UP : 0);
+  writer.attributeText(IFLA.IFNAME, name);
+  const known = writeLinkSettings(settings, writer, context);
+  if (known < settings.length) {
+    if (settings[known] !== 'type' || !encodeType(settings.slice(known + 1), writer, context)) return false;
+  }
+  writer.end();
+  return true;
+}
+
+/** The kind and what it takes; `bridge_slave` is what a link is to its bridge. */
+function encodeType(words: readonly string[], writer: MessageWriter, context: EncodeContext): boolean {
+  const [type = '', ...rest] = words;
+  const isPort = type.endsWith('_slave');
+  const kind = isPort ? type.slice(0, -'_slave'.length) : type;
+  const codec = isPort ? portCodec(kind) : linkCodec(kind);
+  // A kind without words of its own needs no encoder.
+  if (codec === undefined && rest.length > 0) return false;
+  let isKnown = true;
+  writer.nest(IFLA.LINKINFO, () => {
+    writer.attributeText(isPort ? IFLA_INFO.SLAVE_KIND : IFLA_INFO.KIND, kind);
+    if (codec === undefined || rest.length === 0) return;
+    writer.nest(isPort ? IFLA_INFO.SLAVE_DATA : IFLA_INFO.DATA, () => {
+      isKnown = codec.encode(rest, writer, context);
+    });
+  });
+  return isKnown;
+}

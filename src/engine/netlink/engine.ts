@@ -1,0 +1,21 @@
+import { endianness } from 'node:os';
+import '../../kinds/registry.ts';
+import type { Engine } from '../engine.ts';
+import { loadLibc } from './libc.ts';
+import { perform } from './perform.ts';
+import { read } from './read.ts';
+
+/** The kernel's own interface, in this process: no program is started for what it knows. */
+export const netlinkEngine: Engine = { name: 'netlink', read, perform };
+
+/** Why it cannot be used here, or undefined where it can. */
+export function netlinkObstacle(): string | undefined {
+  if (endianness() !== 'LE')
+    return 'this machine is big-endian, and the messages are written for little-endian ones';
+  try {
+    loadLibc();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

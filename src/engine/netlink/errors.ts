@@ -1,0 +1,28 @@
+import { getSystemErrorName } from 'node:util';
+import { loadLibc } from './libc.ts';
+
+/** A system call that failed: `code` is the name of its errno (`ENOENT`). */
+export class SystemCallError extends Error {
+  readonly code: string;
+
+  constructor(what: string, errno: number) {
+    super(`${what}: ${errnoText(errno)}`);
+    this.code = errnoName(errno);
+  }
+}
+
+/** The C library's words: those that `ip` prints, too. */
+export function errnoText(errno: number): string {
+  return loadLibc().strerror(errno);
+}
+
+function errnoName(errno: number): string {
+  try {
+    return getSystemErrorName(-errno);
+  } catch {
+    return `errno ${errno}`;
+  }
+}
+
+/** Something that only a program can read or do: the other engine takes over for this namespace or batch. */
+export class NeedsProgram extends Error {}

@@ -1,0 +1,178 @@
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import type { Command } from '../../kinds/resource.ts';
+import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
+import type { Batch } from '../../plan/step.ts';
+import type { BatchResult, PerformOptions } from '../engine.ts';
+import { perform as performWithIp } from '../ip/perform.ts';
+import { NeedsProgram } from './errors.ts';
+import { addNamespace, removeNamespace, visit } from './namespace.ts';
+import { runNft } from './nftables.ts';
+import { record } from './recorder.ts';
+import { type CommandFailure, Transaction } from './transaction.ts';
+
+/** Milliseconds until signals and the progress get their turn. */
+const TURN = 25;
+
+/** Where a run through a batch stands. */
+interface Progress {
+  /** The first command that is not done. */
+  next: number;
+  failure: CommandFailure | undefined;
+  /** The command at `next` has no encoder. */
+  needsProgram: boolean;
+  readonly sysctlsBefore: Map<string, string>;
+}
+
+/** Performs batches in this process, one after the other; what has no encoder is left to the programs. */
+export async function perform(
+  batches: readonly Batch[],
+  { onDone, signal }: PerformOptions,
+): Promise<BatchResult[]> {
+  const results: BatchResult[] = [];
+  const turn = new Turn();
+  for (const [index, batch] of batches.entries()) {
+    await turn.give();
+    const result: BatchResult = signal?.aborted
+      ? { outcome: 'left-out' }
+      : await performBatch(batch, turn, signal);
+    results.push(result);
+    if (result.outcome !== 'left-out') onDone(index, result.outcome === 'done');
+  }
+  return results;
+}
+
+async function performBatch(batch: Batch, turn: Turn, signal: AbortSignal | undefined): Promise<BatchResult> {
+  const progress: Progress = { next: 0, failure: undefined, needsProgram: false, sysctlsBefore: new Map() };
+  const { sysctlsBefore } = progress;
+  while (progress.next < batch.commands.length && progress.failure === undefined) {
+    if (signal?.aborted && progress.next > 0) return { outcome: 'left-out', sysctlsBefore };
+    performSome(batch, progress, turn);
+    if (progress.needsProgram) return finishWithProgram(batch, progress, signal);
+    await turn.give();
+  }
+  if (progress.failure === undefined) return { outcome: 'done', sysctlsBefore };
+  const failed = batch.commands[progress.failure.index] ?? batch.commands[0];
+  if (failed === undefined) throw new Error(`an empty batch failed: ${progress.failure.message}`);
+  const failure = { step: failed.step, command: failed.command, message: progress.failure.message };
+  return { outcome: 'failed', failure, sysctlsBefore };
+}
+
+/** The rest of a batch, from the first command that only a program can perform. */
+async function finishWithProgram(
+  batch: Batch,
+  { next, sysctlsBefore }: Progress,
+  signal: AbortSignal | undefined,
+): Promise<BatchResult> {
+  const rest = { ...batch, commands: batch.commands.slice(next) };
+  const [result = { outcome: 'left-out' as const }] = await performWithIp([rest], {
+    onDone: () => {},
+    signal,
+  });
+  return { ...result, sysctlsBefore: new Map([...(result.sysctlsBefore ?? []), ...sysctlsBefore]) };
+}
+
+/** One visit: as many commands as the turn allows. Synchronous, as a visit must be. */
+function performSome(batch: Batch, progress: Progress, turn: Turn): void {
+  try {
+    visit(batch.namespace, () => {
+      const transaction = new Transaction(batch.namespace);
+      try {
+        performInside(batch, progress, transaction, turn);
+        progress.failure ??= transaction.flush();
+      } finally {
+        transaction.close();
+      }
+    });
+  } catch (error) {
+    // The namespace is gone, or the socket failed: nothing that a message can be blamed for.
+    progress.failure = { index: progress.next, message: (error as Error).message };
+  }
+}
+
+function performInside(batch: Batch, progress: Progress, transaction: Transaction, turn: Turn): void {
+  while (progress.next < batch.commands.length && !turn.isOver()) {
+    const index = progress.next;
+    const command = batch.commands[index]?.command;
+    if (command === undefined) return;
+    const outcome = performOne(command, index, transaction, progress);
+    if (outcome.failure !== undefined) {
+      progress.failure = outcome.failure;
+      return;
+    }
+    if (!outcome.isKnown) {
+      progress.needsProgram = true;
+      return;
+    }
+    progress.next += 1;
+  }
+}
+
+function performOne(
+  command: Command,
+  index: number,
+  transaction: Transaction,
+  progress: Progress,
+): ReturnType<Transaction['add']> {
+  const isMessage = command.tool === 'bridge' || (command.tool === 'ip' && command.args[0] !== 'netns');
+  if (isMessage) return transaction.add(command, index);
+  // What is no message keeps its place between the messages.
+  const failure = transaction.flush();
+  if (failure !== undefined) return { isKnown: true, failure };
+  try {
+    performDirectly(command, progress.sysctlsBefore);
+    return { isKnown: true };
+  } catch (error) {
+    if (error instanceof NeedsProgram) return { isKnown: false };
+    return { isKnown: true, failure: { index, message: (error as Error).message } };
+  }
+}
+
+function performDirectly(command: Command, sysctlsBefore: Map<string, string>): void {
+  if (command.tool === 'sysctl') {
+    record('sysctl', command.namespace, Buffer.from(`${sysctlPath(command.name)}\0${command.value}`));
+    const before = writeSysctl(command.name, command.value);
+    if (!sysctlsBefore.has(command.name)) sysctlsBefore.set(command.name, before);
+  } else if (command.tool === 'nft') {
+    record('nft', command.namespace, Buffer.from(command.script));
+    runNft(command.script);
+  } else if (command.args[1] === 'add') {
+    record('addNamespace', command.args[2] ?? '');
+    addNamespace(command.args[2] ?? '');
+  } else {
+    record('removeNamespace', command.args[2] ?? '');
+    removeNamespace(command.args[2] ?? '');
+  }
+}
+
+/** Returns the value from before. */
+function writeSysctl(name: string, value: string): string {
+  const path = `/proc/sys/${sysctlPath(name)}`;
+  try {
+    const before = sysctlValue(readFileSync(path, 'utf8'));
+    const fd = openSync(path, 'r+');
+    try {
+      writeSync(fd, `${value}\n`);
+    } finally {
+      closeSync(fd);
+    }
+    return before;
+  } catch (error) {
+    throw new Error(`cannot write ${value} to ${path}: ${(error as NodeJS.ErrnoException).code ?? error}`);
+  }
+}
+
+/** Shares the thread with signals and the progress: never inside of a visit. */
+class Turn {
+  #end = performance.now() + TURN;
+
+  isOver(): boolean {
+    return performance.now() >= this.#end;
+  }
+
+  async give(): Promise<void> {
+    if (!this.isOver()) return;
+    await setImmediate();
+    this.#end = performance.now() + TURN;
+  }
+}

@@ -1,0 +1,148 @@
+import { readFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { indexKey } from '../../kinds/interface.ts';
+import { parseMark } from '../../kinds/marks.ts';
+import { nftTable } from '../../kinds/nft.ts';
+import { append } from '../../lib/collections.ts';
+import { TopoweaveError } from '../../lib/errors.ts';
+import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
+import type { IpLink, LiveNamespace } from '../../observe/live.ts';
+import { HOST } from '../../topology/model.ts';
+import type { ReadRequest } from '../engine.ts';
+import { read as readWithIp } from '../ip/read.ts';
+import { mayHaveTable } from '../nft-table.ts';
+import { readAddresses } from './decode/address.ts';
+import { readFdb } from './decode/fdb.ts';
+import { readLinks } from './decode/link.ts';
+import { readNetconf } from './decode/netconf.ts';
+import { readRoutes } from './decode/route.ts';
+import { NeedsProgram } from './errors.ts';
+import { visit } from './namespace.ts';
+import { listTable } from './nftables.ts';
+import { namespaceId } from './nsid.ts';
+import { NetlinkSocket } from './socket.ts';
+
+/** Namespaces between two turns of the event loop. */
+const NAMESPACES_PER_TURN = 200;
+
+/** Reads namespaces in this process; one with a link that has no decoder is read by the programs. */
+export async function read(
+  names: readonly string[],
+  request: ReadRequest,
+): Promise<Map<string, LiveNamespace>> {
+  const found = new Map<string, LiveNamespace>();
+  const others: string[] = [];
+  for (const [index, name] of names.entries()) {
+    if (index % NAMESPACES_PER_TURN === NAMESPACES_PER_TURN - 1) await setImmediate();
+    const namespace = readOne(name, request);
+    if (namespace === 'unknown') others.push(name);
+    else if (namespace !== 'gone') found.set(name, namespace);
+  }
+  if (request.withPeers) addPeers(found);
+  if (others.length === 0) return found;
+  const rest = await readWithIp(others, request);
+  // In the order that was asked for.
+  return new Map(
+    names.flatMap((name) => {
+      const namespace = found.get(name) ?? rest.get(name);
+      return namespace === undefined ? [] : [[name, namespace] as const];
+    }),
+  );
+}
+
+function readOne(name: string, request: ReadRequest): LiveNamespace | 'gone' | 'unknown' {
+  try {
+    return visit(name, () => readInside(name, request));
+  } catch (error) {
+    if (error instanceof NeedsProgram) return 'unknown';
+    // Somebody may delete a namespace between the listing and the reading; the host's own cannot go.
+    if (name !== HOST && (error as NodeJS.ErrnoException).code === 'ENOENT') return 'gone';
+    throw new TopoweaveError('observe', `cannot read namespace ${name}: ${(error as Error).message}`, {
+      hint: 'this needs root: use sudo, or try it in a throw-away host with: topoweave sandbox',
+      cause: error,
+    });
+  }
+}
+
+function readInside(name: string, request: ReadRequest): LiveNamespace {
+  const socket = new NetlinkSocket();
+  try {
+    const { links, names } = readLinks(socket);
+    const addresses = readAddresses(socket);
+    const hasVxlan = links.some((link) => link.linkinfo?.info_kind === 'vxlan');
+    const lo = links.find(({ ifname }) => ifname === 'lo');
+    const mark = name === HOST ? undefined : parseMark(lo?.ifalias);
+    return {
+      name,
+      mark,
+      links: links.map((link) => ({ ...link, addr_info: addresses.get(link.ifindex) ?? [] })),
+      routes: readRoutes(socket, names),
+      netconf: readNetconf(socket),
+      sysctls: readSysctls(request.sysctls.get(name) ?? []),
+      nft:
+        request.lab !== undefined && mayHaveTable({ name, mark }, request)
+          ? listTable(nftTable(request.lab))
+          : [],
+      fdb: hasVxlan ? readFdb(socket, names) : [],
+      namespaceIds: new Map(),
+    };
+  } finally {
+    socket.close();
+  }
+}
+
+/** Those that can be read; a kernel without a module, say, does not have its parameters. */
+function readSysctls(names: readonly string[]): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const name of names) {
+    try {
+      values.set(name, sysctlValue(readFileSync(`/proc/sys/${sysctlPath(name)}`, 'utf8')));
+    } catch {
+      // Reported by the plan, when the parameter is set.
+    }
+  }
+  return values;
+}
+
+/**
+ * Tells each namespace which others its ids mean. The kernel tells the id of a namespace that is named to it, not the
+ * name of an id: of each veth, only those namespaces are tried that have a link which could be its peer.
+ */
+function addPeers(namespaces: Map<string, LiveNamespace>): void {
+  const byIndex = new Map<string, { namespace: string; link: IpLink }[]>();
+  for (const { name, links } of namespaces.values()) {
+    for (const link of links) {
+      if (link.link_netnsid !== undefined) append(byIndex, indexKey(link, 'own'), { namespace: name, link });
+    }
+  }
+  for (const namespace of namespaces.values()) {
+    const ends = namespace.links.filter(({ link_netnsid: id }) => id !== undefined);
+    if (ends.length === 0) continue;
+    const ids = visit(namespace.name, () => findPeers(ends, byIndex));
+    namespaces.set(namespace.name, { ...namespace, namespaceIds: ids });
+  }
+}
+
+function findPeers(
+  ends: readonly IpLink[],
+  byIndex: ReadonlyMap<string, readonly { namespace: string; link: IpLink }[]>,
+): Map<number, string> {
+  const ids = new Map<number, string>();
+  const socket = new NetlinkSocket();
+  try {
+    for (const end of ends) {
+      const wanted = end.link_netnsid ?? -1;
+      if (ids.has(wanted)) continue;
+      const tag = parseMark(end.ifalias)?.tag;
+      const candidates = byIndex.get(indexKey(end, 'peer')) ?? [];
+      const isLikely = ({ link }: { link: IpLink }) =>
+        tag !== undefined && parseMark(link.ifalias)?.tag === tag;
+      const sorted = [...candidates.filter(isLikely), ...candidates.filter((other) => !isLikely(other))];
+      const peer = sorted.find(({ namespace }) => namespaceId(socket, namespace) === wanted);
+      if (peer !== undefined) ids.set(wanted, peer.namespace);
+    }
+  } finally {
+    socket.close();
+  }
+  return ids;
+}

@@ -1,0 +1,158 @@
+import { closeSync } from 'node:fs';
+import type { EncodeContext } from '../../kinds/link-codec.ts';
+import type { Command } from '../../kinds/resource.ts';
+import { attributePath } from './attribute-path.ts';
+import { CommandError, encodeCommand } from './encode/command.ts';
+import { errnoText } from './errors.ts';
+import { loadLibc } from './libc.ts';
+import { MessageWriter } from './message.ts';
+import { openNamespace } from './namespace.ts';
+import { type Relocation, record } from './recorder.ts';
+import { NetlinkSocket, type Refusal } from './socket.ts';
+
+/** Enough to make the cost of a system call small; so few that the files of their namespaces can all be open. */
+const MOST_MESSAGES = 64;
+const MOST_BYTES = 32 * 1024;
+
+const SIOCGIFINDEX = 0x8933;
+/** struct ifreq: the name in 16 bytes, then the index. */
+const IFREQ_SIZE = 40;
+const IFNAMSIZ = 16;
+
+/** A command that the kernel refused, or that could not be sent: by its place among those that were added. */
+export interface CommandFailure {
+  readonly index: number;
+  readonly message: string;
+}
+
+/** Thrown inside of an encoder that asks for a device which an unsent message may make: send first, then encode. */
+class SendFirst extends Error {}
+
+/** One buffer for all: only one transaction is open at a time. */
+const writer = new MessageWriter();
+
+/**
+ * Commands of one namespace as messages: collected, sent some dozens at a time, and matched with their acknowledgements
+ * by sequence number. Synchronous, for the length of a visit; `close` it in the end.
+ */
+export class Transaction {
+  readonly #namespace: string;
+  readonly #socket = new NetlinkSocket();
+  #pending: { index: number; sequence: number; start: number }[] = [];
+  #openFiles: number[] = [];
+  #relocations: Relocation[] = [];
+  /** An unsent message makes or removes links. */
+  #changesLinks = false;
+  readonly #indexes = new Map<string, number>();
+  readonly #context: EncodeContext = {
+    ifindex: (name) => this.#ifindex(name),
+    netns: (name) => this.#netns(name),
+  };
+
+  constructor(namespace: string) {
+    this.#namespace = namespace;
+    writer.clear();
+  }
+
+  /**
+   * Adds a command; false where it has no encoder.
+   *
+   * @param index the caller's own, which a failure gives back.
+   */
+  add(command: Command, index: number): { readonly isKnown: boolean; readonly failure?: CommandFailure } {
+    let failure: CommandFailure | undefined;
+    if (this.#pending.length >= MOST_MESSAGES || writer.length >= MOST_BYTES) failure = this.flush();
+    if (failure !== undefined) return { isKnown: true, failure };
+    try {
+      return { isKnown: this.#encode(command, index) };
+    } catch (error) {
+      if (error instanceof CommandError) return { isKnown: true, failure: { index, message: error.message } };
+      if (!(error instanceof SendFirst)) throw error;
+    }
+    failure = this.flush();
+    return failure === undefined ? this.add(command, index) : { isKnown: true, failure };
+  }
+
+  /** Sends what is collected; returns the first failure. */
+  flush(): CommandFailure | undefined {
+    const pending = this.#pending;
+    this.#pending = [];
+    this.#changesLinks = false;
+    if (pending.length > 0)
+      record('messages', this.#namespace, writer.bytes.subarray(0, writer.length), this.#relocations);
+    this.#relocations = [];
+    try {
+      const [first] = this.#socket.transact(writer, pending.length);
+      if (first === undefined) return undefined;
+      const refused = pending.find(({ sequence }) => sequence === first.sequence);
+      return { index: refused?.index ?? 0, message: explain(first, refused?.start ?? 0) };
+    } finally {
+      writer.clear();
+      for (const fd of this.#openFiles.splice(0)) closeSync(fd);
+    }
+  }
+
+  close(): void {
+    for (const fd of this.#openFiles.splice(0)) closeSync(fd);
+    this.#socket.close();
+  }
+
+  #encode(command: Command, index: number): boolean {
+    const start = writer.length;
+    const sequence = this.#socket.nextSequence();
+    let isKnown = false;
+    try {
+      isKnown = encodeCommand(command, writer, sequence, this.#context);
+    } finally {
+      if (!isKnown) writer.cutTo(start);
+    }
+    if (!isKnown) return false;
+    this.#pending.push({ index, sequence, start });
+    if (makesOrRemovesLinks(command)) {
+      this.#changesLinks = true;
+      this.#indexes.clear();
+    }
+    return true;
+  }
+
+  #ifindex(name: string): number {
+    const known = this.#indexes.get(name);
+    if (known !== undefined) return known;
+    if (this.#changesLinks) throw new SendFirst();
+    const request = Buffer.alloc(IFREQ_SIZE);
+    const isWritten = Buffer.byteLength(name) < IFNAMSIZ && request.write(name) > 0;
+    if (!isWritten || loadLibc().ioctl(this.#socket.fd, SIOCGIFINDEX, request) !== 0)
+      throw new CommandError(`Cannot find device "${name}"`);
+    const index = request.readInt32LE(IFNAMSIZ);
+    this.#indexes.set(name, index);
+    return index;
+  }
+
+  #netns(name: string): number {
+    try {
+      const fd = openNamespace(name);
+      this.#openFiles.push(fd);
+      // The value comes behind the header of the attribute that is about to be written.
+      this.#relocations.push({ offset: writer.length + 4, namespace: name });
+      return fd;
+    } catch (error) {
+      throw new CommandError(`cannot open the namespace ${name}: ${(error as Error).message}`);
+    }
+  }
+}
+
+function makesOrRemovesLinks(command: Command): boolean {
+  if (command.tool !== 'ip' || command.args[0] !== 'link') return false;
+  return command.args[1] !== 'set';
+}
+
+/** The kernel's own words before the general ones of the errno, and the attribute that it means. */
+function explain({ errno, text, offset, missing }: Refusal, start: number): string {
+  const words = text ?? errnoText(errno);
+  if (offset !== undefined) {
+    const end = start + writer.bytes.readUInt32LE(start);
+    const path = attributePath(writer.bytes.subarray(start, end), offset);
+    if (path !== undefined) return `${words} (${path})`;
+  }
+  return missing === undefined ? words : `${words} (attribute ${missing} is missing)`;
+}
