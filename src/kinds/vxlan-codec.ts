@@ -41,7 +41,8 @@ export const vxlanCodec: LinkCodec = {
       ...(link === 0 ? {} : { link: names.nameOf(link) }),
       port: data.u16be(IFLA_VXLAN.PORT) ?? 0,
       learning: data.u8(IFLA_VXLAN.LEARNING) !== 0,
-      ttl: inherits ? 'inherit' : (data.u8(IFLA_VXLAN.TTL) ?? 0),
+      // An inherited one is left out of the JSON.
+      ...(inherits ? {} : { ttl: data.u8(IFLA_VXLAN.TTL) ?? 0 }),
       ...(tos === 0 ? {} : { tos: `0x${tos.toString(16)}` }),
     };
   },

@@ -49,7 +49,6 @@ export interface IpAddress {
   readonly dadfailed?: boolean;
   readonly temporary?: boolean;
   readonly mngtmpaddr?: boolean;
-  readonly protocol?: string;
 }
 
 /** A route of `ip -j -d route show table all`. IPv6 routes are known by their `pref`. */

@@ -93,7 +93,6 @@ export const IFA = {
   CACHEINFO: 6,
   FLAGS: 8,
   RT_PRIORITY: 9,
-  PROTO: 11,
 } as const;
 
 export const IFA_F = {

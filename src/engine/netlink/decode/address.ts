@@ -53,15 +53,5 @@ function decodeAddress(bytes: Buffer, start: number, end: number): IpAddress {
   if ((flags & IFA_F.TENTATIVE) !== 0) address.tentative = true;
   if ((flags & IFA_F.DADFAILED) !== 0) address.dadfailed = true;
   if ((flags & IFA_F.MANAGETEMPADDR) !== 0) address.mngtmpaddr = true;
-  const origin = attributes.u8(IFA.PROTO);
-  if (origin !== undefined) address.protocol = origins[origin] ?? String(origin);
   return address;
 }
-
-/** linux/if_addr.h, IFAPROT_*; iproute2 prints the number of one that it does not know. */
-const origins: Readonly<Record<number, string>> = {
-  0: 'unspec',
-  1: 'kernel_lo',
-  2: 'kernel_ra',
-  3: 'kernel_ll',
-};

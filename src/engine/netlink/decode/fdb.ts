@@ -8,8 +8,13 @@ import type { LinkNames } from './link.ts';
 /** Size of struct ndmsg. */
 const HEADER_SIZE = 12;
 
-/** linux/neighbour.h, NUD_*, as `bridge` names them (state_n2a in bridge/fdb.c); NUD_REACHABLE has no word. */
-const states: Readonly<Record<number, string>> = { 128: 'permanent', 64: 'static', 4: 'stale', 2: '' };
+/** linux/neighbour.h, NUD_*, in the order in which `bridge` looks for them (state_n2a in bridge/fdb.c). */
+const states: readonly (readonly [bit: number, name: string])[] = [
+  [0x80, 'permanent'],
+  [0x40, 'static'],
+  [0x04, 'stale'],
+  [0x02, ''],
+];
 
 /** The forwarding entries of bridges and vxlan devices, as `bridge -j fdb show` prints them. */
 export function readFdb(socket: NetlinkSocket, names: LinkNames): FdbEntry[] {
@@ -26,7 +31,7 @@ export function readFdb(socket: NetlinkSocket, names: LinkNames): FdbEntry[] {
       mac: readMac(mac),
       ifname: names.nameOf(bytes.readInt32LE(start + 4)),
       ...(destination === undefined ? {} : { dst: readAddress(destination) }),
-      state: states[state] ?? `0x${state.toString(16)}`,
+      state: states.find(([bit]) => (state & bit) !== 0)?.[1] ?? `0x${state.toString(16)}`,
     });
   };
   socket.dump(RTM_GETNEIGH, request, onEntry, () => {

@@ -49,8 +49,6 @@ function decodeRoute(bytes: Buffer, start: number, end: number, names: LinkNames
     scope: nameOf('rt_scopes', bytes[start + 6] ?? 0),
     flags: flagNames(flags),
   };
-  // iproute2 names the main table only where another was asked for.
-  if (route.table === 'main') delete route.table;
   addGateway(route, attributes);
   const device = attributes.u32(RTA.OIF);
   if (device !== undefined) route.dev = names.nameOf(device);

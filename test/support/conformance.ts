@@ -1,0 +1,326 @@
+import { spawnSync } from 'node:child_process';
+import fc from 'fast-check';
+import { expect } from 'vitest';
+import { ipEngine } from '../../src/engine/ip/engine.ts';
+import { netlinkEngine } from '../../src/engine/netlink/engine.ts';
+import type { IpLink, IpNetconf, IpRoute, LiveNamespace } from '../../src/observe/live.ts';
+
+/** The fields of live.ts that the two ways of reading must agree on. */
+const linkFields = [
+  'ifindex',
+  'ifname',
+  'flags',
+  'mtu',
+  'operstate',
+  'group',
+  'address',
+  'ifalias',
+  'master',
+  'link_index',
+  'link_netnsid',
+  'link',
+] as const;
+const addressFields = [
+  'family',
+  'local',
+  'address',
+  'prefixlen',
+  'scope',
+  'label',
+  'dynamic',
+  'secondary',
+  'tentative',
+  'dadfailed',
+  'temporary',
+  'mngtmpaddr',
+];
+const routeFields = [
+  'type',
+  'dst',
+  'gateway',
+  'via',
+  'dev',
+  'table',
+  'protocol',
+  'scope',
+  'prefsrc',
+  'metric',
+  'flags',
+  'metrics',
+  'nexthops',
+  'pref',
+];
+
+/** What of a kind's own data is read: all of it must be there where iproute2 has it. */
+const dataFields: Readonly<Record<string, readonly string[]>> = {
+  bridge: [
+    'forward_delay',
+    'hello_time',
+    'max_age',
+    'ageing_time',
+    'stp_state',
+    'priority',
+    'vlan_filtering',
+    'topology_change',
+  ],
+  vxlan: [
+    'id',
+    'remote',
+    'remote6',
+    'group',
+    'group6',
+    'local',
+    'local6',
+    'link',
+    'port',
+    'learning',
+    'ttl',
+    'tos',
+  ],
+  gre: ['remote', 'local', 'link', 'ttl', 'tos', 'ikey', 'okey'],
+  gretap: ['remote', 'local', 'link', 'ttl', 'tos', 'ikey', 'okey'],
+  ip6gre: ['remote', 'local', 'link', 'ttl', 'tclass', 'ikey', 'okey'],
+  ip6gretap: ['remote', 'local', 'link', 'ttl', 'tclass', 'ikey', 'okey'],
+};
+const portFields = [
+  'priority',
+  'cost',
+  'hairpin',
+  'guard',
+  'root_block',
+  'fastleave',
+  'learning',
+  'flood',
+  'mcast_flood',
+  'isolated',
+];
+
+function pick(value: object | undefined, fields: readonly string[]): object | undefined {
+  if (value === undefined) return undefined;
+  return Object.fromEntries(Object.entries(value).filter(([name]) => fields.includes(name)));
+}
+
+/** A namespace as both must show it. */
+export function comparable(namespace: LiveNamespace | undefined): unknown {
+  if (namespace === undefined) return undefined;
+  return {
+    name: namespace.name,
+    mark: namespace.mark,
+    links: namespace.links.map(comparableLink),
+    routes: namespace.routes.filter(isDeclarable).map((route) => pick(route, routeFields)),
+    netconf: namespace.netconf.filter(({ interface: name }) => name === 'all').map(comparableNetconf),
+    sysctls: [...namespace.sysctls],
+    nft: namespace.nft.filter((object) => object['metainfo'] === undefined),
+    fdb: namespace.fdb.map((entry) => pick(entry, ['mac', 'ifname', 'dst', 'state'])),
+  };
+}
+
+function comparableLink(link: IpLink): unknown {
+  const { info_kind: kind, info_data, info_slave_kind, info_slave_data } = link.linkinfo ?? {};
+  return {
+    ...pick(link, linkFields),
+    kind,
+    data: pick(info_data, dataFields[kind ?? ''] ?? []) ?? {},
+    info_slave_kind,
+    port: info_slave_kind === 'bridge' ? pick(info_slave_data, portFields) : undefined,
+    addresses: (link.addr_info ?? []).map((address) => pick(address, addressFields)),
+  };
+}
+
+function comparableNetconf({ family, forwarding }: IpNetconf): unknown {
+  return { family, forwarding };
+}
+
+/** Not the entries of the kernel itself for each address, which are left out on purpose. */
+function isDeclarable({ table, protocol }: IpRoute): boolean {
+  return !(table === 'local' && protocol === 'kernel');
+}
+
+/** Runs lines of `ip`, outside or in a namespace; those that the kernel refuses are part of the game. */
+function tryLines(lines: readonly string[], namespace?: string): void {
+  spawnSync('ip', [...(namespace === undefined ? [] : ['-n', namespace]), '-force', '-batch', '-'], {
+    input: lines.map((line) => `${line}\n`).join(''),
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+}
+
+const octet = fc.integer({ min: 1, max: 250 });
+const small = fc.integer({ min: 0, max: 3 });
+const device = fc.constantFrom('v0', 'v1', 'v2', 'v3', 'br0', 'br1', 'vx0', 'vx1', 't0', 't1');
+const v4 = fc.tuple(small, octet).map(([net, host]) => `10.0.${net}.${host}`);
+const v6 = fc
+  .tuple(small, fc.integer({ min: 1, max: 0xffff }))
+  .map(([net, host]) => `fd00:${net}::${host.toString(16)}`);
+const ttl = fc.constantFrom('inherit', '1', '64', '255');
+const tos = fc.constantFrom('inherit', '0x10', '0', '0xb8');
+
+/** Lines that make links, addresses and routes in one namespace; `kinds` are those that the kernel has. */
+function linesIn(kinds: readonly string[]): fc.Arbitrary<string> {
+  const alias = fc.constantFrom('topoweave:x:abc hello', 'plain text', 'ünïcode: "x"'.replaceAll('"', "'"));
+  const makers: Readonly<Record<string, fc.Arbitrary<string>>> = {
+    veth: fc.constantFrom(
+      'link add v0 type veth peer name v1',
+      'link add v2 group 1954545664 type veth peer name v3',
+    ),
+    bridge: fc
+      .tuple(
+        fc.constantFrom('br0', 'br1'),
+        fc.integer({ min: 200, max: 3000 }),
+        fc.constantFrom(0, 1),
+        fc.constantFrom(0, 1),
+      )
+      .map(
+        ([name, delay, stp, filter]) =>
+          `link add ${name} type bridge forward_delay ${delay} stp_state ${stp} vlan_filtering ${filter} priority ${delay}`,
+      ),
+    vxlan: fc
+      .tuple(fc.constantFrom('vx0', 'vx1'), octet, fc.oneof(v4, v6, fc.constant('')), ttl, tos, fc.boolean())
+      .map(
+        ([name, id, remote, life, service, learns]) =>
+          `link add ${name} type vxlan id ${id} dstport 4789 ${remote === '' ? '' : `remote ${remote}`} ttl ${life} tos ${service} ${learns ? '' : 'no'}learning`,
+      ),
+    gre: greLine('t0', ['gre', 'gretap'], v4, 'ttl', 'tos'),
+    ip6gre: greLine('t1', ['ip6gre', 'ip6gretap'], v6, 'hoplimit', 'tclass'),
+  };
+  const addresses = fc.oneof(
+    fc
+      .tuple(v4, fc.integer({ min: 8, max: 32 }), device, fc.boolean())
+      .map(
+        ([address, length, dev, brd]) => `address add ${address}/${length} ${brd ? 'brd +' : ''} dev ${dev}`,
+      ),
+    fc.tuple(v4, v4, device).map(([own, peer, dev]) => `address add ${own} peer ${peer}/32 dev ${dev}`),
+    fc
+      .tuple(v6, fc.integer({ min: 32, max: 128 }), device, fc.boolean())
+      .map(
+        ([address, length, dev, dad]) => `address add ${address}/${length} dev ${dev} ${dad ? '' : 'nodad'}`,
+      ),
+    fc
+      .tuple(v4, device)
+      .map(([address, dev]) => `address add ${address}/24 dev ${dev} valid_lft 1000 preferred_lft 500`),
+  );
+  const table = fc.constantFrom(
+    '',
+    'table 77',
+    'table 1000',
+    'metric 5',
+    'proto 116',
+    'proto static src 10.0.0.1',
+  );
+  const routes = fc.oneof(
+    fc
+      .tuple(octet, v4, device, table)
+      .map(([net, via, dev, more]) => `route add 10.${net}.0.0/16 via ${via} dev ${dev} onlink ${more}`),
+    fc
+      .tuple(octet, v4, v4, device)
+      .map(
+        ([net, one, other, dev]) =>
+          `route add 172.16.${net}.0/24 proto 116 nexthop via ${one} dev ${dev} onlink weight 3 nexthop via ${other} dev ${dev} onlink`,
+      ),
+    fc
+      .tuple(octet, v6, v6, device)
+      .map(
+        ([net, one, other, dev]) =>
+          `route add fd77:${net}::/64 nexthop via ${one} dev ${dev} onlink nexthop via ${other} dev ${dev} weight 9 onlink`,
+      ),
+    fc
+      .tuple(octet, fc.constantFrom('blackhole', 'unreachable', 'prohibit', 'throw'), table)
+      .map(([net, type, more]) => `route add ${type} 10.${net}.1.0/24 ${more}`),
+    fc
+      .tuple(octet, device, table)
+      .map(
+        ([net, dev, more]) =>
+          `route add 192.168.${net}.0/24 dev ${dev} mtu 1300 advmss 1200 cwnd 20 window 9000 ${more}`,
+      ),
+    fc
+      .tuple(octet, device, table)
+      .map(([net, dev, more]) => `route add fd66:${net}::/64 dev ${dev} ${more.replace(/ src .*/, '')}`),
+    fc.tuple(v6, device).map(([via, dev]) => `route add 10.251.0.0/16 via inet6 ${via} dev ${dev} onlink`),
+    fc.tuple(octet, device).map(([host, dev]) => `route add local 10.252.0.${host} dev ${dev} proto 116`),
+  );
+  const settings = fc.oneof(
+    fc.tuple(device, alias).map(([dev, text]) => `link set dev ${dev} alias "${text}"`),
+    fc
+      .tuple(device, fc.constantFrom('up', 'up', 'up', 'down'))
+      .map(([dev, state]) => `link set dev ${dev} ${state}`),
+    fc
+      .tuple(device, fc.integer({ min: 1300, max: 9000 }))
+      .map(([dev, mtu]) => `link set dev ${dev} mtu ${mtu}`),
+    fc
+      .tuple(device, fc.constantFrom('br0', 'br1'))
+      .map(([dev, master]) => `link set dev ${dev} master ${master}`),
+    fc
+      .tuple(device, fc.constantFrom('hairpin on', 'isolated on', 'learning off', 'cost 9', 'guard on'))
+      .map(([dev, words]) => `link set dev ${dev} type bridge_slave ${words}`),
+    fc
+      .tuple(
+        device,
+        fc.constantFrom('arp off', 'multicast off', 'promisc on', 'group 42', 'address 02:00:00:00:00:07'),
+      )
+      .map(([dev, words]) => `link set dev ${dev} ${words}`),
+  );
+  const links = kinds.flatMap((kind) => makers[kind] ?? []);
+  return fc.oneof(
+    { weight: 3, arbitrary: fc.oneof(...links) },
+    { weight: 3, arbitrary: settings },
+    { weight: 2, arbitrary: addresses },
+    { weight: 2, arbitrary: routes },
+  );
+}
+
+function greLine(
+  name: string,
+  types: readonly string[],
+  address: fc.Arbitrary<string>,
+  ttlWord: string,
+  tosWord: string,
+): fc.Arbitrary<string> {
+  return fc
+    .tuple(fc.constantFrom(...types), address, address, fc.option(octet), ttl, tos)
+    .map(
+      ([type, local, remote, key, life, service]) =>
+        `link add ${name} type ${type} local ${local} remote ${remote} ${key === null ? '' : `key ${key}`} ${ttlWord} ${life} ${tosWord} ${service}`,
+    );
+}
+
+const nothing = { lab: undefined, nat: new Set<string>(), sysctls: new Map<string, string[]>() };
+
+/** Random namespaces, made by `ip`: netlink must read them as `ip -j -d` prints them. */
+export async function testConformance(kinds: readonly string[], runs: number): Promise<void> {
+  const names = ['c0', 'c1'];
+  const line = linesIn(kinds);
+  const property = fc.asyncProperty(
+    fc.array(line, { minLength: 5, maxLength: 40 }),
+    fc.array(line, { minLength: 5, maxLength: 40 }),
+    async (first, second) => {
+      tryLines(names.map((name) => `netns add ${name}`));
+      try {
+        tryLines(['link add x0 netns c0 type veth peer name x1 netns c1']);
+        for (const [index, lines] of [first, second].entries()) {
+          // What needs a link comes behind it, in the same order otherwise.
+          const sorted = [
+            ...lines.filter((text) => text.startsWith('link add')),
+            ...lines.filter((text) => !text.startsWith('link add')),
+          ];
+          tryLines(sorted, `c${index}`);
+        }
+        await expectSame(names);
+      } finally {
+        tryLines(names.map((name) => `netns del ${name}`));
+      }
+    },
+  );
+  await fc.assert(property, { numRuns: runs });
+}
+
+/** Both readings are the same; a carrier or an address detection may change between them, so it is tried again. */
+async function expectSame(names: readonly string[]): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const [mine, reference] = [await netlinkEngine.read(names, nothing), await ipEngine.read(names, nothing)];
+    const text = (live: ReadonlyMap<string, LiveNamespace>) =>
+      names.map((name) => comparable(live.get(name)));
+    if (attempt === 5 || JSON.stringify(text(mine)) === JSON.stringify(text(reference))) {
+      expect(text(mine)).toEqual(text(reference));
+      return;
+    }
+  }
+}
