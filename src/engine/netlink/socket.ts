@@ -60,8 +60,8 @@ export class NetlinkSocket {
   readonly #libc: Libc;
   #sequence = 0;
 
-  constructor() {
-    this.#libc = loadLibc();
+  constructor(libc: Libc = loadLibc()) {
+    this.#libc = libc;
     this.fd = this.#libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     if (this.fd < 0) throw this.#failure('cannot open a netlink socket');
     this.#set(SOL_NETLINK, NETLINK_EXT_ACK, [1]);
