@@ -7,6 +7,9 @@
 #            virtual machine
 #   all      packages, build, lint, types, then the three; ends at the first stage that fails
 #
+# The kernel and guest tiers run once with each engine, netlink and ip (TOPOWEAVE_ENGINE); set TEST_ENGINES to one of them
+# for only that.
+#
 # The last lines are one for each tier, and `N passed, N failed` over all of them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -81,12 +84,13 @@ directly() {
   "$@"
 }
 
-tier() { # name, how to run it
-  local name=$1 how=$2 code=0 counts
-  local json=$work/$name.json log=$work/$name.log
-  current=tier:$name
-  printf '\n== tests: %s%s\n' "$name" "${3:+ ($3)}"
-  "$how" node node_modules/vitest/vitest.mjs run --project "$name" \
+tier() { # name, how to run it, the engine, a remark
+  local name=$1 how=$2 engine=${3:-} code=0 counts
+  local label=$name${engine:+/$engine}
+  local json=$work/$name-$engine.json log=$work/$name-$engine.log
+  current=tier:$label
+  printf '\n== tests: %s%s\n' "$label" "${4:+ ($4)}"
+  "$how" env ${engine:+TOPOWEAVE_ENGINE=$engine} node node_modules/vitest/vitest.mjs run --project "$name" \
     --reporter=default --reporter=json --outputFile.json="$json" </dev/null 2>&1 | tee "$log" || code=$?
   counts=$(count "$json" "$log")
   local ok bad skipped
@@ -95,12 +99,12 @@ tier() { # name, how to run it
   if ((code != 0 && bad == 0)); then bad=1; fi
   if ((code == 0 && bad > 0)); then code=1; fi
   if ((code == 0 && ok == 0)); then
-    echo "test.sh: no test of the tier \"$name\" has run"
+    echo "test.sh: no test of the tier \"$label\" has run"
     bad=1
     code=1
   fi
   if ((skipped > 0)); then
-    echo "test.sh: $skipped tests of the tier \"$name\" were skipped"
+    echo "test.sh: $skipped tests of the tier \"$label\" were skipped"
     if [[ ${CI:-} == true ]]; then
       echo 'test.sh: in CI none may be'
       bad=$((bad + skipped))
@@ -109,7 +113,7 @@ tier() { # name, how to run it
   fi
   passed=$((passed + ok))
   failed=$((failed + bad))
-  summary+=("$(printf '%-7s %s passed, %s failed, %s skipped' "$name:" "$ok" "$bad" "$skipped")")
+  summary+=("$(printf '%-15s %s passed, %s failed, %s skipped' "$label:" "$ok" "$bad" "$skipped")")
   if ((code != 0)); then exit 1; fi
   current=
 }
@@ -134,12 +138,22 @@ count() {
   ' "$1" "$2"
 }
 
+read -ra engines <<<"${TEST_ENGINES:-netlink ip}"
+
+kernel_tier() {
+  local engine
+  for engine in "${engines[@]}"; do tier kernel in_throw_away_host "$engine"; done
+}
+
 guest_tier() {
-  if bash scripts/guest/probe.sh; then
-    tier guest in_throw_away_host 'the running kernel has all kinds'
-  else
-    tier guest in_guest 'in a virtual machine: the running kernel lacks some kinds'
-  fi
+  local engine
+  for engine in "${engines[@]}"; do
+    if bash scripts/guest/probe.sh; then
+      tier guest in_throw_away_host "$engine" 'the running kernel has all kinds'
+    else
+      tier guest in_guest "$engine" 'in a virtual machine: the running kernel lacks some kinds'
+    fi
+  done
 }
 
 case $wanted in
@@ -159,5 +173,5 @@ all)
   ;;
 esac
 if [[ $wanted == all || $wanted == unit ]]; then tier unit directly; fi
-if [[ $wanted == all || $wanted == kernel ]]; then tier kernel in_throw_away_host; fi
+if [[ $wanted == all || $wanted == kernel ]]; then kernel_tier; fi
 if [[ $wanted == all || $wanted == guest ]]; then guest_tier; fi

@@ -7,13 +7,19 @@ const colors: Readonly<Record<Finding['state'], Style>> = {
   unknown: 'yellow',
 };
 
-/** One line per finding, in three groups, and what is lacking. */
+/** One line per finding, in groups, and what is lacking. */
 export function formatExamination(examination: Examination, paint: Paint): string {
-  const { tools, privileges, kernel } = examination;
-  const width = Math.max(...[...tools, ...privileges, ...kernel].map(({ name }) => name.length));
+  const { tools, privileges, kernel, engines } = examination;
+  const all = [...tools, ...privileges, ...kernel, ...engines];
+  const width = Math.max(...all.map(({ name }) => name.length));
   const group = (title: string, findings: readonly Finding[]): string =>
     `${paint('bold', title)}\n${findings.map((finding) => formatFinding(finding, width, paint)).join('')}`;
-  const groups = [group('tools', tools), group('privileges', privileges), group('kernel', kernel)];
+  const groups = [
+    group('tools', tools),
+    group('privileges', privileges),
+    group('kernel', kernel),
+    group('engines', engines),
+  ];
   return `${groups.join('\n')}\n${verdict(examination, paint)}\n`;
 }
 

@@ -20,6 +20,8 @@ export interface Examination {
   readonly tools: readonly Finding[];
   readonly privileges: readonly Finding[];
   readonly kernel: readonly Finding[];
+  /** The ways to the kernel (`--engine`). */
+  readonly engines: readonly Finding[];
 }
 
 const tools: readonly { name: string; argv: readonly string[]; required: boolean }[] = [
@@ -70,15 +72,48 @@ export async function examine(options: {
   root: boolean;
   privileges: Privileges;
   nodeVersion: string;
+  obstacles: EngineObstacles;
 }): Promise<Examination> {
-  const { run, root, privileges, nodeVersion } = options;
+  const { run, root, privileges, nodeVersion, obstacles } = options;
   const node: Finding = { name: 'node', state: 'present', detail: nodeVersion, required: true };
   const [found, kernel] = await Promise.all([
     Promise.all(tools.map((tool) => examineTool(tool, run))),
     examineKernel(run, root),
   ]);
   const canMakeSandbox = kernel.some(({ state }) => state !== 'unknown');
-  return { tools: [...found, node], privileges: examinePrivileges(privileges, canMakeSandbox), kernel };
+  return {
+    tools: [...found, node],
+    privileges: examinePrivileges(privileges, canMakeSandbox),
+    kernel,
+    engines: examineEngines(obstacles),
+  };
+}
+
+/** Why netlink cannot be used, and why nftables cannot without a program; undefined where they can. */
+export interface EngineObstacles {
+  readonly netlink: string | undefined;
+  readonly nftables: string | undefined;
+}
+
+function examineEngines({ netlink, nftables }: EngineObstacles): Finding[] {
+  const finding = (name: string, obstacle: string | undefined, use: string, help: string): Finding =>
+    obstacle === undefined
+      ? { name, state: 'present', detail: use, required: false }
+      : { name, state: 'missing', detail: obstacle, required: false, help };
+  return [
+    finding(
+      'netlink',
+      netlink,
+      '--engine auto uses it',
+      '--engine auto uses the program ip, which is slower',
+    ),
+    finding(
+      'libnftables',
+      nftables,
+      'NAT without a process',
+      'the program nft does it: apt-get install libnftables1',
+    ),
+  ];
 }
 
 export function parseProbe(stdout: string): ReadonlyMap<string, Pick<Finding, 'state' | 'detail'>> {

@@ -1,3 +1,5 @@
+import { netlinkObstacle } from '../../engine/netlink/engine.ts';
+import { loadNftables } from '../../engine/netlink/nftables.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
 import { examinationJson, formatExamination, lacking } from '../../report/doctor.ts';
 import { painter } from '../../report/style.ts';
@@ -10,7 +12,8 @@ export const run: RunCommand = async ({ io, color }, { options }) => {
   const privileges = readPrivileges();
   const root = isPrivileged(privileges);
   const nodeVersion = process.versions.node;
-  const examination = await examine({ run: runProgram, root, privileges, nodeVersion });
+  const obstacles = { netlink: netlinkObstacle(), nftables: nftablesObstacle() };
+  const examination = await examine({ run: runProgram, root, privileges, nodeVersion, obstacles });
   io.stdout(
     options['json']
       ? `${JSON.stringify(examinationJson(examination), null, 2)}\n`
@@ -18,3 +21,12 @@ export const run: RunCommand = async ({ io, color }, { options }) => {
   );
   return lacking(examination).length === 0 ? exitCodes.done : exitCodes.unavailable;
 };
+
+function nftablesObstacle(): string | undefined {
+  try {
+    loadNftables();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { UnavailableError } from '../../../src/lib/errors.ts';
 import { examinationJson, formatExamination, lacking } from '../../../src/report/doctor.ts';
 import { painter } from '../../../src/report/style.ts';
-import { examine, parseProbe } from '../../../src/system/examine.ts';
+import { type EngineObstacles, examine, parseProbe } from '../../../src/system/examine.ts';
 import type { Privileges } from '../../../src/system/privileges.ts';
 import type { Run } from '../../../src/system/run.ts';
 
@@ -35,8 +35,10 @@ function fakeRun({
   };
 }
 
-const examineWith = (run: Run, privileges = root) =>
-  examine({ run, root: privileges.uid === 0, privileges, nodeVersion: '20.0.0' });
+const none = { netlink: undefined, nftables: undefined };
+
+const examineWith = (run: Run, privileges = root, obstacles: EngineObstacles = none) =>
+  examine({ run, root: privileges.uid === 0, privileges, nodeVersion: '20.0.0', obstacles });
 
 test('reads what the probe prints', () => {
   const findings = parseProbe(`${kernel}\nnoise\n`);
@@ -76,4 +78,17 @@ test('what could not be probed is unknown', async () => {
   const examination = await examineWith(fakeRun({ probe: '' }));
   expect(examination.kernel[0]).toMatchObject({ state: 'unknown', detail: 'unshare: not permitted' });
   expect(lacking(examination).map(({ name }) => name)).toEqual(['veth', 'bridge']);
+});
+
+test('says why netlink is not taken; that is no lack', async () => {
+  const examination = await examineWith(fakeRun(), root, {
+    netlink: 'the package koffi is not installed',
+    nftables: undefined,
+  });
+  expect(lacking(examination)).toEqual([]);
+  const text = formatExamination(examination, painter(false));
+  expect(text).toMatch(
+    /netlink +missing {2}the package koffi is not installed; --engine auto uses the program ip, which is slower\n/,
+  );
+  expect(text).toMatch(/libnftables +present {2}NAT without a process\n/);
 });

@@ -1,0 +1,6 @@
+import { test } from 'vitest';
+import { testConformance } from '../support/conformance.ts';
+
+test('netlink reads what ip -j -d prints, on random namespaces with tunnels', async () => {
+  await testConformance(['veth', 'bridge', 'vxlan', 'gre', 'ip6gre'], 12);
+});
