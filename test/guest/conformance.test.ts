@@ -1,6 +1,10 @@
 import { test } from 'vitest';
-import { testConformance } from '../support/conformance.ts';
+import { testConformance, testTables } from '../support/conformance.ts';
 
 test('netlink reads what ip -j -d prints, on random namespaces with tunnels', async () => {
   await testConformance(['veth', 'bridge', 'vxlan', 'gre', 'ip6gre'], 12);
+});
+
+test('rules, neighbours, qdiscs and port VLANs read as iproute2 prints them', () => {
+  testTables(true);
 });

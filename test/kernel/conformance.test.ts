@@ -1,6 +1,10 @@
 import { test } from 'vitest';
-import { testConformance } from '../support/conformance.ts';
+import { testConformance, testTables } from '../support/conformance.ts';
 
 test('netlink reads what ip -j -d prints, on random namespaces', async () => {
   await testConformance(['veth', 'bridge', 'vxlan'], 60);
+});
+
+test('rules, neighbours, qdiscs read as iproute2 prints them', () => {
+  testTables(false);
 });

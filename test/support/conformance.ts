@@ -2,7 +2,14 @@ import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { ipEngine } from '../../src/engine/ip/engine.ts';
+import { readLinkNames } from '../../src/engine/netlink/decode/link.ts';
+import { readNeighbors } from '../../src/engine/netlink/decode/neighbor.ts';
+import { readPortVlans } from '../../src/engine/netlink/decode/port-vlan.ts';
+import { readQdiscs } from '../../src/engine/netlink/decode/qdisc.ts';
+import { readRules } from '../../src/engine/netlink/decode/rule.ts';
 import { netlinkEngine } from '../../src/engine/netlink/engine.ts';
+import { visit } from '../../src/engine/netlink/namespace.ts';
+import { NetlinkSocket } from '../../src/engine/netlink/socket.ts';
 import type { IpLink, IpNetconf, IpRoute, LiveNamespace } from '../../src/observe/live.ts';
 
 /** The fields of live.ts that the two ways of reading must agree on. */
@@ -322,5 +329,82 @@ async function expectSame(names: readonly string[]): Promise<void> {
       expect(text(mine)).toEqual(text(reference));
       return;
     }
+  }
+}
+
+/** What no kind reads yet is compared on one namespace made for it. */
+export function testTables(hasVlanFiltering: boolean): void {
+  tryLines(['netns add c0']);
+  try {
+    tryLines(
+      [
+        'link add v0 type veth peer name v1',
+        'link add br0 type bridge',
+        'link set v0 master br0 up',
+        'link set v1 up',
+        'address add 10.0.0.1/24 dev v1',
+        'rule add from 10.0.0.0/8 table 77',
+        'rule add to 192.0.2.1 iif v1 blackhole priority 9',
+        'rule add fwmark 0x10/0xff oif v0 lookup main',
+        'rule add fwmark 5 table 1000 protocol static',
+        '-6 rule add from fd00::/64 to fd01::1 table 99',
+        'neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev v1',
+        'neigh add fd00::9 lladdr 02:00:00:00:00:0a dev v1 nud reachable',
+      ],
+      'c0',
+    );
+    const enter = (...argv: string[]) =>
+      spawnSync('ip', ['netns', 'exec', 'c0', ...argv], { encoding: 'utf8' });
+    enter(
+      'tc',
+      'qdisc',
+      'add',
+      'dev',
+      'v0',
+      'root',
+      'handle',
+      '1:',
+      'tbf',
+      'rate',
+      '1mbit',
+      'burst',
+      '10k',
+      'latency',
+      '10ms',
+    );
+    enter('tc', 'qdisc', 'add', 'dev', 'v1', 'clsact');
+    if (hasVlanFiltering) {
+      enter('ip', 'link', 'set', 'br0', 'type', 'bridge', 'vlan_filtering', '1');
+      enter('bridge', 'vlan', 'add', 'dev', 'v0', 'vid', '10-20');
+      enter('bridge', 'vlan', 'add', 'dev', 'v0', 'vid', '30', 'pvid', 'untagged');
+    }
+    const printed = (...argv: string[]) => JSON.parse(enter(...argv).stdout || '[]') as object[];
+    const mine = visit('c0', () => {
+      const socket = new NetlinkSocket();
+      try {
+        const names = readLinkNames(socket);
+        return {
+          rules4: readRules(socket, 4),
+          rules6: readRules(socket, 6),
+          neighbors: readNeighbors(socket, names),
+          qdiscs: readQdiscs(socket, names),
+          vlans: readPortVlans(socket),
+        };
+      } finally {
+        socket.close();
+      }
+    });
+    expect(mine.rules4).toHaveLength(7);
+    expect(mine.rules4).toEqual(printed('ip', '-4', '-j', '-d', 'rule', 'show'));
+    expect(mine.rules6).toEqual(printed('ip', '-6', '-j', '-d', 'rule', 'show'));
+    expect(mine.neighbors).toHaveLength(2);
+    expect(mine.neighbors).toEqual(printed('ip', '-j', '-d', 'neigh', 'show'));
+    const fields = ['kind', 'handle', 'dev', 'root', 'parent'];
+    expect(mine.qdiscs.map(({ kind }) => kind)).toContain('clsact');
+    expect(mine.qdiscs).toEqual(printed('tc', '-j', 'qdisc', 'show').map((qdisc) => pick(qdisc, fields)));
+    expect(mine.vlans).toEqual(printed('bridge', '-j', 'vlan', 'show'));
+    expect(mine.vlans.length).toBe(hasVlanFiltering ? 2 : 0);
+  } finally {
+    tryLines(['netns del c0']);
   }
 }

@@ -127,6 +127,26 @@ export class MessageWriter {
   }
 }
 
+function attributeLength(bytes: Buffer, at: number, end: number): number {
+  const length = bytes.readUInt16LE(at);
+  if (length < ATTRIBUTE_HEADER_SIZE || at + length > end)
+    throw new RangeError(`an attribute of ${length} bytes in a message that has ${end - at} left`);
+  return length;
+}
+
+/**
+ * Goes through attributes in order, for lists that repeat one type; `start` is where the value begins.
+ *
+ * @throws RangeError as AttributeReader.
+ */
+export function eachAttribute(bytes: Buffer, visit: (type: number, start: number) => void): void {
+  for (let at = 0; at + ATTRIBUTE_HEADER_SIZE <= bytes.length; ) {
+    const length = attributeLength(bytes, at, bytes.length);
+    visit(bytes.readUInt16LE(at + 2) & TYPE_MASK, at + ATTRIBUTE_HEADER_SIZE);
+    at += align(length);
+  }
+}
+
 /**
  * The attributes in a range of a message, by type; of one that comes twice, the last. Values are read when asked for.
  *
@@ -140,11 +160,8 @@ export class AttributeReader {
   constructor(bytes: Buffer, start: number, end: number) {
     this.bytes = bytes;
     for (let at = start; at + ATTRIBUTE_HEADER_SIZE <= end; ) {
-      const length = bytes.readUInt16LE(at);
-      if (length < ATTRIBUTE_HEADER_SIZE || at + length > end)
-        throw new RangeError(`an attribute of ${length} bytes in a message that has ${end - at} left`);
       this.#starts[bytes.readUInt16LE(at + 2) & TYPE_MASK] = at;
-      at += align(length);
+      at += align(attributeLength(bytes, at, end));
     }
   }
 

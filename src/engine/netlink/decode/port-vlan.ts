@@ -1,0 +1,74 @@
+import {
+  AF_BRIDGE,
+  IFLA,
+  IFLA_BRIDGE_VLAN_INFO,
+  RTEXT_FILTER_BRVLAN_COMPRESSED,
+  RTM_GETLINK,
+} from '../constants.ts';
+import { AttributeReader, eachAttribute } from '../message.ts';
+import type { NetlinkSocket } from '../socket.ts';
+
+/** The VLANs of one bridge port, or of the bridge itself, as `bridge -j vlan show` prints them. */
+export interface PortVlans {
+  readonly ifname: string;
+  readonly vlans: readonly {
+    readonly vlan: number;
+    /** The last one of a range. */
+    readonly vlanEnd?: number;
+    readonly flags?: readonly string[];
+  }[];
+}
+
+/** Size of struct ifinfomsg. */
+const HEADER_SIZE = 16;
+/** linux/if_bridge.h, BRIDGE_VLAN_INFO_*. */
+const PVID = 0x02;
+const UNTAGGED = 0x04;
+const RANGE_BEGIN = 0x08;
+const RANGE_END = 0x10;
+
+/** The VLANs of every port of every bridge that filters; none from a kernel without VLAN filtering. */
+export function readPortVlans(socket: NetlinkSocket): PortVlans[] {
+  const request = Buffer.alloc(HEADER_SIZE + 8);
+  request[0] = AF_BRIDGE;
+  request.writeUInt16LE(8, HEADER_SIZE);
+  request.writeUInt16LE(IFLA.EXT_MASK, HEADER_SIZE + 2);
+  request.writeUInt32LE(RTEXT_FILTER_BRVLAN_COMPRESSED, HEADER_SIZE + 4);
+  const found: PortVlans[] = [];
+  const onPort = (bytes: Buffer, start: number, end: number) => {
+    const attributes = new AttributeReader(bytes, start + HEADER_SIZE, end);
+    const value = attributes.value(IFLA.AF_SPEC);
+    const ifname = attributes.text(IFLA.IFNAME);
+    if (value === undefined || ifname === undefined) return;
+    const vlans = readVlans(value);
+    if (vlans.length > 0) found.push({ ifname, vlans });
+  };
+  socket.dump(RTM_GETLINK, request, onPort, () => {
+    found.length = 0;
+  });
+  return found;
+}
+
+/** One entry for each VLAN, or two, marked so, for a range. */
+function readVlans(value: Buffer): PortVlans['vlans'] {
+  const vlans: PortVlans['vlans'][number][] = [];
+  let first = 0;
+  eachAttribute(value, (type, start) => {
+    if (type !== IFLA_BRIDGE_VLAN_INFO) return;
+    const flags = value.readUInt16LE(start);
+    const vlan = value.readUInt16LE(start + 2);
+    if ((flags & RANGE_BEGIN) !== 0) {
+      first = vlan;
+      return;
+    }
+    const names = [
+      ...((flags & PVID) === 0 ? [] : ['PVID']),
+      ...((flags & UNTAGGED) === 0 ? [] : ['Egress Untagged']),
+    ];
+    vlans.push({
+      ...((flags & RANGE_END) === 0 ? { vlan } : { vlan: first, vlanEnd: vlan }),
+      ...(names.length === 0 ? {} : { flags: names }),
+    });
+  });
+  return vlans;
+}
