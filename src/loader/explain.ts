@@ -2,14 +2,14 @@ import type { ErrorObject } from 'ajv';
 import { groupBy } from '../lib/collections.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { ancestorsOf, pointer, pointerParts, valueAt } from '../lib/pointer.ts';
-import type { Source } from './source.ts';
+import type { DocumentSource } from './document-source.ts';
 import { suggest } from './suggest.ts';
 
 /** One diagnostic for each real mistake that the schema's validator found; its errors about wrappers are left out. */
 export function explainSchemaErrors(
   errors: readonly ErrorObject[],
   data: unknown,
-  source: Source,
+  source: DocumentSource,
 ): Diagnostic[] {
   const byPath = groupBy(errors, ({ instancePath }) => instancePath);
   const ancestors = new Set([...byPath.keys()].flatMap(ancestorsOf));
@@ -40,7 +40,11 @@ interface Problem {
 
 const MAX_USES = 3;
 
-function addDiagnostic(found: Map<string, Diagnostic>, problem: Problem & { path: string }, source: Source) {
+function addDiagnostic(
+  found: Map<string, Diagnostic>,
+  problem: Problem & { path: string },
+  source: DocumentSource,
+) {
   const { code, message, help, path, key = path } = problem;
   const { location, usedAt } = source.trace({
     pointer: key,

@@ -5,7 +5,7 @@ import { exitCodes } from '../lib/exit-codes.ts';
 import type { Topology } from '../topology/model.ts';
 import { normalize } from './normalize/normalize.ts';
 import type { Problem } from './normalize/problem.ts';
-import { parseTopologyFile } from './parse.ts';
+import { type ParsedFile, parseTopologyFile } from './parse.ts';
 import { checkRules } from './rules/rules.ts';
 import type { Source } from './source.ts';
 
@@ -27,8 +27,12 @@ export interface ValidFile extends LoadedFile {
 const LARGEST_FILE = 32 * 1024 * 1024;
 
 /** The whole way from text to topology, without touching the system: every problem is collected, none is thrown. */
-export function loadText(path: string, text: string): LoadedFile {
-  const { source, data, diagnostics: found, refused = [] } = parseTopologyFile(path, text);
+export async function loadText(path: string, text: string): Promise<LoadedFile> {
+  return loadParsed(await parseTopologyFile(path, text));
+}
+
+/** The same from a file that is read already. */
+export function loadParsed({ source, data, diagnostics: found, refused = [] }: ParsedFile): LoadedFile {
   const diagnostics = [...found];
   if (data === undefined) return { topology: undefined, name: undefined, source, diagnostics };
   // What lacks a part only because that part was refused is not worth a second message.

@@ -1,9 +1,9 @@
 import type { Document, YAMLError } from 'yaml';
 import type { Diagnostic, Location } from '../lib/diagnostic.ts';
-import { brokenMerges, repeatedKeys, resolveAliases, type Source } from './source.ts';
+import { brokenMerges, type DocumentSource, repeatedKeys, resolveAliases } from './document-source.ts';
 
 /** What the YAML package refuses, and keys that are there twice. */
-export function yamlProblems(document: Document, source: Source): Diagnostic[] {
+export function yamlProblems(document: Document, source: DocumentSource): Diagnostic[] {
   const broken = document.errors.map(({ code, pos, message }) => {
     const [, bracket] = /must be sufficiently indented and end with a (\S)/.exec(message) ?? [];
     const text = bracket === undefined ? yamlTexts[code] : { message: `'${bracket}' is missing before this` };
@@ -52,7 +52,7 @@ export function yamlProblem(
 }
 
 /** Aliases without an anchor, anchors inside themselves, and merges of what is no map. */
-export function aliasProblems(document: Document, source: Source): Diagnostic[] {
+export function aliasProblems(document: Document, source: DocumentSource): Diagnostic[] {
   if (!source.text.includes('*') && !source.text.includes('<<')) return [];
   const aliases = resolveAliases(document);
   const wrong = [...aliases].flatMap(([alias, { target, isCircular }]) => {

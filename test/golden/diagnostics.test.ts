@@ -9,7 +9,7 @@ const folder = new URL('./diagnostics/', import.meta.url).pathname;
 for (const name of readdirSync(folder).sort()) {
   test(name, async () => {
     const text = readFileSync(`${folder}${name}/input.yaml`, 'utf8');
-    const { topology, diagnostics } = loadText('input.yaml', text);
+    const { topology, diagnostics } = await loadText('input.yaml', text);
     expect(diagnostics.length).toBeGreaterThan(0);
     expect(topology === undefined).toBe(diagnostics.some(({ severity }) => severity === 'error'));
     const printed = formatDiagnostics(diagnostics, new Map([['input.yaml', text]]), {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { loadText } from '../../src/loader/load.ts';
+import { loadParsed } from '../../src/loader/load.ts';
+import { parseDocumentFile } from '../../src/loader/parse-document.ts';
 import type { Live, LiveNamespace } from '../../src/observe/live.ts';
 import type { Topology } from '../../src/topology/model.ts';
 
@@ -27,7 +28,7 @@ export function emptyHost(): Live {
 }
 
 export function topologyOf(path: string): Topology {
-  const { topology } = loadText(path, readFileSync(path, 'utf8'));
+  const { topology } = loadParsed(parseDocumentFile(path, readFileSync(path, 'utf8')));
   if (topology === undefined) throw new Error(`${path} is not valid`);
   return topology;
 }

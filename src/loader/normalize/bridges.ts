@@ -99,7 +99,7 @@ function addNearEnd(
   { name, place }: { name: string; place: Place },
 ): void {
   const near: Endpoint = { namespace: bridge.item.namespace, name };
-  addVeth(context, { endpoint: far, settings, place: farPlace, peer: near, portOf: bridge });
+  addVeth(context, { endpoint: far, settings, place: farPlace }, { peer: near, portOf: bridge });
   const nearSettings: Settings = {
     addresses: [],
     macaddress: undefined,
@@ -108,7 +108,7 @@ function addNearEnd(
     alias: undefined,
   };
   const master = bridge.item.name;
-  addVeth(context, { endpoint: near, settings: nearSettings, place, peer: far, portOf: bridge, master });
+  addVeth(context, { endpoint: near, settings: nearSettings, place }, { peer: far, portOf: bridge, master });
 }
 
 function portNameOf(settings: Port | undefined): string | undefined {

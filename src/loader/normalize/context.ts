@@ -34,7 +34,7 @@ export interface Entry {
   /** The mtu at the interface itself, or else at its link or tunnel. */
   readonly mtu: Sized | undefined;
   /** For a bridge's port, either end: the bridge that it takes its mtu from. */
-  readonly portOf?: Entry;
+  readonly portOf?: Entry | undefined;
 }
 
 export interface Context {

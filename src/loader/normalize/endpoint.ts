@@ -36,14 +36,15 @@ export function listEndpoints<Settings>(
   base: readonly (string | number)[],
 ): RawEndpoint<Settings>[] {
   if (raw === undefined) return [];
+  const start = pointer(...base);
   if (isList(raw)) {
     return raw.map((text, index) => {
-      const at = pointer(...base, index);
+      const at = `${start}/${index}`;
       return { text, settings: undefined, place: { pointer: at, part: 'value' }, base: at };
     });
   }
   return Object.entries(raw).map(([text, settings]) => {
-    const at = pointer(...base, text);
+    const at = start + pointer(text);
     return { text, settings, place: { pointer: at, part: 'key' }, base: at };
   });
 }

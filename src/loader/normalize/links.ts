@@ -27,8 +27,8 @@ export function normalizeLinks(context: Context): void {
       continue;
     }
     const shared = link.mtu === undefined ? undefined : sized(link.mtu, pointer('links', index, 'mtu'));
-    addVeth(context, { ...left, peer: right.endpoint, shared });
-    addVeth(context, { ...right, peer: left.endpoint, shared });
+    addVeth(context, left, { peer: right.endpoint, shared });
+    addVeth(context, right, { peer: left.endpoint, shared });
   }
 }
 
@@ -38,28 +38,34 @@ interface End {
   readonly place: Place;
 }
 
-export interface VethEnd extends End {
+export interface FarEnd {
   readonly peer: Endpoint | undefined;
   /** The link's own mtu. */
   readonly shared?: Sized | undefined;
-  readonly portOf?: Entry;
+  readonly portOf?: Entry | undefined;
   /** For the near end of a bridge's port, which the tool makes. */
   readonly master?: string;
 }
 
 /** An end whose name could not be read is left out, and so is its peer. */
-export function addVeth(context: Context, end: VethEnd): void {
-  const { endpoint, settings, place, peer, shared, portOf, master } = end;
+export function addVeth(
+  context: Context,
+  { endpoint, settings, place }: End,
+  { peer, shared, portOf, master }: FarEnd,
+): void {
   if (endpoint === undefined || peer === undefined) return;
+  const { namespace, name } = endpoint;
   const { addresses, state, alias } = settings;
+  // Written out: an object made by spreading others takes several times the room, and there are thousands.
   addEntry(context, {
     item: {
       kind: 'veth',
-      ...endpoint,
+      namespace,
+      name,
       addresses,
       mtu: undefined,
       mtuPlace: undefined,
-      macaddress: settings.macaddress ?? deriveMac(context, { ...endpoint, addresses }),
+      macaddress: settings.macaddress ?? deriveMac(context, { namespace, name, addresses }),
       state,
       alias,
       master,
@@ -68,7 +74,7 @@ export function addVeth(context: Context, end: VethEnd): void {
       place,
     },
     mtu: settings.mtu ?? shared,
-    ...(portOf === undefined ? {} : { portOf }),
+    portOf,
   });
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import * as crypto from 'node:crypto';
 import { parseIp } from '../../lib/ip.ts';
 import type { Address } from '../../topology/model.ts';
 import type { Context } from './context.ts';
@@ -22,9 +22,15 @@ export function deriveMac(
 
 /** 02 marks a locally administered unicast address, so that no maker's address can be met. */
 export function macOfName(lab: string, namespace: string, name: string): string {
-  const bytes = createHash('sha256').update(`${lab}/${namespace}/${name}`).digest('hex').slice(0, 10);
-  return `02:${bytes.match(/../g)?.join(':')}`;
+  const bytes = sha256(`${lab}/${namespace}/${name}`).slice(0, 10);
+  return `02:${bytes.replace(/..(?=.)/g, '$&:')}`;
 }
+
+/** Since 20.12, Node has one call for it, which takes half the time of an object for each name. */
+const sha256: (text: string) => string =
+  crypto.hash === undefined
+    ? (text) => crypto.createHash('sha256').update(text).digest('hex')
+    : (text) => crypto.hash('sha256', text, 'hex');
 
 function macOfAddress(address: string): string {
   const bytes = (parseIp(address)?.value ?? 0n).toString(16).padStart(8, '0');

@@ -5,7 +5,7 @@ import { pointer } from '../../lib/pointer.ts';
 import { HOST, type Namespace } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import { addEntry, type Context } from './context.ts';
-import { normalizeNat } from './nat.ts';
+import { noNat, normalizeNat } from './nat.ts';
 import type { Network } from './network.ts';
 import { normalizeRoutes } from './routes.ts';
 import { expandSettings } from './settings.ts';
@@ -81,19 +81,23 @@ export function normalizeNamespaces(
   declared: readonly DeclaredNamespace[],
   network: Network,
 ): Namespace[] {
-  const result = declared.map(
-    ({ name, raw, place }): Namespace => ({
+  const result = declared.map(({ name, raw, place }): Namespace => {
+    // In the list form a namespace has no settings, so nothing has a pointer that begins with this one.
+    const base = place.pointer;
+    return {
       name,
       place,
-      forwarding: expandForwarding(raw.forwarding, {
-        pointer: pointer('namespaces', name, 'forwarding'),
-        part: 'value',
+      forwarding: expandForwarding(raw.forwarding, `${base}/forwarding`),
+      sysctls: normalizeSysctls(context, `${base}/sysctls`, raw.sysctls),
+      routes: normalizeRoutes(context, {
+        namespace: name,
+        base: `${base}/routes`,
+        raw: raw.routes ?? [],
+        network,
       }),
-      sysctls: normalizeSysctls(context, name, raw.sysctls ?? {}),
-      routes: normalizeRoutes(context, { namespace: name, raw: raw.routes ?? [], network }),
-      nat: normalizeNat(context, { namespace: name, raw: raw.nat ?? {}, network }),
-    }),
-  );
+      nat: normalizeNat(context, { namespace: name, base: `${base}/nat`, raw: raw.nat, network }),
+    };
+  });
   const [implied] = network.interfacesOf(HOST);
   if (implied !== undefined && !context.declared.has(HOST)) result.push(emptyNamespace(HOST, implied.place));
   return result.sort((a, b) => compareNames(a.name, b.name));
@@ -106,16 +110,14 @@ function emptyNamespace(name: string, place: Place): Namespace {
     forwarding: undefined,
     sysctls: [],
     routes: [],
-    nat: { masquerade: [], snat: [], publish: [] },
+    nat: noNat,
   };
 }
 
 /** A list names the families that are on; the others are not touched. */
-function expandForwarding(
-  raw: NonNullable<RawNamespace>['forwarding'],
-  place: Place,
-): Namespace['forwarding'] {
+function expandForwarding(raw: NonNullable<RawNamespace>['forwarding'], at: string): Namespace['forwarding'] {
   if (raw === undefined) return undefined;
+  const place: Place = { pointer: at, part: 'value' };
   if (typeof raw === 'boolean') return { ipv4: raw, ipv6: raw, place };
   if (raw.length === 0) return undefined;
   return {

@@ -1,6 +1,5 @@
 import type { Nat as RawNat } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
-import { pointer } from '../../lib/pointer.ts';
 import type { Masquerade, Nat, OutInterface, Snat } from '../../topology/model.ts';
 import type { Context } from './context.ts';
 import type { Network } from './network.ts';
@@ -9,12 +8,17 @@ import { expandIp, expandPrefix } from './settings.ts';
 
 interface NamespaceNat {
   readonly namespace: string;
-  readonly raw: RawNat;
+  /** The pointer of the section. */
+  readonly base: string;
+  readonly raw: RawNat | undefined;
   readonly network: Network;
 }
 
-export function normalizeNat(context: Context, { namespace, raw, network }: NamespaceNat): Nat {
-  const base = pointer('namespaces', namespace, 'nat');
+/** Thousands of namespaces share it. */
+export const noNat: Nat = { masquerade: [], snat: [], publish: [] };
+
+export function normalizeNat(context: Context, { namespace, base, raw, network }: NamespaceNat): Nat {
+  if (raw === undefined) return noNat;
   const masquerade = (raw.masquerade ?? []).map((rule, index) =>
     expandSource(context, rule, `${base}/masquerade/${index}`),
   );
@@ -31,7 +35,12 @@ export function normalizeNat(context: Context, { namespace, raw, network }: Name
     }
     snat.push({ ...source, to });
   }
-  const publish = normalizePublish(context, { namespace, raw: raw.publish ?? [], network });
+  const publish = normalizePublish(context, {
+    namespace,
+    base: `${base}/publish`,
+    raw: raw.publish ?? [],
+    network,
+  });
   return { masquerade, snat, publish };
 }
 

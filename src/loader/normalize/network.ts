@@ -1,8 +1,8 @@
-import { compareNames } from '../../lib/collections.ts';
-import { type Cidr, type Ip, parseCidr } from '../../lib/ip.ts';
+import { append } from '../../lib/collections.ts';
+import { type Cidr, type Ip, parseIp, withLength } from '../../lib/ip.ts';
 import type { Address, Interface } from '../../topology/model.ts';
 import { interfaceKey } from './context.ts';
-import { createSubnetTable, type SubnetTable } from './subnet-table.ts';
+import { SubnetTable } from './subnet-table.ts';
 
 /** An address of an interface, and the subnet that it makes. */
 export interface Subnet {
@@ -17,20 +17,18 @@ export interface Network {
   /** Sorted by name. */
   readonly interfacesOf: (namespace: string) => readonly Interface[];
   readonly subnetsOf: (namespace: string) => readonly Subnet[];
+  /** Those of all namespaces, in the order of the interfaces. */
+  readonly subnets: () => readonly Subnet[];
   /** The namespace's own subnets that an address is in, the longest prefix first. */
   readonly subnetsWith: (namespace: string, ip: Ip) => readonly Subnet[];
   readonly hasAddress: (namespace: string, address: string) => boolean;
 }
 
+/** The interfaces are sorted by namespace and name, as in a topology. */
 export function createNetwork(interfaces: readonly Interface[]): Network {
   const byKey = new Map(interfaces.map((item) => [interfaceKey(item.namespace, item.name), item]));
   const byNamespace = new Map<string, Interface[]>();
-  for (const item of interfaces) {
-    const list = byNamespace.get(item.namespace);
-    if (list === undefined) byNamespace.set(item.namespace, [item]);
-    else list.push(item);
-  }
-  for (const list of byNamespace.values()) list.sort((a, b) => compareNames(a.name, b.name));
+  for (const item of interfaces) append(byNamespace, item.namespace, item);
   const subnets = new Map<string, NamespaceSubnets>();
   const of = (namespace: string): NamespaceSubnets => {
     const known = subnets.get(namespace);
@@ -43,6 +41,7 @@ export function createNetwork(interfaces: readonly Interface[]): Network {
     interfaceOf: (namespace, name) => byKey.get(interfaceKey(namespace, name)),
     interfacesOf: (namespace) => byNamespace.get(namespace) ?? [],
     subnetsOf: (namespace) => of(namespace).list,
+    subnets: () => [...byNamespace.keys()].flatMap((namespace) => of(namespace).list),
     subnetsWith: (namespace, ip) => of(namespace).table.findAll(ip),
     hasAddress: (namespace, address) => of(namespace).addresses.has(address),
   };
@@ -56,15 +55,18 @@ interface NamespaceSubnets {
 
 function collectSubnets(interfaces: readonly Interface[]): NamespaceSubnets {
   const list: Subnet[] = [];
-  const table = createSubnetTable<Subnet>();
+  const table = new SubnetTable<Subnet>();
+  const addresses = new Set<string>();
   for (const item of interfaces) {
     for (const address of item.addresses) {
-      const cidr = parseCidr(`${address.address}/${address.prefixLength}`);
-      if (cidr === undefined) continue;
+      const ip = parseIp(address.address);
+      if (ip === undefined) continue;
+      const cidr = withLength(ip, address.prefixLength);
       const subnet = { item, address, cidr };
       list.push(subnet);
+      addresses.add(address.address);
       table.add(cidr, subnet);
     }
   }
-  return { list, table, addresses: new Set(list.map(({ address }) => address.address)) };
+  return { list, table, addresses };
 }

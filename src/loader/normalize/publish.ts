@@ -1,7 +1,6 @@
 import type { Nat as RawNat, PortRange as RawPortRange } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { parseIp } from '../../lib/ip.ts';
-import { pointer } from '../../lib/pointer.ts';
 import { HOST, type PortRange, type Publish } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import type { Context } from './context.ts';
@@ -14,6 +13,8 @@ type RawPublish = NonNullable<RawNat['publish']>[number];
 
 interface NamespacePublish {
   readonly namespace: string;
+  /** The pointer of the list. */
+  readonly base: string;
   readonly raw: readonly RawPublish[];
   readonly network: Network;
 }
@@ -35,10 +36,13 @@ const SHORT_FORM = '[ADDRESS:]PORT[-PORT]:TARGET[:PORT[-PORT]][/tcp|/udp]';
 const shortForm =
   /^(?:(\[[^\]]*\]|[^:[\]]+):)??([0-9]+(?:-[0-9]+)?):(\[[^\]]*\]|[^:/[\]]+)(?::([0-9]+(?:-[0-9]+)?))?(?:\/(tcp|udp))?$/;
 
-export function normalizePublish(context: Context, { namespace, raw, network }: NamespacePublish): Publish[] {
+export function normalizePublish(
+  context: Context,
+  { namespace, base, raw, network }: NamespacePublish,
+): Publish[] {
   const result: Publish[] = [];
   for (const [index, published] of raw.entries()) {
-    const at = pointer('namespaces', namespace, 'nat', 'publish', index);
+    const at = `${base}/${index}`;
     const parts = typeof published === 'string' ? readShort(context, published, at) : readLong(published, at);
     const publish = parts && expandPublish(context, parts, { namespace, network });
     if (publish !== undefined) result.push(publish);

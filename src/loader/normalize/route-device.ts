@@ -1,7 +1,7 @@
 import { contains, isHostPrefix, isLinkLocal, parseCidr, parseIp } from '../../lib/ip.ts';
 import type { Nexthop, Route } from '../../topology/model.ts';
 import type { Network } from './network.ts';
-import { createSubnetTable, type SubnetTable } from './subnet-table.ts';
+import { SubnetTable } from './subnet-table.ts';
 
 /**
  * The device by which a next hop is reached: that of the namespace's own subnet, or that of a route of the file that
@@ -30,13 +30,13 @@ export function deviceFinder(
 
 /** Prefixes of the main table that lead to a device without a next hop. */
 export function directRoutes(routes: readonly Route[]): SubnetTable<{ dev: string; prefixLength: number }> {
-  const table = createSubnetTable<{ dev: string; prefixLength: number }>();
+  const table = new SubnetTable<{ dev: string; prefixLength: number }>();
   for (const { to, type, table: name, nexthops } of routes) {
     const [hop] = nexthops;
-    const cidr = parseCidr(to);
-    if (cidr === undefined || type !== 'unicast' || name !== 'main') continue;
+    if (type !== 'unicast' || name !== 'main') continue;
     if (hop?.dev === undefined || hop.via !== undefined || nexthops.length !== 1) continue;
-    table.add(cidr, { dev: hop.dev, prefixLength: cidr.prefixLength });
+    const cidr = parseCidr(to);
+    if (cidr !== undefined) table.add(cidr, { dev: hop.dev, prefixLength: cidr.prefixLength });
   }
   return table;
 }

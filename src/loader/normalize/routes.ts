@@ -14,6 +14,8 @@ import { expandIp, expandPrefix } from './settings.ts';
 
 interface Routes {
   readonly namespace: string;
+  /** The pointer of the routes. */
+  readonly base: string;
   readonly raw: readonly RawRoute[] | Readonly<Record<string, string | RouteSettings>>;
   readonly network: Network;
 }
@@ -28,22 +30,30 @@ interface ListedRoute {
   readonly isShort: boolean;
 }
 
+/** A next hop whose device is still to be found. */
+type HopDraft = { -readonly [Key in keyof Nexthop]: Nexthop[Key] };
+
+interface RouteDraft extends Route {
+  readonly nexthops: readonly HopDraft[];
+}
+
 /** The routes of one namespace, each with its device. */
-export function normalizeRoutes(context: Context, { namespace, raw, network }: Routes): Route[] {
-  const routes: Route[] = [];
-  for (const listed of listRoutes(namespace, raw)) {
+export function normalizeRoutes(context: Context, { namespace, base, raw, network }: Routes): Route[] {
+  const routes: RouteDraft[] = [];
+  for (const listed of listRoutes(base, raw)) {
     const route = expandRoute(context, listed, { namespace, network });
     if (route !== undefined) routes.push(route);
   }
   const findDevice = deviceFinder(network, namespace, routes);
-  return routes.map((route) => ({
-    ...route,
-    nexthops: route.nexthops.map((hop) => ({ ...hop, dev: hop.dev ?? findDevice(hop) })),
-  }));
+  // After all of them, since a device may follow from a route that had none itself until then.
+  const devices = routes.map(({ nexthops }) => nexthops.map((hop) => hop.dev ?? findDevice(hop)));
+  for (const [index, { nexthops }] of routes.entries()) {
+    for (const [at, hop] of nexthops.entries()) hop.dev = devices[index]?.[at];
+  }
+  return routes;
 }
 
-function listRoutes(namespace: string, raw: Routes['raw']): ListedRoute[] {
-  const base = pointer('namespaces', namespace, 'routes');
+function listRoutes(base: string, raw: Routes['raw']): ListedRoute[] {
   if (isList(raw)) {
     return raw.map((route, index) => {
       const at = `${base}/${index}`;
@@ -52,16 +62,11 @@ function listRoutes(namespace: string, raw: Routes['raw']): ListedRoute[] {
     });
   }
   return Object.entries(raw).map(([to, settings]) => {
-    const at = pointer('namespaces', namespace, 'routes', to);
+    const at = base + pointer(to);
     const place: Place = { pointer: at, part: 'key' };
-    const isShort = typeof settings === 'string';
-    return {
-      raw: { to, ...(isShort ? { via: settings } : settings) },
-      place,
-      toPlace: place,
-      base: at,
-      isShort,
-    };
+    if (typeof settings === 'string')
+      return { raw: { to, via: settings }, place, toPlace: place, base: at, isShort: true };
+    return { raw: { to, ...settings }, place, toPlace: place, base: at, isShort: false };
   });
 }
 
@@ -70,20 +75,24 @@ interface Where {
   readonly network: Network;
 }
 
-function expandRoute(context: Context, listed: ListedRoute, where: Where): Route | undefined {
+function expandRoute(context: Context, listed: ListedRoute, where: Where): RouteDraft | undefined {
   const { raw, place, base } = listed;
   const fromPlace: Place = { pointer: `${base}/from`, part: 'value' };
   const from = raw.from === undefined ? undefined : expandIp(raw.from, fromPlace, context.report);
   const nexthops = expandNexthops(context, listed);
-  const destination = expandDestination(context, listed, { ...where, from, nexthops });
+  const { namespace, network } = where;
+  const destination = expandDestination(context, listed, { namespace, network, from, nexthops });
   if (destination === undefined) return undefined;
+  const { to, family } = destination;
   const type = raw.type ?? 'unicast';
+  // Written out, as in addVeth.
   return {
-    ...destination,
+    to,
+    family,
     type,
     table: tableName(raw.table, type),
     // Metric 0 means the default to the kernel, which is 0 for IPv4 and 1024 for IPv6 (ip6_route_info_create).
-    metric: raw.metric === 0 && destination.family === 6 ? undefined : raw.metric,
+    metric: raw.metric === 0 && family === 6 ? undefined : raw.metric,
     scope: raw.scope,
     from,
     mtu: raw.mtu,
@@ -107,17 +116,18 @@ function expandDestination(
   { namespace, network, from, nexthops }: Hints,
 ): { to: string; family: 4 | 6 } | undefined {
   if (raw.to === '0.0.0.0/0') return { to: 'default', family: 4 };
-  if (raw.to !== 'default' && parseCidr(raw.to)?.prefixLength !== 0) {
+  const cidr = raw.to === 'default' ? undefined : parseCidr(raw.to);
+  if (raw.to !== 'default' && cidr?.prefixLength !== 0) {
     const found = expandPrefix(raw.to, toPlace, context.report);
     return found === undefined ? undefined : { to: found.prefix, family: found.family };
   }
   if (raw.to !== 'default') {
-    const family = parseCidr(raw.to)?.family ?? 4;
+    const family = cidr?.family ?? 4;
     return expandPrefix(raw.to, toPlace, context.report) === undefined
       ? undefined
       : { to: 'default', family };
   }
-  const hint = [...nexthops.map(({ via }) => via), from].find((address) => address !== undefined);
+  const hint = nexthops.find(({ via }) => via !== undefined)?.via ?? from;
   if (hint !== undefined) return { to: 'default', family: hint.includes(':') ? 6 : 4 };
   const dev = nexthops[0]?.dev;
   const addresses = dev === undefined ? [] : (network.interfaceOf(namespace, dev)?.addresses ?? []);
@@ -125,7 +135,7 @@ function expandDestination(
   return { to: 'default', family: isOnlyV6 ? 6 : 4 };
 }
 
-function expandNexthops(context: Context, { raw, place, base, isShort }: ListedRoute): Nexthop[] {
+function expandNexthops(context: Context, { raw, place, base, isShort }: ListedRoute): HopDraft[] {
   const { via, dev, nexthops } = raw;
   const isOnLink = raw['on-link'] ?? false;
   if (nexthops === undefined) {
@@ -150,7 +160,7 @@ function expandNexthops(context: Context, { raw, place, base, isShort }: ListedR
   return nexthops.map((hop, index) => expandNexthop(context, hop, `${base}/nexthops/${index}`));
 }
 
-function expandNexthop(context: Context, raw: RawNexthop, base: string): Nexthop {
+function expandNexthop(context: Context, raw: RawNexthop, base: string): HopDraft {
   const place: Place = { pointer: base, part: 'value' };
   const { via, dev, weight = 1 } = raw;
   if (via === undefined && dev === undefined) {
@@ -162,7 +172,7 @@ function expandNexthop(context: Context, raw: RawNexthop, base: string): Nexthop
 }
 
 /** Stands for a next hop that could not be read, so that nobody also complains that the route has none. */
-function badHop(place: Place): Nexthop {
+function badHop(place: Place): HopDraft {
   return { via: undefined, dev: undefined, weight: 1, onLink: false, place };
 }
 

@@ -1,5 +1,5 @@
 import type { Place } from '../../lib/diagnostic.ts';
-import { formatNetwork, isMulticast, parseCidr, parseIp } from '../../lib/ip.ts';
+import { addressBits, formatNetwork, isMulticast, parseCidr, parseIp, withLength } from '../../lib/ip.ts';
 import type { Address } from '../../topology/model.ts';
 import type { Report } from './problem.ts';
 
@@ -44,14 +44,11 @@ function withAddresses(addresses: readonly Address[]): Settings {
 }
 
 function expandAddresses(raw: string | readonly string[], base: string, report: Report): Address[] {
-  const texts = typeof raw === 'string' ? [raw] : raw;
-  const addresses: Address[] = [];
-  for (const [index, text] of texts.entries()) {
-    const place: Place = { pointer: typeof raw === 'string' ? base : `${base}/${index}`, part: 'value' };
-    const address = expandAddress(text, place, report);
-    if (address !== undefined) addresses.push(address);
+  if (typeof raw !== 'string') {
+    return raw.flatMap((text, index) => expandAddresses(text, `${base}/${index}`, report));
   }
-  return addresses;
+  const address = expandAddress(raw, { pointer: base, part: 'value' }, report);
+  return address === undefined ? [] : [address];
 }
 
 function expandAddress(text: string, place: Place, report: Report): Address | undefined {
@@ -109,7 +106,7 @@ export function expandPrefix(
   report: Report,
 ): { prefix: string; family: 4 | 6 } | undefined {
   const ip = parseIp(text);
-  const cidr = ip === undefined ? parseCidr(text) : parseCidr(`${ip.address}/${ip.family === 4 ? 32 : 128}`);
+  const cidr = ip === undefined ? parseCidr(text) : withLength(ip, addressBits(ip.family));
   if (cidr === undefined) {
     const message = `'${text}' is not a prefix; ${text.includes('/') ? hint(text) : 'write one such as 10.0.0.0/8 or 2001:db8::/32'}`;
     report({ code: 'bad-address', message, place });

@@ -6,10 +6,11 @@ import type { Context } from './context.ts';
 type RawSysctls = Readonly<Record<string, string | number | boolean>>;
 
 /** Kernel parameters in the notation of sysctl(8), with dots. */
-export function normalizeSysctls({ report }: Context, namespace: string, raw: RawSysctls): Sysctl[] {
+export function normalizeSysctls({ report }: Context, base: string, raw: RawSysctls | undefined): Sysctl[] {
+  if (raw === undefined) return [];
   const found = new Map<string, Sysctl>();
   for (const [text, value] of Object.entries(raw)) {
-    const at = pointer('namespaces', namespace, 'sysctls', text);
+    const at = base + pointer(text);
     const place: Place = { pointer: at, part: 'key' };
     const name = dotted(text);
     const earlier = found.get(name);

@@ -1,4 +1,4 @@
-import { formatIp, isHostPrefix, isLinkLocal, lastAddressOf, parseCidr } from '../../lib/ip.ts';
+import { type Cidr, formatIp, isHostPrefix, isLinkLocal, lastAddressOf } from '../../lib/ip.ts';
 import type { Address } from '../../topology/model.ts';
 import type { Subnet } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
@@ -6,21 +6,18 @@ import type { Subject } from './rules.ts';
 import { nameOf } from './segments.ts';
 
 /** The first and the last address of an IPv4 subnet, and the first of an IPv6 one, are not an interface's. */
-export function checkEdgeAddresses({ topology }: Subject, report: Report): void {
-  for (const { addresses } of topology.interfaces) {
-    for (const address of addresses) {
-      const edge = edgeOf(address);
-      if (edge === undefined) continue;
-      const { address: text, prefixLength, place } = address;
-      const kind =
-        edge === 'network' ? 'the address of the subnet itself' : 'the broadcast address of its subnet';
-      report({
-        code: 'network-address',
-        message: `${text}/${prefixLength} is ${kind}, which no interface can have`,
-        place,
-        help: `take one from ${usableRange(address)}`,
-      });
-    }
+export function checkEdgeAddresses({ network }: Subject, report: Report): void {
+  for (const { address, cidr } of network.subnets()) {
+    const edge = edgeOf(cidr);
+    if (edge === undefined) continue;
+    const kind =
+      edge === 'network' ? 'the address of the subnet itself' : 'the broadcast address of its subnet';
+    report({
+      code: 'network-address',
+      message: `${textOf(address)} is ${kind}, which no interface can have`,
+      place: address.place,
+      help: `take one from ${usableRange(cidr)}`,
+    });
   }
 }
 
@@ -83,17 +80,14 @@ export function checkPortAddresses({ topology }: Subject, report: Report): void 
   }
 }
 
-export function edgeOf(address: Address): 'network' | 'broadcast' | undefined {
-  const cidr = parseCidr(textOf(address));
-  if (cidr === undefined || cidr.prefixLength >= (cidr.family === 4 ? 31 : 127)) return undefined;
+function edgeOf(cidr: Cidr): 'network' | 'broadcast' | undefined {
+  if (cidr.prefixLength >= (cidr.family === 4 ? 31 : 127)) return undefined;
   if (cidr.value === cidr.network) return 'network';
   return cidr.family === 4 && cidr.value === lastAddressOf(cidr) ? 'broadcast' : undefined;
 }
 
 /** `10.0.0.1 to 10.0.0.254` */
-function usableRange(address: Address): string {
-  const cidr = parseCidr(textOf(address));
-  if (cidr === undefined) return '';
+function usableRange(cidr: Cidr): string {
   const reserved = cidr.family === 4 ? 1n : 0n;
   const last = lastAddressOf(cidr) - reserved;
   return `${formatIp(cidr.network + 1n, cidr.family)} to ${formatIp(last, cidr.family)}`;

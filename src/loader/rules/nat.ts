@@ -1,5 +1,5 @@
 import type { Place } from '../../lib/diagnostic.ts';
-import { HOST, type Namespace } from '../../topology/model.ts';
+import { HOST, hasNat, type Namespace } from '../../topology/model.ts';
 import { listNames } from '../normalize/names.ts';
 import type { Report } from '../normalize/problem.ts';
 import { suggest } from '../suggest.ts';
@@ -27,6 +27,7 @@ export function checkNatInterfaces({ topology, network }: Subject, report: Repor
 /** NAT is for packets that pass through; without forwarding none does. */
 export function checkForwarding({ topology, network }: Subject, report: Report): void {
   for (const namespace of topology.namespaces) {
+    if (!hasNat(namespace)) continue;
     const { name, nat } = namespace;
     const warned = new Set<string>();
     const need = (family: 4 | 6 | undefined, place: Place, what: string) => {

@@ -1,12 +1,13 @@
 import { parseCidr, parseIp } from '../../lib/ip.ts';
 import { HOST, type Namespace, type Publish } from '../../topology/model.ts';
 import type { Report } from '../normalize/problem.ts';
-import { createSubnetTable, type SubnetTable } from '../normalize/subnet-table.ts';
+import { SubnetTable } from '../normalize/subnet-table.ts';
 import type { Subject } from './rules.ts';
 
 /** A port leads to one target: the second one with the same protocol, address and port would never be asked. */
 export function checkPublishedPorts({ topology }: Subject, report: Report): void {
   for (const { nat } of topology.namespaces) {
+    if (nat.publish.length === 0) continue;
     const groups = new Map<string, Publish[]>();
     for (const publish of nat.publish) {
       const key = `${publish.protocol} ${publish.to.includes(':')}`;
@@ -70,7 +71,7 @@ export function checkPublishTargets({ topology, network }: Subject, report: Repo
 }
 
 function routeTable({ routes }: Namespace): SubnetTable<true> {
-  const table = createSubnetTable<true>();
+  const table = new SubnetTable<true>();
   for (const { to, family, type } of routes) {
     const prefix = to === 'default' ? (family === 4 ? '0.0.0.0/0' : '::/0') : to;
     const cidr = parseCidr(prefix);

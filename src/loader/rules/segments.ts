@@ -5,23 +5,33 @@ import { isTunnel } from '../normalize/underlay.ts';
 /** The layer-2 segments of a topology: what one Ethernet frame can reach. */
 export interface Segments {
   /** Two interfaces are in one segment when this is the same. */
-  readonly of: (item: Interface) => string;
+  readonly of: (item: Interface) => number;
 }
 
 /** Joins the ends of veth pairs, bridges and their ports, and the ends of tunnels (union-find with path halving). */
 export function findSegments({ interfaces }: Topology): Segments {
-  const parents = new Map<string, string>();
-  const root = (key: string): string => {
-    let current = key;
+  const numbers = new Map<string, number>();
+  const parents: number[] = [];
+  const numberOf = (key: string): number => {
+    const known = numbers.get(key);
+    if (known !== undefined) return known;
+    numbers.set(key, parents.length);
+    return parents.push(parents.length) - 1;
+  };
+  const root = (key: string): number => {
+    let current = numberOf(key);
     for (;;) {
-      const parent = parents.get(current);
-      if (parent === undefined || parent === current) return current;
-      const above = parents.get(parent) ?? parent;
-      parents.set(current, above);
+      const parent: number = parents[current] ?? current;
+      if (parent === current) return current;
+      const above = parents[parent] ?? parent;
+      parents[current] = above;
       current = above;
     }
   };
-  const join = (a: string, b: string) => parents.set(root(a), root(b));
+  const join = (a: string, b: string) => {
+    const from = root(a);
+    parents[from] = root(b);
+  };
   for (const item of interfaces) {
     const key = keyOf(item);
     if (item.kind === 'veth') join(key, interfaceKey(item.peer.namespace, item.peer.name));

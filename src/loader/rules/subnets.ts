@@ -11,23 +11,19 @@ import { nameOf } from './segments.ts';
  */
 export function checkSubnetOverlaps({ topology, network, segments }: Subject, report: Report): void {
   for (const { name } of topology.namespaces) {
-    const subnets = network.subnetsOf(name).filter(({ cidr }) => !isHostPrefix(cidr) && !isLinkLocal(cidr));
-    checkFamily(
-      subnets.filter(({ cidr }) => cidr.family === 4),
-      segments,
-      report,
-    );
-    checkFamily(
-      subnets.filter(({ cidr }) => cidr.family === 6),
-      segments,
-      report,
-    );
+    const all = network.subnetsOf(name);
+    if (all.length < 2) continue;
+    const subnets = all.filter(({ cidr }) => !isHostPrefix(cidr) && !isLinkLocal(cidr));
+    for (const family of [4, 6] as const) {
+      const ofFamily = subnets.filter(({ cidr }) => cidr.family === family);
+      if (ofFamily.length > 1) checkFamily(ofFamily, segments, report);
+    }
   }
 }
 
 /** In the order of their first addresses a subnet directly follows those that it is inside of. */
 function checkFamily(subnets: readonly Subnet[], segments: Segments, report: Report): void {
-  const sorted = [...subnets].sort((a, b) => {
+  const sorted = subnets.toSorted((a, b) => {
     if (a.cidr.network !== b.cidr.network) return a.cidr.network < b.cidr.network ? -1 : 1;
     return a.cidr.prefixLength - b.cidr.prefixLength;
   });

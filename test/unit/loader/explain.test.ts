@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { parseTopologyFile } from '../../../src/loader/parse.ts';
+import { parseDocumentFile } from '../../../src/loader/parse-document.ts';
 
 const HEAD = 'name: lab\nnamespaces: [a, b]\n';
 
 /** `code message` of each problem of a lab with these lines. */
 function problems(lines: string): string[] {
-  const { diagnostics } = parseTopologyFile('lab.yaml', HEAD + lines);
+  const { diagnostics } = parseDocumentFile('lab.yaml', HEAD + lines);
   return diagnostics.map(({ code, message }) => `${code} ${message}`);
 }
 
 function helpFor(lines: string): string | undefined {
-  return parseTopologyFile('lab.yaml', HEAD + lines).diagnostics[0]?.help;
+  return parseDocumentFile('lab.yaml', HEAD + lines).diagnostics[0]?.help;
 }
 
 const end = (settings: string) => `links: [{ endpoints: { a:x: ${settings}, b:x: {} } }]`;
@@ -48,7 +48,7 @@ describe('one message for each mistake', () => {
   test('also behind an anchor, with the places that use it', () => {
     const lines =
       'x-e: &e { speed: 1 }\nlinks:\n  - endpoints: { a:x: *e, b:x: *e }\n  - endpoints:\n      a:y: *e\n      b:y: {}\n';
-    const { diagnostics } = parseTopologyFile('lab.yaml', HEAD + lines);
+    const { diagnostics } = parseDocumentFile('lab.yaml', HEAD + lines);
     expect(diagnostics).toHaveLength(1);
     expect(diagnostics[0]).toMatchObject({ code: 'unknown-key', location: { line: 3 } });
     expect(diagnostics[0]?.related?.map(({ location }) => location.line)).toEqual([5, 7]);

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { loadText } from '../../../src/loader/load.ts';
+import { loadParsed } from '../../../src/loader/load.ts';
+import { parseDocumentFile } from '../../../src/loader/parse-document.ts';
 import type { Check, Interface, Route, Topology } from '../../../src/topology/model.ts';
 
 /** Loads a text that must have no problem at all. */
 function load(text: string): Topology {
-  const { topology, diagnostics } = loadText('lab.yaml', text);
+  const { topology, diagnostics } = loadParsed(parseDocumentFile('lab.yaml', text));
   expect(diagnostics).toEqual([]);
   if (topology === undefined) throw new Error('not valid');
   return topology;

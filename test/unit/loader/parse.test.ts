@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import validate from '../../../src/generated/validate-topology.js';
-import { parseTopologyFile } from '../../../src/loader/parse.ts';
+import { parseDocumentFile } from '../../../src/loader/parse-document.ts';
 
-const parse = (text: string) => parseTopologyFile('lab.yaml', text);
+const parse = (text: string) => parseDocumentFile('lab.yaml', text);
 const codes = (text: string) => parse(text).diagnostics.map(({ code }) => code);
 
 describe('YAML', () => {

@@ -2,12 +2,18 @@ import { describe, expect, test } from 'vitest';
 import { LineCounter, parseDocument } from 'yaml';
 import type { Location } from '../../../src/lib/diagnostic.ts';
 import { pointer } from '../../../src/lib/pointer.ts';
-import { movedPath, Source } from '../../../src/loader/source.ts';
+import { DocumentSource, movedPath } from '../../../src/loader/document-source.ts';
 
-function sourceOf(text: string, kept?: ReadonlyMap<string, readonly number[]>): Source {
+function sourceOf(text: string, kept?: ReadonlyMap<string, readonly number[]>): DocumentSource {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true });
-  return new Source({ path: 'lab.yaml', text, document, lines, ...(kept === undefined ? {} : { kept }) });
+  return new DocumentSource({
+    path: 'lab.yaml',
+    text,
+    document,
+    lines,
+    ...(kept === undefined ? {} : { kept }),
+  });
 }
 
 /** The text that a location marks, when it is on one line. */
