@@ -154,26 +154,42 @@ function formatIpv4(value: bigint): string {
   return [number >>> 24, (number >>> 16) & 255, (number >>> 8) & 255, number & 255].join('.');
 }
 
-/** Like inet_ntop(3), which prints what the kernel has: mapped and compatible addresses end in dotted form. */
 function formatIpv6(value: bigint): string {
-  const words = Array.from({ length: 8 }, (_, index) =>
-    Number((value >> BigInt(112 - index * 16)) & 0xffffn),
-  );
-  const run = longestZeroRun(words);
-  const isMapped = run.start === 0 && run.length === 5 && words[5] === 0xffff;
-  const isCompatible = run.start === 0 && run.length === 6;
-  if (isMapped || isCompatible) return `::${isMapped ? 'ffff:' : ''}${formatIpv4(value & 0xffffffffn)}`;
-  const text = words.map((word) => word.toString(16));
-  if (run.length < 2) return text.join(':');
-  return `${text.slice(0, run.start).join(':')}::${text.slice(run.start + run.length).join(':')}`;
+  const words: number[] = [];
+  for (let shift = 112n; shift >= 0n; shift -= 16n) words.push(Number((value >> shift) & 0xffffn));
+  return formatIpv6Words(words);
 }
 
-function longestZeroRun(words: readonly number[]): { start: number; length: number } {
-  let best = { start: 0, length: 0 };
-  let start = 0;
-  for (const [index, word] of words.entries()) {
-    if (word !== 0) start = index + 1;
-    else if (index + 1 - start > best.length) best = { start, length: index + 1 - start };
+/**
+ * An IPv6 address of eight words of 16 bits, like inet_ntop(3), which prints what the kernel has: mapped and compatible
+ * addresses end in dotted form.
+ */
+export function formatIpv6Words(words: readonly number[]): string {
+  const [from, length] = longestZeroRun(words);
+  const isMapped = from === 0 && length === 5 && words[5] === 0xffff;
+  if (isMapped || (from === 0 && length === 6)) {
+    const [high = 0, low = 0] = words.slice(6);
+    return `::${isMapped ? 'ffff:' : ''}${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
   }
-  return best;
+  let text = '';
+  for (let index = 0; index < 8; index += 1) {
+    if (length >= 2 && index === from) {
+      text += '::';
+      index += length - 1;
+      continue;
+    }
+    if (text !== '' && !text.endsWith(':')) text += ':';
+    text += (words[index] ?? 0).toString(16);
+  }
+  return text;
+}
+
+/** Where the longest run of zeros begins, and how many they are. */
+function longestZeroRun(words: readonly number[]): [from: number, length: number] {
+  let [bestFrom, bestLength, from] = [0, 0, 0];
+  for (let index = 0; index < 8; index += 1) {
+    if (words[index] !== 0) from = index + 1;
+    else if (index + 1 - from > bestLength) [bestFrom, bestLength] = [from, index + 1 - from];
+  }
+  return [bestFrom, bestLength];
 }

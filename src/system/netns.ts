@@ -1,5 +1,6 @@
-import { lstatSync, readdirSync, statfsSync } from 'node:fs';
+import { type Dirent, lstatSync, readdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import { compareNames } from '../lib/collections.ts';
 import type { StaleFile } from '../observe/live.ts';
 import { HOST } from '../topology/model.ts';
 
@@ -15,24 +16,26 @@ export function netnsPath(namespace: string): string | undefined {
 
 /** The named namespaces of this machine, and the files of that folder that are none. */
 export function listNamespaces(): { names: string[]; stale: StaleFile[] } {
-  let entries: string[];
+  let entries: Dirent[];
   try {
-    entries = readdirSync(NETNS_FOLDER).sort();
+    entries = readdirSync(NETNS_FOLDER, { withFileTypes: true });
   } catch {
     return { names: [], stale: [] };
   }
   const names: string[] = [];
   const stale: StaleFile[] = [];
-  for (const name of entries) {
-    if (isNamespace(join(NETNS_FOLDER, name))) names.push(name);
-    else stale.push({ name, empty: isEmptyFile(join(NETNS_FOLDER, name)) });
+  for (const entry of entries.sort((a, b) => compareNames(a.name, b.name))) {
+    const path = join(NETNS_FOLDER, entry.name);
+    // The folder itself says what is a file, and no symbolic link.
+    if (entry.isFile() && isNamespace(path)) names.push(entry.name);
+    else stale.push({ name: entry.name, empty: isEmptyFile(path) });
   }
   return { names, stale };
 }
 
 function isNamespace(path: string): boolean {
   try {
-    return lstatSync(path).isFile() && statfsSync(path).type === NSFS_MAGIC;
+    return statfsSync(path).type === NSFS_MAGIC;
   } catch {
     return false;
   }

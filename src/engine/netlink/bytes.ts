@@ -1,9 +1,11 @@
-import { addressBits, formatIp, parseIp } from '../../lib/ip.ts';
+import { addressBits, formatIpv6Words, parseIp } from '../../lib/ip.ts';
 
 /** An IPv4 or IPv6 address, by its length, as inet_ntop(3) writes it. */
 export function readAddress(bytes: Buffer): string {
   if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
-  return formatIp(BigInt(`0x${bytes.toString('hex')}`), 6);
+  const words: number[] = [];
+  for (let at = 0; at < 16; at += 2) words.push(bytes.readUInt16BE(at));
+  return formatIpv6Words(words);
 }
 
 /** Four or sixteen bytes; undefined where the text is no address. */

@@ -20,6 +20,10 @@ export interface Libc {
   readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number;
   readonly close: (fd: number) => number;
   readonly strerror: (errno: number) => string;
+  /** A system call by number, with plain numbers. */
+  readonly syscall: (number: number, ...values: [number, number, number, number, number]) => number;
+  /** The same, with a text and a number. */
+  readonly syscallWithName: (number: number, name: string, flags: number) => number;
   /** The errno of the last call. */
   readonly errno: () => number;
 }
@@ -69,6 +73,8 @@ export function loadLibc(): Libc {
     ioctl: func('int ioctl(int fd, unsigned long request, void *argument)'),
     close: func('int close(int fd)'),
     strerror: func('const char *strerror(int errnum)'),
+    syscall: func('long syscall(long number, long a, long b, long c, long d, long e)'),
+    syscallWithName: func('long syscall(long number, const char *name, long flags)'),
     errno: () => loadKoffi().errno(),
   };
   return libc;

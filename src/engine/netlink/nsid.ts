@@ -18,7 +18,7 @@ export function namespaceId(socket: NetlinkSocket, namespace: string): number | 
     request.writeUInt16LE(NETNSA_FD, HEADER_SIZE + 2);
     request.writeUInt32LE(fd, HEADER_SIZE + 4);
     let id: number | undefined;
-    socket.get(RTM_GETNSID, request, (bytes, start, end) => {
+    socket.get(RTM_GETNSID, [request], (bytes, start, end) => {
       id = new AttributeReader(bytes, start + HEADER_SIZE, end).s32(NETNSA_NSID);
     });
     return id === undefined || id < 0 ? undefined : id;

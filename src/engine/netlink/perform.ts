@@ -1,7 +1,6 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import type { Command } from '../../kinds/resource.ts';
-import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
+import { sysctlPath } from '../../lib/sysctl.ts';
 import type { Batch } from '../../plan/step.ts';
 import type { BatchResult, PerformOptions } from '../engine.ts';
 import { perform as performWithIp } from '../ip/perform.ts';
@@ -9,6 +8,7 @@ import { NeedsProgram } from './errors.ts';
 import { addNamespace, removeNamespace, visit } from './namespace.ts';
 import { runNft } from './nftables.ts';
 import { record } from './recorder.ts';
+import { releaseProc, writeSysctl } from './sysctl.ts';
 import { type CommandFailure, Transaction } from './transaction.ts';
 
 /** Milliseconds until signals and the progress get their turn. */
@@ -39,6 +39,7 @@ export async function perform(
     results.push(result);
     if (result.outcome !== 'left-out') onDone(index, result.outcome === 'done');
   }
+  releaseProc();
   return results;
 }
 
@@ -131,7 +132,7 @@ function performOne(
 function performDirectly(command: Command, sysctlsBefore: Map<string, string>): void {
   if (command.tool === 'sysctl') {
     record('sysctl', command.namespace, Buffer.from(`${sysctlPath(command.name)}\0${command.value}`));
-    const before = writeSysctl(command.name, command.value);
+    const before = writeSysctl(command.namespace, command.name, command.value);
     if (!sysctlsBefore.has(command.name)) sysctlsBefore.set(command.name, before);
   } else if (command.tool === 'nft') {
     record('nft', command.namespace, Buffer.from(command.script));
@@ -142,23 +143,6 @@ function performDirectly(command: Command, sysctlsBefore: Map<string, string>): 
   } else {
     record('removeNamespace', command.args[2] ?? '');
     removeNamespace(command.args[2] ?? '');
-  }
-}
-
-/** Returns the value from before. */
-function writeSysctl(name: string, value: string): string {
-  const path = `/proc/sys/${sysctlPath(name)}`;
-  try {
-    const before = sysctlValue(readFileSync(path, 'utf8'));
-    const fd = openSync(path, 'r+');
-    try {
-      writeSync(fd, `${value}\n`);
-    } finally {
-      closeSync(fd);
-    }
-    return before;
-  } catch (error) {
-    throw new Error(`cannot write ${value} to ${path}: ${(error as NodeJS.ErrnoException).code ?? error}`);
   }
 }
 

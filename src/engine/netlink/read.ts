@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { indexKey } from '../../kinds/interface.ts';
 import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
 import { append } from '../../lib/collections.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
-import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
 import type { IpLink, LiveNamespace } from '../../observe/live.ts';
 import { HOST } from '../../topology/model.ts';
 import type { ReadRequest } from '../engine.ts';
@@ -21,6 +19,7 @@ import { visit } from './namespace.ts';
 import { listTable } from './nftables.ts';
 import { namespaceId } from './nsid.ts';
 import { NetlinkSocket } from './socket.ts';
+import { readSysctl, releaseProc } from './sysctl.ts';
 
 /** Namespaces between two turns of the event loop. */
 const NAMESPACES_PER_TURN = 200;
@@ -38,6 +37,7 @@ export async function read(
     if (namespace === 'unknown') others.push(name);
     else if (namespace !== 'gone') found.set(name, namespace);
   }
+  releaseProc();
   if (request.withPeers) addPeers(found);
   if (others.length === 0) return found;
   const rest = await readWithIp(others, request);
@@ -67,18 +67,18 @@ function readOne(name: string, request: ReadRequest): LiveNamespace | 'gone' | '
 function readInside(name: string, request: ReadRequest): LiveNamespace {
   const socket = new NetlinkSocket();
   try {
-    const { links, names } = readLinks(socket);
     const addresses = readAddresses(socket);
+    const { links, names } = readLinks(socket, addresses);
     const hasVxlan = links.some((link) => link.linkinfo?.info_kind === 'vxlan');
     const lo = links.find(({ ifname }) => ifname === 'lo');
     const mark = name === HOST ? undefined : parseMark(lo?.ifalias);
     return {
       name,
       mark,
-      links: links.map((link) => ({ ...link, addr_info: addresses.get(link.ifindex) ?? [] })),
+      links,
       routes: readRoutes(socket, names),
       netconf: readNetconf(socket),
-      sysctls: readSysctls(request.sysctls.get(name) ?? []),
+      sysctls: readSysctls(name, request.sysctls.get(name) ?? []),
       nft:
         request.lab !== undefined && mayHaveTable({ name, mark }, request)
           ? listTable(nftTable(request.lab))
@@ -92,11 +92,11 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
 }
 
 /** Those that can be read; a kernel without a module, say, does not have its parameters. */
-function readSysctls(names: readonly string[]): Map<string, string> {
+function readSysctls(namespace: string, names: readonly string[]): Map<string, string> {
   const values = new Map<string, string>();
   for (const name of names) {
     try {
-      values.set(name, sysctlValue(readFileSync(`/proc/sys/${sysctlPath(name)}`, 'utf8')));
+      values.set(name, readSysctl(namespace, name));
     } catch {
       // Reported by the plan, when the parameter is set.
     }

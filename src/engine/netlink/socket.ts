@@ -51,6 +51,18 @@ const EINTR = 4;
 
 const received = Buffer.alloc(RECEIVE_SIZE);
 
+const changeOptions: readonly (readonly [level: number, option: number, value: Buffer])[] = [
+  [SOL_NETLINK, NETLINK_EXT_ACK, words(1)],
+  [SOL_NETLINK, NETLINK_CAP_ACK, words(1)],
+  // struct timeval.
+  [SOL_SOCKET, SO_RCVTIMEO, words(TIMEOUT_SECONDS, 0, 0, 0)],
+  [SOL_SOCKET, SO_RCVBUFFORCE, words(RECEIVE_BUFFER)],
+];
+
+function words(...values: number[]): Buffer {
+  return Buffer.from(Uint32Array.from(values).buffer);
+}
+
 /**
  * A route netlink socket of the namespace that the thread is in when it is made. Everything here is synchronous: a
  * visit to a namespace must not let anything else run.
@@ -59,15 +71,12 @@ export class NetlinkSocket {
   readonly fd: number;
   readonly #libc: Libc;
   #sequence = 0;
+  #isPrepared = false;
 
   constructor(libc: Libc = loadLibc()) {
     this.#libc = libc;
     this.fd = this.#libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     if (this.fd < 0) throw this.#failure('cannot open a netlink socket');
-    this.#set(SOL_NETLINK, NETLINK_EXT_ACK, [1]);
-    this.#set(SOL_NETLINK, NETLINK_CAP_ACK, [1]);
-    this.#set(SOL_SOCKET, SO_RCVTIMEO, [TIMEOUT_SECONDS, 0, 0, 0]);
-    this.#set(SOL_SOCKET, SO_RCVBUFFORCE, [RECEIVE_BUFFER]);
   }
 
   close(): void {
@@ -87,6 +96,7 @@ export class NetlinkSocket {
    */
   transact(writer: MessageWriter, count: number): Refusal[] {
     if (count === 0) return [];
+    if (!this.#isPrepared) this.#prepare();
     this.#send(writer.bytes, writer.length, count);
     const refusals: Refusal[] = [];
     let waiting = count;
@@ -116,17 +126,18 @@ export class NetlinkSocket {
     throw new SystemCallError('the kernel interrupted the listing each time', EINTR);
   }
 
-  /** Asks for one object; returns false, without a message, where there is none. */
-  get(type: number, header: Uint8Array, onMessage: OnMessage): boolean {
-    const sequence = this.nextSequence();
-    const request = makeRequest(type, 0, sequence, header);
-    this.#send(request, request.length, 1);
-    let errno = 0;
-    this.#receive((bytes, start, end, found) => {
-      if (found === NLMSG_ERROR) errno = readRefusal(bytes, start, end).errno;
-      else onMessage(bytes, start, end, found);
-    });
-    return errno === 0;
+  /** Asks for single objects, all at once; of those that are not there nothing comes. */
+  get(type: number, headers: readonly Uint8Array[], onMessage: OnMessage): void {
+    const requests = headers.map((header) => makeRequest(type, 0, this.nextSequence(), header));
+    const bytes = Buffer.concat(requests);
+    this.#send(bytes, bytes.length, requests.length);
+    let waiting = requests.length;
+    while (waiting > 0) {
+      this.#receive((answer, start, end, found) => {
+        waiting -= 1;
+        if (found !== NLMSG_ERROR) onMessage(answer, start, end, found);
+      });
+    }
   }
 
   #dumpOnce(type: number, header: Uint8Array, onMessage: OnMessage): boolean {
@@ -167,11 +178,11 @@ export class NetlinkSocket {
     }
   }
 
-  #set(level: number, option: number, words: readonly number[]): void {
-    const value = Buffer.alloc(words.length * 4);
-    for (const [index, word] of words.entries()) value.writeUInt32LE(word, index * 4);
-    // One that an older kernel does not know only makes its messages poorer.
-    this.#libc.setsockopt(this.fd, level, option, value, value.length);
+  /** For changes; a socket that only reads goes without. What an older kernel does not know makes its messages poorer. */
+  #prepare(): void {
+    for (const [level, option, value] of changeOptions)
+      this.#libc.setsockopt(this.fd, level, option, value, value.length);
+    this.#isPrepared = true;
   }
 
   #failure(what: string): SystemCallError {

@@ -1,5 +1,5 @@
 import { linkCodec, portCodec } from '../../../kinds/link-codec.ts';
-import type { IpLink } from '../../../observe/live.ts';
+import type { IpAddress, IpLink } from '../../../observe/live.ts';
 import { readAddress, readMac } from '../bytes.ts';
 import { AF_UNSPEC, IFLA, IFLA_INFO, RTM_GETLINK } from '../constants.ts';
 import { NeedsProgram } from '../errors.ts';
@@ -29,16 +29,24 @@ interface RawLink {
 type MutableLink = { -readonly [key in keyof IpLink]: IpLink[key] };
 
 /**
- * The links of the socket's namespace, as `ip -j -d link show` (iproute2 6.1, ip/ipaddress.c) prints them, as far as
+ * The links of the socket's namespace with their addresses, as `ip -j -d address show` (iproute2 6.1, ip/ipaddress.c) prints them, as far as
  * live.ts describes them.
  *
  * @throws NeedsProgram when a link's own data cannot be decoded.
  */
-export function readLinks(socket: NetlinkSocket): { links: IpLink[]; names: LinkNames } {
+export function readLinks(
+  socket: NetlinkSocket,
+  addresses: ReadonlyMap<number, readonly IpAddress[]>,
+): { links: IpLink[]; names: LinkNames } {
   const raw = dumpLinks(socket);
   const byIndex = new Map(raw.map((link) => [link.index, link]));
   const names = { nameOf: (index: number) => byIndex.get(index)?.name ?? `if${index}` };
-  return { links: raw.map((link) => decodeLink(link, names, byIndex)), names };
+  const links = raw.map((link) => {
+    const decoded = decodeLink(link, names, byIndex);
+    decoded.addr_info = addresses.get(link.index) ?? [];
+    return decoded;
+  });
+  return { links, names };
 }
 
 /** Tells the ifindex and the name of each link. */
@@ -73,7 +81,7 @@ function dumpLinks(socket: NetlinkSocket): RawLink[] {
   return links;
 }
 
-function decodeLink(raw: RawLink, names: LinkNames, byIndex: ReadonlyMap<number, RawLink>): IpLink {
+function decodeLink(raw: RawLink, names: LinkNames, byIndex: ReadonlyMap<number, RawLink>): MutableLink {
   const { attributes, index, type, flags } = raw;
   const link: MutableLink = {
     ifindex: index,

@@ -10,26 +10,25 @@ const ALL = 0xffffffff;
 /** struct netconfmsg is one byte, aligned. */
 const HEADER_SIZE = 4;
 
+const requests = [AF_INET, AF_INET6].map((family) => {
+  const request = Buffer.alloc(HEADER_SIZE + 8);
+  request[0] = family;
+  request.writeUInt16LE(8, HEADER_SIZE);
+  request.writeUInt16LE(NETCONFA_IFINDEX, HEADER_SIZE + 2);
+  request.writeUInt32LE(ALL, HEADER_SIZE + 4);
+  return request;
+});
+
 /** The entries `all` of `ip -j netconf show`: whether the namespace forwards. Without IPv6 there is one less. */
 export function readNetconf(socket: NetlinkSocket): IpNetconf[] {
   const found: IpNetconf[] = [];
-  for (const [number, family] of [
-    [AF_INET, 'inet'],
-    [AF_INET6, 'inet6'],
-  ] as const) {
-    const request = Buffer.alloc(HEADER_SIZE + 8);
-    request[0] = number;
-    request.writeUInt16LE(8, HEADER_SIZE);
-    request.writeUInt16LE(NETCONFA_IFINDEX, HEADER_SIZE + 2);
-    request.writeUInt32LE(ALL, HEADER_SIZE + 4);
-    socket.get(RTM_GETNETCONF, request, (bytes, start, end) => {
-      const forwarding = new AttributeReader(bytes, start + HEADER_SIZE, end).u32(NETCONFA_FORWARDING);
-      found.push({
-        family,
-        interface: 'all',
-        ...(forwarding === undefined ? {} : { forwarding: forwarding !== 0 }),
-      });
+  socket.get(RTM_GETNETCONF, requests, (bytes, start, end) => {
+    const forwarding = new AttributeReader(bytes, start + HEADER_SIZE, end).u32(NETCONFA_FORWARDING);
+    found.push({
+      family: bytes[start] === AF_INET ? 'inet' : 'inet6',
+      interface: 'all',
+      ...(forwarding === undefined ? {} : { forwarding: forwarding !== 0 }),
     });
-  }
+  });
   return found;
 }
