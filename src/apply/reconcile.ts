@@ -86,26 +86,34 @@ export function reconcile(
   options: ReconcileOptions = {},
 ): Promise<ReconcileResult> {
   return withLock(async () => {
-    const first = await planWhenReady(engine, target);
-    let plan = first;
-    for (let round = 0; round < 4; round += 1) {
-      if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
-      if (plan.steps.length === 0) {
-        finishRecord(target, plan);
-        return { plan: first, interrupted: false };
-      }
-      if (round === 0) await requireLinkKinds(plan);
-      options.onPlan?.(plan);
-      const result = await perform(engine, target, plan, options);
-      if (result.interrupted) return { plan: first, interrupted: true };
-      ({ plan } = await planFor(engine, target));
+    try {
+      return await converge(engine, target, options);
+    } finally {
+      engine.release();
     }
-    throw new ApplyError(
-      `${plan.steps.length} ${plan.steps.length === 1 ? 'difference remains' : 'differences remain'} after everything was done`,
-      { remaining: plan.steps },
-      'the kernel did not keep what it was asked for, or something else changes it at the same time',
-    );
   });
+}
+
+async function converge(engine: Engine, target: Target, options: ReconcileOptions): Promise<ReconcileResult> {
+  const first = await planWhenReady(engine, target);
+  let plan = first;
+  for (let round = 0; round < 4; round += 1) {
+    if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
+    if (plan.steps.length === 0) {
+      finishRecord(target, plan);
+      return { plan: first, interrupted: false };
+    }
+    if (round === 0) await requireLinkKinds(plan);
+    options.onPlan?.(plan);
+    const result = await perform(engine, target, plan, options);
+    if (result.interrupted) return { plan: first, interrupted: true };
+    ({ plan } = await planFor(engine, target));
+  }
+  throw new ApplyError(
+    `${plan.steps.length} ${plan.steps.length === 1 ? 'difference remains' : 'differences remain'} after everything was done`,
+    { remaining: plan.steps },
+    'the kernel did not keep what it was asked for, or something else changes it at the same time',
+  );
 }
 
 /**

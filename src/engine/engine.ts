@@ -56,4 +56,6 @@ export interface Engine {
   ) => Promise<ReadonlyMap<string, LiveNamespace>>;
   /** Performs batches that do not depend on each other, in any order. One that fails does not stop the others. */
   readonly perform: (batches: readonly Batch[], options: PerformOptions) => Promise<BatchResult[]>;
+  /** Gives back what it kept while it worked; it can be used again. */
+  readonly release: () => void;
 }

@@ -2,11 +2,21 @@ import { endianness } from 'node:os';
 import '../../kinds/registry.ts';
 import type { Engine } from '../engine.ts';
 import { loadLibc } from './libc.ts';
+import { releaseNamespaces } from './namespace.ts';
 import { perform } from './perform.ts';
 import { read } from './read.ts';
+import { releaseProc } from './sysctl.ts';
 
 /** The kernel's own interface, in this process: no program is started for what it knows. */
-export const netlinkEngine: Engine = { name: 'netlink', read, perform };
+export const netlinkEngine: Engine = {
+  name: 'netlink',
+  read,
+  perform,
+  release: () => {
+    releaseProc();
+    releaseNamespaces();
+  },
+};
 
 /** Why it cannot be used here, or undefined where it can. */
 export function netlinkObstacle(): string | undefined {

@@ -61,14 +61,20 @@ export function addNamespace(namespace: string): void {
   }
 }
 
+/** Namespaces without a name that are kept until `releaseNamespaces`. */
+const removed: number[] = [];
+
 /**
- * Takes a namespace's name away, as `ip netns del` does: with its last user the namespace goes, in the background.
+ * Takes a namespace's name away, as `ip netns del` does: with its last user the namespace goes, in the background. That
+ * user is this process, until `releaseNamespaces`: the kernel takes namespaces apart with the same locks that every
+ * further removal and reading waits for (cleanup_net in net/core/net_namespace.c).
  *
  * @throws NodeJS.ErrnoException ENOENT when there is none.
  */
 export function removeNamespace(namespace: string): void {
   const path = netnsPath(namespace);
   if (path === undefined) throw new Error(`${HOST} is not a namespace that can be removed`);
+  keepOpen(path);
   // Fails where the file is only a file: that goes, too.
   loadLibc().umount2(path, MNT_DETACH);
   unlinkSync(path);
@@ -81,6 +87,19 @@ export function removeNamespace(namespace: string): void {
  */
 export function openNamespace(namespace: string): number {
   return openSync(netnsPath(namespace) ?? OWN_NAMESPACE, constants.O_RDONLY | constants.O_NOFOLLOW);
+}
+
+/** Lets go of the namespaces that were removed. */
+export function releaseNamespaces(): void {
+  for (const fd of removed.splice(0)) closeSync(fd);
+}
+
+function keepOpen(path: string): void {
+  try {
+    removed.push(openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+  } catch {
+    // Not there, or too many open files: it only goes earlier then.
+  }
 }
 
 function enter(libc: Libc, path: string): void {

@@ -8,7 +8,7 @@ import { NeedsProgram } from './errors.ts';
 import { addNamespace, removeNamespace, visit } from './namespace.ts';
 import { runNft } from './nftables.ts';
 import { record } from './recorder.ts';
-import { releaseProc, writeSysctl } from './sysctl.ts';
+import { writeSysctl } from './sysctl.ts';
 import { type CommandFailure, Transaction } from './transaction.ts';
 
 /** Milliseconds until signals and the progress get their turn. */
@@ -39,7 +39,6 @@ export async function perform(
     results.push(result);
     if (result.outcome !== 'left-out') onDone(index, result.outcome === 'done');
   }
-  releaseProc();
   return results;
 }
 

@@ -19,7 +19,7 @@ import { visit } from './namespace.ts';
 import { listTable } from './nftables.ts';
 import { namespaceId } from './nsid.ts';
 import { NetlinkSocket } from './socket.ts';
-import { readSysctl, releaseProc } from './sysctl.ts';
+import { readSysctl } from './sysctl.ts';
 
 /** Namespaces between two turns of the event loop. */
 const NAMESPACES_PER_TURN = 200;
@@ -37,7 +37,6 @@ export async function read(
     if (namespace === 'unknown') others.push(name);
     else if (namespace !== 'gone') found.set(name, namespace);
   }
-  releaseProc();
   if (request.withPeers) addPeers(found);
   if (others.length === 0) return found;
   const rest = await readWithIp(others, request);
