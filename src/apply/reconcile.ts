@@ -5,9 +5,9 @@ import { isHostRoute } from '../kinds/route.ts';
 import { wantedSysctls } from '../kinds/sysctl.ts';
 import { TopoweaveError } from '../lib/errors.ts';
 import type { Live } from '../observe/live.ts';
-import { observe } from '../observe/observe.ts';
+import { observe, observeAgain } from '../observe/observe.ts';
 import { makePlan } from '../plan/plan.ts';
-import type { Conflict, Plan, Step } from '../plan/step.ts';
+import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
 import { withLock } from '../system/lock.ts';
 import { type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import { hasNat, type Topology } from '../topology/model.ts';
@@ -52,14 +52,26 @@ export class ApplyError extends TopoweaveError {
   }
 }
 
-/** Reads the kernel and makes the plan; changes nothing. */
-export async function planFor(engine: Engine, target: Target): Promise<{ plan: Plan; live: Live }> {
+/**
+ * Reads the kernel and makes the plan; changes nothing.
+ *
+ * @param after the plan that was just performed: then only the namespaces that it touched are read again.
+ */
+export async function planFor(
+  engine: Engine,
+  target: Target,
+  after?: { readonly plan: Plan; readonly live: Live },
+): Promise<{ plan: Plan; live: Live }> {
   const record = readRecord(target.lab);
-  const live = await observe(engine, {
+  const request = {
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     sysctls: sysctlsToRead(target.topology, record),
-  });
+  };
+  const live =
+    after === undefined
+      ? await observe(engine, request)
+      : await observeAgain(engine, request, { before: after.live, touched: touchedNamespaces(after.plan) });
   return { plan: makePlan({ lab: target.lab, topology: target.topology, live, record }), live };
 }
 
@@ -91,12 +103,12 @@ export function reconcile(
     } finally {
       engine.release();
     }
-  });
+  }, engine.lock);
 }
 
 async function converge(engine: Engine, target: Target, options: ReconcileOptions): Promise<ReconcileResult> {
-  const first = await planWhenReady(engine, target);
-  let plan = first;
+  let { plan, live } = await planWhenReady(engine, target);
+  const first = plan;
   for (let round = 0; round < 4; round += 1) {
     if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
     if (plan.steps.length === 0) {
@@ -107,7 +119,7 @@ async function converge(engine: Engine, target: Target, options: ReconcileOption
     options.onPlan?.(plan);
     const result = await perform(engine, target, plan, options);
     if (result.interrupted) return { plan: first, interrupted: true };
-    ({ plan } = await planFor(engine, target));
+    ({ plan, live } = await planFor(engine, target, { plan, live }));
   }
   throw new ApplyError(
     `${plan.steps.length} ${plan.steps.length === 1 ? 'difference remains' : 'differences remain'} after everything was done`,
@@ -120,7 +132,7 @@ async function converge(engine: Engine, target: Target, options: ReconcileOption
  * The kernel refuses a route whose preferred source is an IPv6 address still under duplicate address detection, which
  * takes one to two seconds (ip6_route_info_create in net/ipv6/route.c): such a plan waits for it.
  */
-async function planWhenReady(engine: Engine, target: Target): Promise<Plan> {
+async function planWhenReady(engine: Engine, target: Target): Promise<{ plan: Plan; live: Live }> {
   for (let attempt = 0; ; attempt += 1) {
     const { plan, live } = await planFor(engine, target);
     const sources = plan.steps.flatMap(({ kind, after, namespace }) =>
@@ -130,7 +142,7 @@ async function planWhenReady(engine: Engine, target: Target): Promise<Plan> {
     );
     const isWaiting =
       sources.length > 0 && tentativeAddresses(live).some((address) => sources.includes(address));
-    if (!isWaiting || attempt >= 50) return plan;
+    if (!isWaiting || attempt >= 50) return { plan, live };
     await setTimeout(100);
   }
 }

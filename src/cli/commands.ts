@@ -65,7 +65,7 @@ export const commands: readonly CommandSpec[] = [
       invalid,
       unavailable,
     ],
-    load: async () => (await import('./commands/plan.ts')).run,
+    load: async () => (await import('./commands/kernel.ts')).plan,
   },
   {
     name: 'apply',
@@ -79,7 +79,7 @@ export const commands: readonly CommandSpec[] = [
       { command: 'topoweave apply --dry-run office.yaml', explains: 'the same as plan' },
     ],
     exitCodes: [{ code: exitCodes.failed, means: 'a step failed, or a name is taken' }, invalid, unavailable],
-    load: async () => (await import('./commands/apply.ts')).run,
+    load: async () => (await import('./commands/kernel.ts')).apply,
   },
   {
     name: 'status',
@@ -97,7 +97,7 @@ export const commands: readonly CommandSpec[] = [
       invalid,
       unavailable,
     ],
-    load: async () => (await import('./commands/status.ts')).run,
+    load: async () => (await import('./commands/kernel.ts')).status,
   },
   {
     name: 'inspect',
@@ -109,7 +109,7 @@ export const commands: readonly CommandSpec[] = [
       { command: 'topoweave inspect office', explains: 'one lab' },
     ],
     exitCodes: [unavailable],
-    load: async () => (await import('./commands/inspect.ts')).run,
+    load: async () => (await import('./commands/kernel.ts')).inspect,
   },
   {
     name: 'check',
@@ -158,7 +158,7 @@ export const commands: readonly CommandSpec[] = [
       { command: 'topoweave destroy --all', explains: 'every lab' },
     ],
     exitCodes: [{ code: exitCodes.failed, means: 'a step failed' }, unavailable],
-    load: async () => (await import('./commands/destroy.ts')).run,
+    load: async () => (await import('./commands/kernel.ts')).destroy,
   },
   {
     name: 'sandbox',

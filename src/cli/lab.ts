@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import type { Engine } from '../engine/engine.ts';
 import type { Place } from '../lib/diagnostic.ts';
 import { InvalidFileError, UnavailableError, UsageError } from '../lib/errors.ts';
-import type { LoadedFile } from '../loader/load.ts';
+import { type LoadedFile, loadFile, loadName } from '../loader/load.ts';
 import { readRecord, recordedLabs } from '../system/record.ts';
 import type { Topology } from '../topology/model.ts';
-import type { Context, Io, OptionValues } from './command.ts';
+import type { Context, Io } from './command.ts';
 
 export interface LoadedLab {
   readonly topology: Topology;
@@ -17,12 +16,11 @@ export interface LoadedLab {
 
 /** Loads a valid file and prints its warnings. */
 export async function loadLab({ io, color }: Context, path: string): Promise<LoadedLab> {
-  const { loadFile } = await import('../loader/load.ts');
-  const { formatDiagnostics } = await import('../report/diagnostics.ts');
   const loaded: LoadedFile = await loadFile(filePath(io, path), path);
   const { topology, source, diagnostics } = loaded;
   if (topology === undefined) throw new InvalidFileError(diagnostics, new Map([[source.path, source.text]]));
   if (diagnostics.length > 0) {
+    const { formatDiagnostics } = await import('../report/diagnostics.ts');
     io.stderr(
       formatDiagnostics(diagnostics, new Map([[source.path, source.text]]), {
         color: color.stderr,
@@ -41,9 +39,7 @@ export async function loadLab({ io, color }: Context, path: string): Promise<Loa
 export async function resolveLabName(context: Context, fileOrName: string): Promise<string> {
   const path = resolve(context.io.cwd, fileOrName);
   if (existsSync(path)) {
-    const { loadFile } = await import('../loader/load.ts');
-    const { topology, name } = await loadFile(path, fileOrName);
-    if (topology !== undefined) return topology.name;
+    const name = await loadName(path, fileOrName);
     if (name !== undefined) return name;
     throw new UsageError(`${fileOrName} has no valid name`, 'give the name of the lab instead of the file');
   }
@@ -73,11 +69,4 @@ export function requireRoot(): void {
     'this needs root',
     'use sudo, or try it in a throw-away host: topoweave sandbox -- topoweave …',
   );
-}
-
-/** The way to the kernel that the user chose, by option or environment; else the fastest that works here. */
-export async function engineOf({ io }: Context, options: OptionValues): Promise<Engine> {
-  const { chooseEngine } = await import('../engine/choose.ts');
-  const setting = options['engine'] ?? io.env['TOPOWEAVE_ENGINE'] ?? 'auto';
-  return (await chooseEngine(String(setting))).engine;
 }

@@ -1,5 +1,7 @@
 import { UnavailableError, UsageError } from '../lib/errors.ts';
 import type { Engine } from './engine.ts';
+import { ipEngine } from './ip/engine.ts';
+import { netlinkEngine, netlinkObstacle } from './netlink/engine.ts';
 
 export const engineSettings = ['auto', 'netlink', 'ip'] as const;
 export type EngineSetting = (typeof engineSettings)[number];
@@ -15,12 +17,10 @@ export interface Choice {
  *
  * @throws UsageError for a word that is none; UnavailableError when netlink was asked for and does not work here.
  */
-export async function chooseEngine(setting: string): Promise<Choice> {
+export function chooseEngine(setting: string): Choice {
   if (!isSetting(setting))
     throw new UsageError(`there is no engine '${setting}'`, `choose one of: ${engineSettings.join(', ')}`);
-  const { ipEngine } = await import('./ip/engine.ts');
   if (setting === 'ip') return { engine: ipEngine, obstacle: undefined };
-  const { netlinkEngine, netlinkObstacle } = await import('./netlink/engine.ts');
   const obstacle = netlinkObstacle();
   if (obstacle === undefined) return { engine: netlinkEngine, obstacle };
   if (setting === 'auto') return { engine: ipEngine, obstacle };

@@ -56,6 +56,11 @@ export interface Engine {
   ) => Promise<ReadonlyMap<string, LiveNamespace>>;
   /** Performs batches that do not depend on each other, in any order. One that fails does not stop the others. */
   readonly perform: (batches: readonly Batch[], options: PerformOptions) => Promise<BatchResult[]>;
+  /**
+   * Takes the lock of an open file (flock(2)) until it is closed; false where another process has it. An engine without
+   * this leaves it to flock(1).
+   */
+  readonly lock?: (fd: number) => boolean;
   /** Gives back what it kept while it worked; it can be used again. */
   readonly release: () => void;
 }

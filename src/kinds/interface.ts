@@ -2,7 +2,7 @@ import { append } from '../lib/collections.ts';
 import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
 import { type LinkCodec, registerLinkCodec } from './link-codec.ts';
-import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
+import { formatMark, labGroup, linkBelongsTo, linkTag, markOf, parseMark } from './marks.ts';
 import type {
   Attributes,
   Change,
@@ -122,7 +122,7 @@ export function interfaceId(namespace: string, name: string): string {
 export function interfaceOwner(link: IpLink, lab: string): Owner {
   if (link.ifname === 'lo') return 'builtin';
   if (linkBelongsTo(link, lab)) return 'ours';
-  const mark = parseMark(link.ifalias);
+  const mark = markOf(link);
   return mark === undefined ? 'foreign' : { lab: mark.lab };
 }
 
@@ -143,11 +143,9 @@ function lowerCommon(item: Interface, lab: string): Attributes {
 
 function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: LinkKind<T>): LiveResource[] {
   const found: LiveResource[] = [];
-  const indexes = indexLinks(live);
-  for (const namespace of live.namespaces.values()) {
-    for (const link of namespace.links) {
-      const mine = kind.kinds.find((name) => isOfKind(link, kind.infoKind(name)));
-      if (mine === undefined) continue;
+  const { byKind, ...indexes } = indexLinks(live);
+  for (const mine of kind.kinds) {
+    for (const { namespace, link } of byKind.get(kind.infoKind(mine) ?? LOOPBACK) ?? []) {
       const id = interfaceId(namespace.name, link.ifname);
       const owner = interfaceOwner(link, context.lab);
       const isOurLoopback = owner === 'builtin' && namespace.mark?.lab === context.lab;
@@ -159,12 +157,8 @@ function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: 
   return found;
 }
 
-function isOfKind(link: IpLink, infoKind: string | undefined): boolean {
-  return infoKind === undefined ? link.ifname === 'lo' : link.linkinfo?.info_kind === infoKind;
-}
-
 export function readCommon(link: IpLink): Attributes {
-  const mark = parseMark(link.ifalias);
+  const mark = markOf(link);
   return {
     mtu: link.mtu,
     ...(link.address === undefined ? {} : { macaddress: link.address }),
@@ -175,24 +169,37 @@ export function readCommon(link: IpLink): Attributes {
   };
 }
 
-type Index = Map<string, { namespace: string; link: IpLink }[]>;
-const indexCache = new WeakMap<Live, { byTag: Index; byIndex: Index }>();
+/** `lo` has no IFLA_INFO_KIND. */
+const LOOPBACK = 'loopback';
 
-function indexLinks(live: Live): { byTag: Index; byIndex: Index } {
+type Index = Map<string, { namespace: string; link: IpLink }[]>;
+
+interface LinkIndexes {
+  readonly byKind: ReadonlyMap<string, readonly { namespace: LiveNamespace; link: IpLink }[]>;
+  readonly byTag: Index;
+  readonly byIndex: Index;
+}
+
+const indexCache = new WeakMap<Live, LinkIndexes>();
+
+function indexLinks(live: Live): LinkIndexes {
   const cached = indexCache.get(live);
   if (cached !== undefined) return cached;
+  const byKind = new Map<string, { namespace: LiveNamespace; link: IpLink }[]>();
   const byTag: Index = new Map();
   const byIndex: Index = new Map();
   for (const namespace of live.namespaces.values()) {
     for (const link of namespace.links) {
-      if (link.linkinfo?.info_kind !== 'veth') continue;
+      const kind = link.ifname === 'lo' ? LOOPBACK : link.linkinfo?.info_kind;
+      if (kind !== undefined) append(byKind, kind, { namespace, link });
+      if (kind !== 'veth') continue;
       const entry = { namespace: namespace.name, link };
-      const tag = parseMark(link.ifalias)?.tag;
+      const tag = markOf(link)?.tag;
       if (tag !== undefined && tag !== '') append(byTag, tag, entry);
       append(byIndex, indexKey(link, 'own'), entry);
     }
   }
-  const indexes = { byTag, byIndex };
+  const indexes = { byKind, byTag, byIndex };
   indexCache.set(live, indexes);
   return indexes;
 }

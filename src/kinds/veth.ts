@@ -4,7 +4,7 @@ import type { IpLink } from '../observe/live.ts';
 import { HOST, type Topology, type Veth } from '../topology/model.ts';
 import { defineLinkKind, indexKey, interfaceId } from './interface.ts';
 import type { LinkCodec } from './link-codec.ts';
-import { linkTag, parseMark } from './marks.ts';
+import { linkTag, markOf } from './marks.ts';
 import { portCommand } from './port.ts';
 import type { Attributes, Resource } from './resource.ts';
 
@@ -42,7 +42,7 @@ export const vethKind = defineLinkKind<Veth>('veth', {
       ? [portCommand({ namespace, label }, ['hairpin', attributes['hairpin'] ? 'on' : 'off'])]
       : [],
   read: (link, { namespace, byTag, byIndex }) => {
-    const tag = parseMark(link.ifalias)?.tag ?? '';
+    const tag = markOf(link)?.tag ?? '';
     // The two ends know each other's ifindex, which is unique only inside a namespace; the tag, which no other pair
     // has, says which namespace it is.
     const end = { namespace: namespace.name, link };
@@ -134,7 +134,7 @@ function peerByIndex(end: End, byIndex: ReadonlyMap<string, readonly End[]>): En
   return byIndex.get(indexKey(end.link, 'peer'))?.find((other) => {
     if (!isPeer(end, other)) return false;
     if (end.link.link_index === undefined) return true;
-    const tags = [parseMark(end.link.ifalias)?.tag, parseMark(other.link.ifalias)?.tag];
+    const tags = [markOf(end.link)?.tag, markOf(other.link)?.tag];
     return tags.includes(linkTag(id, interfaceId(other.namespace, other.link.ifname)));
   });
 }

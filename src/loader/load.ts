@@ -1,6 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import type { Diagnostic } from '../lib/diagnostic.ts';
-import { InvalidFileError, TopoweaveError } from '../lib/errors.ts';
+import { TopoweaveError } from '../lib/errors.ts';
 import { exitCodes } from '../lib/exit-codes.ts';
 import type { Topology } from '../topology/model.ts';
 import { normalize } from './normalize/normalize.ts';
@@ -12,15 +12,9 @@ import type { Source } from './source.ts';
 export interface LoadedFile {
   /** undefined when there is an error. */
   readonly topology: Topology | undefined;
-  /** The lab's name, as far as it can be read, even from a file with errors. */
-  readonly name: string | undefined;
   readonly source: Source;
   /** Errors and warnings, in the order of the file. */
   readonly diagnostics: readonly Diagnostic[];
-}
-
-export interface ValidFile extends LoadedFile {
-  readonly topology: Topology;
 }
 
 /** 4,000 namespaces take about a megabyte: what is larger is not a topology. */
@@ -34,7 +28,7 @@ export async function loadText(path: string, text: string): Promise<LoadedFile> 
 /** The same from a file that is read already. */
 export function loadParsed({ source, data, diagnostics: found, refused = [] }: ParsedFile): LoadedFile {
   const diagnostics = [...found];
-  if (data === undefined) return { topology: undefined, name: undefined, source, diagnostics };
+  if (data === undefined) return { topology: undefined, source, diagnostics };
   // What lacks a part only because that part was refused is not worth a second message.
   const incomplete = new Set(refused.map((pointer) => pointer.slice(0, pointer.lastIndexOf('/'))));
   const report = (problem: Problem) => {
@@ -42,10 +36,20 @@ export function loadParsed({ source, data, diagnostics: found, refused = [] }: P
   };
   const { topology, network } = normalize(data, report);
   checkRules({ topology, network }, report);
-  const name = topology.name === 'invalid' ? undefined : topology.name;
   diagnostics.sort(({ location: a }, { location: b }) => a.line - b.line || a.column - b.column);
   const isValid = diagnostics.every(({ severity }) => severity !== 'error');
-  return { topology: isValid ? topology : undefined, name, source, diagnostics };
+  return { topology: isValid ? topology : undefined, source, diagnostics };
+}
+
+/**
+ * The lab's name alone, of a file that may have errors elsewhere; undefined where it cannot be read.
+ *
+ * @throws TopoweaveError as loadFile.
+ */
+export async function loadName(path: string, shown: string = path): Promise<string | undefined> {
+  const { data } = await parseTopologyFile(shown, await readTopology(path, shown));
+  // A name that is none was replaced, so that the rest could be checked.
+  return data?.name === 'invalid' ? undefined : data?.name;
 }
 
 /**
@@ -56,15 +60,6 @@ export function loadParsed({ source, data, diagnostics: found, refused = [] }: P
  */
 export async function loadFile(path: string, shown: string = path): Promise<LoadedFile> {
   return loadText(path === '-' ? '<stdin>' : shown, await readTopology(path, shown));
-}
-
-/** The same, for a file that must be valid. */
-export async function loadValidFile(path: string, shown: string = path): Promise<ValidFile> {
-  const loaded = await loadFile(path, shown);
-  const { topology, source } = loaded;
-  if (topology === undefined)
-    throw new InvalidFileError(loaded.diagnostics, new Map([[source.path, source.text]]));
-  return { ...loaded, topology };
 }
 
 function toDiagnostic(

@@ -1,12 +1,32 @@
 import type { Engine, ReadRequest } from '../engine/engine.ts';
 import { listNamespaces } from '../system/netns.ts';
 import { HOST } from '../topology/model.ts';
-import type { Live } from './live.ts';
+import type { Live, LiveNamespace } from './live.ts';
 
 /** Reads the live state of every named namespace and of the host. */
 export async function observe(engine: Engine, request: ReadRequest): Promise<Live> {
   const { names, stale } = listNamespaces();
   return { namespaces: await engine.read([HOST, ...names], request), stale };
+}
+
+/** Reads again what was touched and what is new; the rest is taken over from before. */
+export async function observeAgain(
+  engine: Engine,
+  request: ReadRequest,
+  { before, touched }: { readonly before: Live; readonly touched: ReadonlySet<string> },
+): Promise<Live> {
+  const { names, stale } = listNamespaces();
+  const all = [HOST, ...names];
+  const read = await engine.read(
+    all.filter((name) => touched.has(name) || !before.namespaces.has(name)),
+    request,
+  );
+  const namespaces = new Map<string, LiveNamespace>();
+  for (const name of all) {
+    const namespace = read.get(name) ?? (touched.has(name) ? undefined : before.namespaces.get(name));
+    if (namespace !== undefined) namespaces.set(name, namespace);
+  }
+  return { namespaces, stale };
 }
 
 /** The namespaces with their links, for lists of labs; nothing that belongs to one lab alone. */

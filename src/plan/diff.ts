@@ -91,8 +91,9 @@ function addCascades(
   wantedById: ReadonlyMap<string, Resource>,
   live: readonly LiveResource[],
 ): void {
-  const index = indexLive(live);
   const queue = [...differences.values()].filter(({ live: found }) => found !== undefined);
+  if (queue.length === 0) return;
+  const index = indexLive(live);
   // The kernel's own (`lo`) goes without being a step, but what is on it goes too.
   const unlisted = new Map<string, Difference>();
   for (let position = 0; position < queue.length; position += 1) {

@@ -35,9 +35,13 @@ export function makePlan(request: PlanRequest): Plan {
   };
 }
 
-/** Every desired resource of a topology, in the order of the kinds. */
-export function lower(topology: Topology): Resource[] {
-  return kinds.flatMap((kind) => kind.lower({ topology }));
+const lowered = new WeakMap<Topology, readonly Resource[]>();
+
+/** Every desired resource of a topology, in the order of the kinds; made once for the plans of a run. */
+export function lower(topology: Topology): readonly Resource[] {
+  const known = lowered.get(topology) ?? kinds.flatMap((kind) => kind.lower({ topology }));
+  lowered.set(topology, known);
+  return known;
 }
 
 /** Every live resource that belongs to the lab or is in its way. */

@@ -64,3 +64,17 @@ export interface Batch {
   readonly namespace: string;
   readonly commands: readonly { readonly command: Command; readonly step: Step }[];
 }
+
+/** The namespaces that performing a plan can have changed: those of its steps and of the other ends of their links. */
+export function touchedNamespaces({ steps, batches }: Plan): Set<string> {
+  const touched = new Set<string>();
+  for (const { namespace } of batches) touched.add(namespace);
+  for (const { namespace, before, after } of steps) {
+    touched.add(namespace);
+    for (const attributes of [before, after]) {
+      const peer = String(attributes?.['peer'] ?? '');
+      if (peer.includes('/')) touched.add(peer.slice(0, peer.indexOf('/')));
+    }
+  }
+  return touched;
+}

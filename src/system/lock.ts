@@ -4,17 +4,31 @@ import { TopoweaveError, UnavailableError } from '../lib/errors.ts';
 import { recordFolder } from './record.ts';
 import { countProcesses, searchPath } from './run.ts';
 
+/** The exit code that flock(1) is told to have when another process has the lock. */
+const HELD = 75;
+
 /**
- * Holds the machine's lock while `work` runs, so that two runs never interleave. A child of flock(1) holds it until its
- * standard input closes, so the kernel frees it even if topoweave is killed.
+ * Holds the machine's lock while `work` runs, so that two runs never interleave; the kernel frees it even if topoweave
+ * is killed. Node has no flock(2): the caller brings it, or a child of flock(1) holds the lock until its standard input
+ * closes.
  */
-export async function withLock<T>(work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(work: () => Promise<T>, lock?: (fd: number) => boolean): Promise<T> {
   const path = join(recordFolder(), 'lock');
-  closeSync(openSync(path, constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600));
+  const fd = openSync(path, constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600);
+  try {
+    if (lock === undefined) return await withLockHolder(path, work);
+    if (!lock(fd)) refuse(HELD, path);
+    return await work();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function withLockHolder<T>(path: string, work: () => Promise<T>): Promise<T> {
   const { spawn } = await import('node:child_process');
   const holder = spawn(
     'flock',
-    ['--nonblock', '--conflict-exit-code', '75', path, 'sh', '-c', 'echo locked; exec cat'],
+    ['--nonblock', '--conflict-exit-code', String(HELD), path, 'sh', '-c', 'echo locked; exec cat'],
     {
       env: { LC_ALL: 'C', PATH: searchPath() },
       stdio: ['pipe', 'pipe', 'ignore'],
@@ -41,7 +55,7 @@ export async function withLock<T>(work: () => Promise<T>): Promise<T> {
 }
 
 function refuse(exitCode: number, path: string): never {
-  if (exitCode === 75) {
+  if (exitCode === HELD) {
     throw new TopoweaveError('locked', 'another topoweave is changing this machine', {
       hint: 'wait until it ends, then run the command again',
     });

@@ -57,7 +57,7 @@ test('apply converges and destroy cleans up, wherever either was killed', async 
 
 test('an interrupted apply stops between batches, and the next one goes on', async () => {
   const before = dump();
-  const { engine } = await chooseEngine(engineName);
+  const { engine } = chooseEngine(engineName);
   for (const stopAt of [0, 1]) {
     const controller = new AbortController();
     const { interrupted } = await reconcile(

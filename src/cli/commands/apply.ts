@@ -5,8 +5,9 @@ import type { Plan } from '../../plan/step.ts';
 import { type Locate, noChanges, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
 import type { Context, RunCommand } from '../command.ts';
+import { engineOf } from '../engine-option.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { engineOf, loadLab, requireRoot } from '../lab.ts';
+import { loadLab, requireRoot } from '../lab.ts';
 import { printPlan } from './plan.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
@@ -14,7 +15,7 @@ export const run: RunCommand = async (context, { args, options }) => {
   requireRoot();
   const target: Target = { lab: lab.topology.name, topology: lab.topology, file: lab.file };
   const isJson = options['json'] === true;
-  const engine = await engineOf(context, options);
+  const engine = engineOf(context, options);
   if (options['dryRun']) return dryRun(context, engine, target, { locate: lab.locate, isJson });
   return applyTarget(context, engine, target, { locate: lab.locate, isJson, done: 'Applied' });
 };

@@ -5,7 +5,8 @@ import { listLabs } from '../../observe/labs.ts';
 import { observeMarks } from '../../observe/observe.ts';
 import { recordedLabs } from '../../system/record.ts';
 import type { RunCommand } from '../command.ts';
-import { engineOf, requireRoot, resolveLabName } from '../lab.ts';
+import { engineOf } from '../engine-option.ts';
+import { requireRoot, resolveLabName } from '../lab.ts';
 import { applyTarget, dryRun } from './apply.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
@@ -16,7 +17,7 @@ export const run: RunCommand = async (context, { args, options }) => {
   }
   const named = fileOrName === undefined ? undefined : await resolveLabName(context, String(fileOrName));
   requireRoot();
-  const engine = await engineOf(context, options);
+  const engine = engineOf(context, options);
   const labs = named === undefined ? await allLabs(engine) : [named];
   if (labs.length === 0 && !isJson)
     context.io.stdout('Nothing to destroy: there is no lab on this machine.\n');

@@ -6,7 +6,8 @@ import { observe } from '../../observe/observe.ts';
 import { formatInspection } from '../../report/inspect.ts';
 import { painter } from '../../report/style.ts';
 import type { RunCommand } from '../command.ts';
-import { engineOf, filePath, loadLab, requireRoot, resolveLabName } from '../lab.ts';
+import { engineOf } from '../engine-option.ts';
+import { filePath, loadLab, requireRoot, resolveLabName } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
   const { io, color } = context;
@@ -19,7 +20,7 @@ export const run: RunCommand = async (context, { args, options }) => {
       ? (await loadLab(context, String(fileOrName))).topology.name
       : await resolveLabName(context, String(fileOrName));
   }
-  const live = await observe(await engineOf(context, options), {
+  const live = await observe(engineOf(context, options), {
     lab,
     nat: new Set(),
     sysctls: new Map(),

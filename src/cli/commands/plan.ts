@@ -8,13 +8,14 @@ import { formatConflicts, formatPlan, type Locate, planJson } from '../../report
 import { painter } from '../../report/style.ts';
 import { readRecord } from '../../system/record.ts';
 import type { Context, RunCommand } from '../command.ts';
-import { engineOf, loadLab, requireRoot } from '../lab.ts';
+import { engineOf } from '../engine-option.ts';
+import { loadLab, requireRoot } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
   const lab = await loadLab(context, String(args[0]));
   requireRoot();
   const topology = options['destroy'] ? undefined : lab.topology;
-  const { plan, live } = await planFor(await engineOf(context, options), {
+  const { plan, live } = await planFor(engineOf(context, options), {
     lab: lab.topology.name,
     topology,
   });

@@ -9,7 +9,8 @@ import { painter } from '../../report/style.ts';
 import { formatTable } from '../../report/table.ts';
 import { readRecord, recordedLabs } from '../../system/record.ts';
 import type { Context, OptionValues, RunCommand } from '../command.ts';
-import { engineOf, filePath, loadLab, requireRoot, resolveLabName } from '../lab.ts';
+import { engineOf } from '../engine-option.ts';
+import { filePath, loadLab, requireRoot, resolveLabName } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
   const [fileOrName] = args;
@@ -17,7 +18,7 @@ export const run: RunCommand = async (context, { args, options }) => {
   const file = await fileOf(context, String(fileOrName));
   const lab = await loadLab(context, file);
   requireRoot();
-  const { plan } = await planFor(await engineOf(context, options), {
+  const { plan } = await planFor(engineOf(context, options), {
     lab: lab.topology.name,
     topology: lab.topology,
   });
@@ -42,7 +43,7 @@ export const run: RunCommand = async (context, { args, options }) => {
 async function listAll(context: Context, options: OptionValues): Promise<ExitCode> {
   requireRoot();
   const { io } = context;
-  const marked = listLabs(await observeMarks(await engineOf(context, options)));
+  const marked = listLabs(await observeMarks(engineOf(context, options)));
   const names = new Set([...marked.map(({ name }) => name), ...recordedLabs()]);
   const labs = [...names].sort().map((name) => {
     const found = marked.find((lab) => lab.name === name);

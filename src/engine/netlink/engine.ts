@@ -7,11 +7,16 @@ import { perform } from './perform.ts';
 import { read } from './read.ts';
 import { releaseProc } from './sysctl.ts';
 
+/** sys/file.h. */
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
 /** The kernel's own interface, in this process: no program is started for what it knows. */
 export const netlinkEngine: Engine = {
   name: 'netlink',
   read,
   perform,
+  lock: (fd) => loadLibc().flock(fd, LOCK_EX | LOCK_NB) === 0,
   release: () => {
     releaseProc();
     releaseNamespaces();

@@ -17,6 +17,7 @@ export interface Libc {
   ) => number;
   readonly send: (fd: number, bytes: Uint8Array, length: number, flags: number) => number;
   readonly recv: (fd: number, bytes: Uint8Array, length: number, flags: number) => number;
+  readonly flock: (fd: number, operation: number) => number;
   readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number;
   readonly close: (fd: number) => number;
   readonly strerror: (errno: number) => string;
@@ -70,6 +71,7 @@ export function loadLibc(): Libc {
     setsockopt: func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
     send: func('long send(int fd, const void *buffer, size_t length, int flags)'),
     recv: func('long recv(int fd, void *buffer, size_t length, int flags)'),
+    flock: func('int flock(int fd, int operation)'),
     ioctl: func('int ioctl(int fd, unsigned long request, void *argument)'),
     close: func('int close(int fd)'),
     strerror: func('const char *strerror(int errnum)'),
