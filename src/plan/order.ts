@@ -21,28 +21,61 @@ export interface Node {
  */
 export function sortNodes(nodes: readonly Node[]): Node[] {
   const byKey = new Map(nodes.map((node) => [node.key, node]));
-  const state = new Map<string, 'open' | 'done'>();
   const sorted: Node[] = [];
-  const visit = (node: Node, path: readonly string[]): void => {
-    if (state.get(node.key) === 'done') return;
-    if (state.get(node.key) === 'open')
-      throw new Error(`cycle of steps: ${[...path, node.key].join(' -> ')}`);
-    state.set(node.key, 'open');
-    for (const key of [...node.after, ...node.settingsAfter]) {
-      const before = byKey.get(key);
-      if (before !== undefined) visit(before, [...path, node.key]);
+  const done = new Set<Node>();
+  // Only those that something waits for; a chain of them must not be as deep as the call stack.
+  const open = new Set<Node>();
+  for (const root of nodes) {
+    const stack = [root];
+    for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
+      if (done.has(node)) {
+        stack.pop();
+        continue;
+      }
+      open.add(node);
+      const size = stack.length;
+      // The last one is visited first.
+      pushWaiting(node.settingsAfter, byKey, done, stack);
+      pushWaiting(node.after, byKey, done, stack);
+      if (stack.length > size) {
+        const cycle = stack.slice(size).find((before) => open.has(before));
+        if (cycle !== undefined)
+          throw new Error(`cycle of steps: ${node.key} waits for ${cycle.key}, which waits for it`);
+        continue;
+      }
+      stack.pop();
+      open.delete(node);
+      done.add(node);
+      sorted.push(node);
     }
-    state.set(node.key, 'done');
-    sorted.push(node);
-  };
-  for (const node of nodes) visit(node, []);
+  }
   return sorted;
+}
+
+function pushWaiting(
+  keys: readonly string[],
+  byKey: ReadonlyMap<string, Node>,
+  done: ReadonlySet<Node>,
+  stack: Node[],
+): void {
+  for (let index = keys.length - 1; index >= 0; index -= 1) {
+    const before = byKey.get(keys[index] ?? '');
+    if (before !== undefined && !done.has(before)) stack.push(before);
+  }
+}
+
+/** One program in one namespace. */
+interface Target {
+  readonly tool: Batch['tool'];
+  readonly namespace: string;
+  /** By layer. */
+  readonly entries: { command: Command; step: Step }[][];
 }
 
 /** Where the commands of a node ended up: by target, and the first of them, the one that makes the object. */
 interface Placement {
-  readonly first: { readonly target: string; readonly layer: number } | undefined;
-  readonly layers: ReadonlyMap<string, number>;
+  readonly first: { readonly target: Target; readonly layer: number } | undefined;
+  readonly layers: ReadonlyMap<Target, number>;
 }
 
 /**
@@ -52,42 +85,61 @@ interface Placement {
  */
 export function makeBatches(sorted: readonly Node[]): Batch[] {
   const placements = new Map<string, Placement>();
-  const batches = new Map<string, { batch: Batch; entries: { command: Command; step: Step }[] }>();
+  const targets = new Map<string, Target>();
+  const batches: Batch[] = [];
   for (const node of sorted) {
-    const befores = node.after.flatMap((key) => placements.get(key) ?? []);
-    const settings = node.settingsAfter.flatMap((key) => placements.get(key) ?? []);
-    const layers = new Map<string, number>();
+    const befores = placementsOf(node.after, placements);
+    const settings = placementsOf(node.settingsAfter, placements);
+    if (node.commands.length === 0) {
+      placements.set(node.key, passOn(befores));
+      continue;
+    }
+    const layers = new Map<Target, number>();
     let first: Placement['first'];
     for (const command of node.commands) {
-      const target = targetOf(command);
-      let layer = Math.max(
-        0,
-        ...befores.map((before) => layerBehind(before, target.key)),
-        ...settings.map((before) => before.layers.get(target.key) ?? 0),
-      );
-      for (const [other, at] of layers) layer = Math.max(layer, other === target.key ? at : at + 1);
-      layers.set(target.key, layer);
-      first ??= { target: target.key, layer };
-      const key = `${layer} ${target.key}`;
-      const found = batches.get(key);
-      if (found !== undefined) {
-        found.entries.push({ command, step: node.step });
-      } else {
-        const entries = [{ command, step: node.step }];
-        const batch = { layer, tool: target.tool, namespace: target.namespace, commands: entries };
-        batches.set(key, { batch, entries });
-      }
+      const target = targetOf(command, targets);
+      let layer = 0;
+      for (const before of befores) layer = Math.max(layer, layerBehind(before, target));
+      for (const before of settings) layer = Math.max(layer, before.layers.get(target) ?? 0);
+      for (const [other, at] of layers) layer = Math.max(layer, other === target ? at : at + 1);
+      layers.set(target, layer);
+      first ??= { target, layer };
+      addToBatch(target, layer, { command, step: node.step }, batches);
     }
-    placements.set(node.key, node.commands.length === 0 ? passOn(befores) : { first, layers });
+    placements.set(node.key, { first, layers });
   }
-  return [...batches.values()]
-    .map(({ batch }) => batch)
-    .sort(
-      (a, b) => a.layer - b.layer || compareNames(a.namespace, b.namespace) || compareNames(a.tool, b.tool),
-    );
+  return batches.sort(
+    (a, b) => a.layer - b.layer || compareNames(a.namespace, b.namespace) || compareNames(a.tool, b.tool),
+  );
 }
 
-function layerBehind({ first, layers }: Placement, target: string): number {
+function placementsOf(keys: readonly string[], placements: ReadonlyMap<string, Placement>): Placement[] {
+  const found: Placement[] = [];
+  for (const key of keys) {
+    const placement = placements.get(key);
+    if (placement !== undefined) found.push(placement);
+  }
+  return found;
+}
+
+function addToBatch(
+  target: Target,
+  layer: number,
+  entry: { command: Command; step: Step },
+  batches: Batch[],
+): void {
+  const entries = target.entries[layer];
+  if (entries !== undefined) {
+    entries.push(entry);
+    return;
+  }
+  const commands = [entry];
+  const batch = { layer, tool: target.tool, namespace: target.namespace, commands };
+  target.entries[layer] = commands;
+  batches.push(batch);
+}
+
+function layerBehind({ first, layers }: Placement, target: Target): number {
   const own = layers.get(target) ?? 0;
   if (first === undefined) return own;
   return Math.max(own, first.target === target ? first.layer : first.layer + 1);
@@ -95,7 +147,7 @@ function layerBehind({ first, layers }: Placement, target: string): number {
 
 /** A node without commands passes on what it waits for. */
 function passOn(befores: readonly Placement[]): Placement {
-  const layers = new Map<string, number>();
+  const layers = new Map<Target, number>();
   let first: Placement['first'];
   for (const before of befores) {
     for (const [target, layer] of before.layers) layers.set(target, Math.max(layer, layers.get(target) ?? 0));
@@ -121,8 +173,13 @@ export function sysctlComesAfter(batch: Batch, command: Command): boolean {
   );
 }
 
-function targetOf(command: Command): { key: string; tool: Batch['tool']; namespace: string } {
+function targetOf(command: Command, targets: Map<string, Target>): Target {
   const namespace = command.namespace ?? 'host';
   const tool = command.tool === 'sysctl' ? 'ip' : command.tool;
-  return { key: `${tool} ${namespace}`, tool, namespace };
+  const key = `${tool} ${namespace}`;
+  const known = targets.get(key);
+  if (known !== undefined) return known;
+  const target = { tool, namespace, entries: [] };
+  targets.set(key, target);
+  return target;
 }

@@ -52,13 +52,17 @@ export function readLive({ lab, live, record }: PlanRequest, desired: readonly R
 
 function makeSteps(result: DiffResult, desired: readonly Resource[], lab: string): Step[] {
   const wholes = wholeCommands(result, desired, lab);
-  const steps = [...result.differences.values()].map((difference) => makeStep(difference, result, wholes));
-  return steps.sort(
+  const steps = [...result.differences.values()].map((difference) => {
+    const step = makeStep(difference, result, wholes);
+    return { step, namespace: step.namespace === 'host' ? '' : step.namespace, rank: rankOf(step) };
+  });
+  steps.sort(
     (a, b) =>
-      compareNames(a.namespace === 'host' ? '' : a.namespace, b.namespace === 'host' ? '' : b.namespace) ||
-      rankOf(a) - rankOf(b) ||
-      compareNames(a.resource, b.resource),
+      compareNames(a.namespace, b.namespace) ||
+      a.rank - b.rank ||
+      compareNames(a.step.resource, b.step.resource),
   );
+  return steps.map(({ step }) => step);
 }
 
 function makeStep(
@@ -178,10 +182,14 @@ function makeNodes(steps: readonly Step[], { differences }: DiffResult): Node[] 
       makings.push({ key: `make ${step.resource}`, step, commands: step.making, ...makingAfter(difference) });
     }
   }
-  const rank = (node: Node) => rankOf(node.step);
-  removals.sort((a, b) => rank(b) - rank(a) || compareNames(a.key, b.key));
-  makings.sort((a, b) => rank(a) - rank(b) || compareNames(a.key, b.key));
-  return [...removals, ...makings];
+  return [...sortByRank(removals, -1), ...sortByRank(makings, 1)];
+}
+
+/** In the order of the kinds, or against it; equal ones by name. */
+function sortByRank(nodes: readonly Node[], direction: 1 | -1): Node[] {
+  const groups = groupBy(nodes, ({ step }) => rankOf(step));
+  const ranks = [...groups.keys()].sort((a, b) => direction * (a - b));
+  return ranks.flatMap((rank) => (groups.get(rank) ?? []).sort((a, b) => compareNames(a.key, b.key)));
 }
 
 function makingAfter(difference: Difference | undefined): Pick<Node, 'after' | 'settingsAfter'> {
