@@ -55,12 +55,12 @@ export class ApplyError extends TopoweaveError {
 /**
  * Reads the kernel and makes the plan; changes nothing.
  *
- * @param after the plan that was just performed: then only the namespaces that it touched are read again.
+ * @param untouched namespaces that were read before and that nothing has touched since: they are not read again.
  */
 export async function planFor(
   engine: Engine,
   target: Target,
-  after?: { readonly plan: Plan; readonly live: Live },
+  untouched?: Live,
 ): Promise<{ plan: Plan; live: Live }> {
   const record = readRecord(target.lab);
   const request = {
@@ -69,20 +69,22 @@ export async function planFor(
     sysctls: sysctlsToRead(target.topology, record),
   };
   const live =
-    after === undefined
-      ? await observe(engine, request)
-      : await observeAgain(engine, request, { before: after.live, touched: touchedNamespaces(after.plan) });
+    untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
   return { plan: makePlan({ lab: target.lab, topology: target.topology, live, record }), live };
 }
 
 export interface ReconcileOptions extends ExecuteOptions {
-  /** Called with each plan that is about to be performed; the first one is the plan. */
+  /** Called with the plan, before anything is done, also when there is nothing to do. */
+  readonly onFirstPlan?: (plan: Plan) => void;
+  /** Called with each plan that is about to be performed; there are more when the first one left something over. */
   readonly onPlan?: (plan: Plan) => void;
 }
 
+/** What came of it; not the plan itself, which would keep a large lab in memory twice. */
 export interface ReconcileResult {
-  /** The plan that was performed. */
-  readonly plan: Plan;
+  /** Of the first plan. */
+  readonly summary: Plan['summary'];
+  readonly hadNothingToDo: boolean;
   readonly interrupted: boolean;
 }
 
@@ -108,24 +110,33 @@ export function reconcile(
 
 async function converge(engine: Engine, target: Target, options: ReconcileOptions): Promise<ReconcileResult> {
   let { plan, live } = await planWhenReady(engine, target);
-  const first = plan;
+  options.onFirstPlan?.(plan);
+  const { summary } = plan;
+  const hadNothingToDo = plan.steps.length === 0;
   for (let round = 0; round < 4; round += 1) {
     if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
     if (plan.steps.length === 0) {
       finishRecord(target, plan);
-      return { plan: first, interrupted: false };
+      return { summary, hadNothingToDo, interrupted: false };
     }
     if (round === 0) await requireLinkKinds(plan);
     options.onPlan?.(plan);
-    const result = await perform(engine, target, plan, options);
-    if (result.interrupted) return { plan: first, interrupted: true };
-    ({ plan, live } = await planFor(engine, target, { plan, live }));
+    const { interrupted } = await perform(engine, target, plan, options);
+    if (interrupted) return { summary, hadNothingToDo, interrupted };
+    // What is read again is let go of first: in a large lab that is nearly all.
+    live = without(live, touchedNamespaces(plan));
+    plan = { ...plan, steps: [], batches: [] };
+    ({ plan, live } = await planFor(engine, target, live));
   }
   throw new ApplyError(
     `${plan.steps.length} ${plan.steps.length === 1 ? 'difference remains' : 'differences remain'} after everything was done`,
     { remaining: plan.steps },
     'the kernel did not keep what it was asked for, or something else changes it at the same time',
   );
+}
+
+function without(live: Live, touched: ReadonlySet<string>): Live {
+  return { ...live, namespaces: new Map([...live.namespaces].filter(([name]) => !touched.has(name))) };
 }
 
 /**

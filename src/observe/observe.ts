@@ -9,21 +9,17 @@ export async function observe(engine: Engine, request: ReadRequest): Promise<Liv
   return { namespaces: await engine.read([HOST, ...names], request), stale };
 }
 
-/** Reads again what was touched and what is new; the rest is taken over from before. */
-export async function observeAgain(
-  engine: Engine,
-  request: ReadRequest,
-  { before, touched }: { readonly before: Live; readonly touched: ReadonlySet<string> },
-): Promise<Live> {
+/** Reads every namespace but those that are known, which are taken over as they were. */
+export async function observeAgain(engine: Engine, request: ReadRequest, known: Live): Promise<Live> {
   const { names, stale } = listNamespaces();
   const all = [HOST, ...names];
   const read = await engine.read(
-    all.filter((name) => touched.has(name) || !before.namespaces.has(name)),
+    all.filter((name) => !known.namespaces.has(name)),
     request,
   );
   const namespaces = new Map<string, LiveNamespace>();
   for (const name of all) {
-    const namespace = read.get(name) ?? (touched.has(name) ? undefined : before.namespaces.get(name));
+    const namespace = read.get(name) ?? known.namespaces.get(name);
     if (namespace !== undefined) namespaces.set(name, namespace);
   }
   return { namespaces, stale };

@@ -1,7 +1,6 @@
-import { planFor, reconcile, type Target } from '../../apply/reconcile.ts';
+import { planFor, type ReconcileResult, reconcile, type Target } from '../../apply/reconcile.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
-import type { Plan } from '../../plan/step.ts';
 import { type Locate, noChanges, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
 import type { Context, RunCommand } from '../command.ts';
@@ -42,20 +41,22 @@ export async function applyTarget(
   const interrupt = onInterrupt();
   const progress = showProgress(context, isJson);
   try {
-    const { plan, interrupted } = await reconcile(engine, target, {
+    let json: object = {};
+    const result = await reconcile(engine, target, {
       signal: interrupt.signal,
+      ...(isJson ? { onFirstPlan: (plan) => (json = planJson(plan, locate)) } : {}),
       onPlan: progress.onPlan,
       onEvent: progress.onEvent,
     });
     await progress.end();
-    if (interrupted) {
+    if (result.interrupted) {
       io.stderr(
         `interrupted: what was done stays; run the command again to go on, or: topoweave destroy ${target.lab}\n`,
       );
       return interrupt.exitCode();
     }
-    if (isJson) io.stdout(`${JSON.stringify({ ...planJson(plan, locate), applied: true }, null, 2)}\n`);
-    else io.stdout(`${outcome(plan, target, done)}\n`);
+    if (isJson) io.stdout(`${JSON.stringify({ ...json, applied: true }, null, 2)}\n`);
+    else io.stdout(`${outcome(result, target, done)}\n`);
     return exitCodes.done;
   } catch (error) {
     await progress.end(error);
@@ -65,8 +66,12 @@ export async function applyTarget(
   }
 }
 
-function outcome({ steps, summary }: Plan, { lab, topology }: Target, done: string): string {
-  if (steps.length === 0)
+function outcome(
+  { hadNothingToDo, summary }: ReconcileResult,
+  { lab, topology }: Target,
+  done: string,
+): string {
+  if (hadNothingToDo)
     return topology === undefined ? `Nothing to destroy: there is no lab '${lab}'.` : noChanges(lab);
   return `${done} lab '${lab}': ${summary.add} added, ${summary.change} changed, ${summary.destroy} destroyed.`;
 }
