@@ -402,7 +402,7 @@ export function testTables(hasVlanFiltering: boolean): void {
     const fields = ['kind', 'handle', 'dev', 'root', 'parent'];
     expect(mine.qdiscs.map(({ kind }) => kind)).toContain('clsact');
     expect(mine.qdiscs).toEqual(printed('tc', '-j', 'qdisc', 'show').map((qdisc) => pick(qdisc, fields)));
-    expect(mine.vlans).toEqual(printed('bridge', '-j', 'vlan', 'show'));
+    expect(mine.vlans).toEqual(printed('bridge', '-j', '-compressvlans', 'vlan', 'show'));
     expect(mine.vlans.length).toBe(hasVlanFiltering ? 2 : 0);
   } finally {
     tryLines(['netns del c0']);

@@ -8,7 +8,7 @@ import {
 import { AttributeReader, eachAttribute } from '../message.ts';
 import type { NetlinkSocket } from '../socket.ts';
 
-/** The VLANs of one bridge port, or of the bridge itself, as `bridge -j vlan show` prints them. */
+/** The VLANs of one bridge port, or of the bridge itself, as `bridge -j -compressvlans vlan show` prints them. */
 export interface PortVlans {
   readonly ifname: string;
   readonly vlans: readonly {
