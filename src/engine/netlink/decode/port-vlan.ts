@@ -15,7 +15,7 @@ export interface PortVlans {
     readonly vlan: number;
     /** The last one of a range. */
     readonly vlanEnd?: number;
-    readonly flags?: readonly string[];
+    readonly flags: readonly string[];
   }[];
 }
 
@@ -67,7 +67,7 @@ function readVlans(value: Buffer): PortVlans['vlans'] {
     ];
     vlans.push({
       ...((flags & RANGE_END) === 0 ? { vlan } : { vlan: first, vlanEnd: vlan }),
-      ...(names.length === 0 ? {} : { flags: names }),
+      flags: names,
     });
   });
   return vlans;
