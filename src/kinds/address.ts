@@ -1,8 +1,9 @@
+import { append } from '../lib/collections.ts';
 import { parseCidr } from '../lib/ip.ts';
-import type { IpAddress, IpLink } from '../observe/live.ts';
+import type { IpAddress } from '../observe/live.ts';
 import { HOST } from '../topology/model.ts';
 import { interfaceId, interfaceOwner } from './interface.ts';
-import type { Kind, LiveResource, Owner, ReadContext } from './resource.ts';
+import type { Kind, LiveResource, Owner, Resource, Value } from './resource.ts';
 
 /**
  * An address of an interface. On a link of ours every static address is ours: neither iproute2 6.1 nor older kernels
@@ -13,47 +14,41 @@ export const addressKind: Kind = {
   changes: {},
   lower: ({ topology }) => {
     const sources = sourceAddresses(topology.namespaces);
-    return topology.interfaces.flatMap(({ namespace, name, addresses }) =>
-      addresses.map(({ address, prefixLength, family, place }) => ({
-        kind: 'address',
-        id: addressId(namespace, name, address, prefixLength),
-        namespace,
-        label: `${address}/${prefixLength} on ${name}`,
-        attributes: {
-          address: `${address}/${prefixLength}`,
-          dev: name,
-          duplicate: false,
-          // The kernel refuses a route's preferred source while duplicate address detection still runs.
-          ...(family === 6 && sources.has(`${namespace} ${address}`) ? { nodad: true } : {}),
-        },
-        place,
-      })),
-    );
+    const resources: Resource[] = [];
+    for (const { namespace, name, addresses } of topology.interfaces) {
+      for (const { address, prefixLength, family, place } of addresses) {
+        const text = `${address}/${prefixLength}`;
+        const attributes: Record<string, Value> = { address: text, dev: name, duplicate: false };
+        // The kernel refuses a route's preferred source while duplicate address detection still runs.
+        if (family === 6 && sources.has(`${namespace} ${address}`)) attributes['nodad'] = true;
+        const id = addressId(namespace, name, text);
+        resources.push({ kind: 'address', id, namespace, label: `${text} on ${name}`, attributes, place });
+      }
+    }
+    return resources;
   },
   read: (live, context) => {
     const found: LiveResource[] = [];
-    for (const namespace of live.namespaces.values()) {
-      for (const link of namespace.links) {
+    for (const { name: namespace, mark, links } of live.namespaces.values()) {
+      const isOurs = mark?.lab === context.lab;
+      for (const link of links) {
+        const linkOwner = interfaceOwner(link, context.lab);
         for (const address of link.addr_info ?? []) {
-          const id = addressId(namespace.name, link.ifname, address.local, address.prefixlen);
-          const owner = addressOwner(address, id, link, interfaceOwner(link, context.lab), {
-            ...context,
-            ourNamespace: namespace.mark?.lab === context.lab,
-          });
+          const text = `${address.local}/${address.prefixlen}`;
+          const id = addressId(namespace, link.ifname, text);
+          const owner =
+            link.ifname === 'lo'
+              ? loopbackAddressOwner(address, isOurs || context.record.hostObjects.includes(id))
+              : addressOwner(address, linkOwner);
           if (owner !== 'ours' && !context.wanted.has(id)) continue;
-          found.push({
-            kind: 'address',
-            id,
-            namespace: namespace.name,
-            label: `${address.local}/${address.prefixlen} on ${link.ifname}`,
-            attributes: {
-              address: `${address.local}/${address.prefixlen}`,
-              dev: link.ifname,
-              duplicate: address.dadfailed === true,
-              secondary: address.secondary === true,
-            },
-            owner,
-          });
+          const attributes = {
+            address: text,
+            dev: link.ifname,
+            duplicate: address.dadfailed === true,
+            secondary: address.secondary === true,
+          };
+          const label = `${text} on ${link.ifname}`;
+          found.push({ kind: 'address', id, namespace, label, attributes, owner });
         }
       }
     }
@@ -88,24 +83,17 @@ export const addressKind: Kind = {
   disrupts: (_change, action) => (action === 'delete' ? 'connections from and to it break' : undefined),
 };
 
-export function addressId(namespace: string, dev: string, address: string, prefixLength: number): string {
-  return `${namespace}/${dev}/${address}/${prefixLength}`;
+function addressId(namespace: string, dev: string, addressWithLength: string): string {
+  return `${namespace}/${dev}/${addressWithLength}`;
 }
 
-function addressOwner(
-  address: IpAddress,
-  id: string,
-  link: IpLink,
-  linkOwner: Owner,
-  context: ReadContext & { readonly ourNamespace: boolean },
-): Owner {
+function loopbackAddressOwner(address: IpAddress, isKnown: boolean): Owner {
+  return isKnown && address.scope !== 'host' ? addressOwner(address, 'ours') : 'builtin';
+}
+
+function addressOwner(address: IpAddress, linkOwner: Owner): Owner {
   if (address.dynamic || address.temporary || address.mngtmpaddr) return 'builtin';
   if (address.scope === 'link' && address.family === 'inet6') return 'builtin';
-  if (link.ifname === 'lo' && address.scope === 'host') return 'builtin';
-  if (link.ifname === 'lo') {
-    if (context.ourNamespace || context.record.hostObjects.includes(id)) return 'ours';
-    return 'builtin';
-  }
   return linkOwner;
 }
 
@@ -116,7 +104,11 @@ function sourceAddresses(
     readonly routes: readonly { readonly from: string | undefined }[];
   }[],
 ): Set<string> {
-  return new Set(namespaces.flatMap(({ name, routes }) => routes.map(({ from }) => `${name} ${from}`)));
+  const sources = new Set<string>();
+  for (const { name, routes } of namespaces) {
+    for (const { from } of routes) if (from !== undefined) sources.add(`${name} ${from}`);
+  }
+  return sources;
 }
 
 /**
@@ -126,31 +118,53 @@ function sourceAddresses(
  */
 function dropsWithAddress(removed: LiveResource, live: readonly LiveResource[]): string[] {
   const address = String(removed.attributes['address']);
-  const dev = String(removed.attributes['dev']);
-  const isOnDev = (other: LiveResource) =>
-    other.namespace === removed.namespace && other.attributes['dev'] === dev;
-  const others = live.filter(
-    (other) => other.kind === 'address' && isOnDev(other) && other.id !== removed.id,
+  const { addressesOn, routesOver, routesFrom } = neighboursIn(live);
+  const others = (addressesOn.get(removed.attributes['dev'] ?? '') ?? []).filter(
+    ({ id }) => id !== removed.id,
   );
-  const dropped: string[] = [];
+  const dropped = new Set<string>();
   if (isV4(address) && removed.attributes['secondary'] !== true) {
     for (const other of others) {
       const text = String(other.attributes['address']);
-      if (other.attributes['secondary'] === true && sameSubnet(text, address)) dropped.push(other.id);
+      if (other.attributes['secondary'] === true && sameSubnet(text, address)) dropped.add(other.id);
     }
   }
   const isLast =
     isV4(address) &&
-    !others.some((other) => isV4(String(other.attributes['address'])) && !dropped.includes(other.id));
-  const plain = address.slice(0, address.indexOf('/'));
-  for (const route of live) {
-    if (route.kind !== 'route' || route.namespace !== removed.namespace) continue;
-    const prefersIt = route.attributes['from'] === plain;
-    const devs = route.attributes['devs'];
-    const usesDev = Array.isArray(devs) && devs.includes(dev) && route.attributes['family'] === 4;
-    if (prefersIt || (isLast && usesDev)) dropped.push(route.id);
+    !others.some(({ id, attributes }) => isV4(String(attributes['address'])) && !dropped.has(id));
+  if (isLast) for (const { id } of routesOver.get(removed.attributes['dev'] ?? '') ?? []) dropped.add(id);
+  for (const { id } of routesFrom.get(address.slice(0, address.indexOf('/'))) ?? []) dropped.add(id);
+  return [...dropped];
+}
+
+/** What can go with an address, of one namespace. */
+interface Neighbours {
+  readonly addressesOn: ReadonlyMap<Value, readonly LiveResource[]>;
+  /** IPv4 routes by device. */
+  readonly routesOver: ReadonlyMap<Value, readonly LiveResource[]>;
+  /** Routes by the source that they prefer. */
+  readonly routesFrom: ReadonlyMap<Value, readonly LiveResource[]>;
+}
+
+const neighbourCache = new WeakMap<readonly LiveResource[], Neighbours>();
+
+function neighboursIn(live: readonly LiveResource[]): Neighbours {
+  const cached = neighbourCache.get(live);
+  if (cached !== undefined) return cached;
+  const addressesOn = new Map<Value, LiveResource[]>();
+  const routesOver = new Map<Value, LiveResource[]>();
+  const routesFrom = new Map<Value, LiveResource[]>();
+  for (const resource of live) {
+    const { kind, attributes } = resource;
+    if (kind === 'address') append(addressesOn, attributes['dev'] ?? '', resource);
+    if (kind !== 'route') continue;
+    append(routesFrom, attributes['from'] ?? '', resource);
+    if (attributes['family'] !== 4) continue;
+    for (const dev of attributes['devs'] as readonly string[]) append(routesOver, dev, resource);
   }
-  return dropped;
+  const neighbours = { addressesOn, routesOver, routesFrom };
+  neighbourCache.set(live, neighbours);
+  return neighbours;
 }
 
 function isV4(text: string): boolean {

@@ -17,8 +17,10 @@ export const fdbKind: Kind = {
   read: (live, { lab }) => {
     const found: LiveResource[] = [];
     for (const namespace of live.namespaces.values()) {
+      if (namespace.fdb.length === 0) continue;
+      const links = new Map(namespace.links.map((link) => [link.ifname, link]));
       for (const { mac, ifname, dst, state } of namespace.fdb) {
-        const link = namespace.links.find(({ ifname: name }) => name === ifname);
+        const link = links.get(ifname);
         if (mac !== ANY_MAC || dst === undefined || state !== 'permanent' || link === undefined) continue;
         const data = link.linkinfo?.info_data ?? {};
         // The device's own remote shows as such an entry too.

@@ -1,8 +1,8 @@
-import { append } from '../lib/collections.ts';
+import { append, groupBy } from '../lib/collections.ts';
 import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
 import { type LinkCodec, registerLinkCodec } from './link-codec.ts';
-import { formatMark, labGroup, linkBelongsTo, linkTag, markOf, parseMark } from './marks.ts';
+import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
 import type {
   Attributes,
   Change,
@@ -45,8 +45,8 @@ export interface LinkContext {
   readonly namespace: LiveNamespace;
   /** Every marked link of the machine by tag, to find a veth's peer. */
   readonly byTag: ReadonlyMap<string, readonly { namespace: string; link: IpLink }[]>;
-  /** Every veth of the machine by its own and its peer's ifindex; see indexKey. */
-  readonly byIndex: ReadonlyMap<string, readonly { namespace: string; link: IpLink }[]>;
+  /** Every veth of the machine by its own and its peer's ifindex; see indexKey. Made when it is first asked for. */
+  readonly byIndex: () => ReadonlyMap<string, readonly { namespace: string; link: IpLink }[]>;
 }
 
 /** The key of a veth, or of the peer that it must have. */
@@ -89,14 +89,14 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
         id: interfaceId(item.namespace, item.name),
         namespace: item.namespace,
         label: item.name,
-        attributes: { ...lowerCommon(item, topology.name), ...link.lower(item, topology) },
+        attributes: Object.assign(lowerCommon(item, topology.name), link.lower(item, topology)),
         place: item.place,
       })),
     read: (live, context) => readLinks(live, context, link),
-    requires: (resource) => [
-      ...(resource.namespace === HOST ? [] : [resource.namespace]),
-      ...(link.requires?.(resource) ?? []),
-    ],
+    requires: (resource) => {
+      const own = link.requires?.(resource) ?? [];
+      return resource.namespace === HOST ? own : [resource.namespace, ...own];
+    },
     after: ({ namespace, attributes }) =>
       attributes['master'] ? [interfaceId(namespace, String(attributes['master']))] : [],
     ...(link.same === undefined ? {} : { same: link.same }),
@@ -122,62 +122,78 @@ export function interfaceId(namespace: string, name: string): string {
 export function interfaceOwner(link: IpLink, lab: string): Owner {
   if (link.ifname === 'lo') return 'builtin';
   if (linkBelongsTo(link, lab)) return 'ours';
-  const mark = markOf(link);
+  const mark = parseMark(link.ifalias);
   return mark === undefined ? 'foreign' : { lab: mark.lab };
 }
 
-function lowerCommon(item: Interface, lab: string): Attributes {
-  const tag =
-    item.kind === 'veth'
-      ? linkTag(interfaceId(item.namespace, item.name), interfaceId(item.peer.namespace, item.peer.name))
-      : '';
+function lowerCommon(item: Interface, lab: string): Record<string, Value> {
+  const { state, mtu, macaddress, alias = '', master = '' } = item;
+  const mark = item.kind === 'loopback' ? undefined : formatMark({ lab, tag: tagOf(item), text: '' });
+  // Most links are of these three forms; putting an object together from parts costs ten times as much.
+  if (mtu === undefined) {
+    if (mark !== undefined && macaddress !== undefined) return { macaddress, state, alias, master, mark };
+    if (macaddress === undefined) return mark === undefined ? { state } : { state, alias, master, mark };
+  }
   return {
-    ...(item.mtu === undefined ? {} : { mtu: item.mtu }),
-    ...(item.macaddress === undefined ? {} : { macaddress: item.macaddress }),
-    state: item.state,
-    ...(item.kind === 'loopback'
-      ? {}
-      : { alias: item.alias ?? '', master: item.master ?? '', mark: formatMark({ lab, tag, text: '' }) }),
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(macaddress === undefined ? {} : { macaddress }),
+    state,
+    ...(mark === undefined ? {} : { alias, master, mark }),
   };
+}
+
+function tagOf(item: Interface): string {
+  if (item.kind !== 'veth') return '';
+  return linkTag(interfaceId(item.namespace, item.name), interfaceId(item.peer.namespace, item.peer.name));
 }
 
 function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: LinkKind<T>): LiveResource[] {
   const found: LiveResource[] = [];
-  const { byKind, ...indexes } = indexLinks(live);
-  for (const mine of kind.kinds) {
-    for (const { namespace, link } of byKind.get(kind.infoKind(mine) ?? LOOPBACK) ?? []) {
+  const { infoKinds, byTag, byIndex } = indexLinks(live);
+  const names = new Map(kind.kinds.map((name) => [kind.infoKind(name), name]));
+  // Most machines have links of two or three kinds.
+  if (![...names.keys()].some((name) => infoKinds.has(name))) return found;
+  for (const namespace of live.namespaces.values()) {
+    for (const link of namespace.links) {
+      const mine = names.get(infoKindOf(link));
+      if (mine === undefined) continue;
       const id = interfaceId(namespace.name, link.ifname);
       const owner = interfaceOwner(link, context.lab);
       const isOurLoopback = owner === 'builtin' && namespace.mark?.lab === context.lab;
       if (owner !== 'ours' && !isOurLoopback && !context.wanted.has(id)) continue;
-      const attributes = { ...readCommon(link), ...kind.read(link, { live, namespace, ...indexes }) };
+      const own = kind.read(link, { live, namespace, byTag, byIndex });
+      const attributes = Object.assign(readCommon(link), own);
       found.push({ kind: mine, id, namespace: namespace.name, label: link.ifname, attributes, owner });
     }
   }
   return found;
 }
 
-export function readCommon(link: IpLink): Attributes {
-  const mark = markOf(link);
-  return {
-    mtu: link.mtu,
-    ...(link.address === undefined ? {} : { macaddress: link.address }),
-    state: link.flags.includes('UP') ? 'up' : 'down',
-    alias: mark === undefined ? '' : mark.text,
-    master: link.master ?? '',
-    mark: mark === undefined ? '' : formatMark({ ...mark, text: '' }),
-  };
+/** The kernel's name for the kind of a link; undefined for `lo`, which has none. */
+function infoKindOf(link: IpLink): string | undefined {
+  return link.ifname === 'lo' ? undefined : (link.linkinfo?.info_kind ?? 'none');
 }
 
-/** `lo` has no IFLA_INFO_KIND. */
-const LOOPBACK = 'loopback';
+export function readCommon(link: IpLink): Record<string, Value> {
+  const mark = parseMark(link.ifalias);
+  const { mtu, address: macaddress } = link;
+  const state = link.flags.includes('UP') ? 'up' : 'down';
+  const alias = mark === undefined ? '' : mark.text;
+  const master = link.master ?? '';
+  const ownership = mark === undefined ? '' : formatMark({ lab: mark.lab, tag: mark.tag, text: '' });
+  return macaddress === undefined
+    ? { mtu, state, alias, master, mark: ownership }
+    : { mtu, macaddress, state, alias, master, mark: ownership };
+}
 
-type Index = Map<string, { namespace: string; link: IpLink }[]>;
+interface End {
+  readonly namespace: string;
+  readonly link: IpLink;
+}
 
-interface LinkIndexes {
-  readonly byKind: ReadonlyMap<string, readonly { namespace: LiveNamespace; link: IpLink }[]>;
-  readonly byTag: Index;
-  readonly byIndex: Index;
+interface LinkIndexes extends Pick<LinkContext, 'byTag' | 'byIndex'> {
+  /** The kinds of links that there are; see infoKindOf. */
+  readonly infoKinds: ReadonlySet<string | undefined>;
 }
 
 const indexCache = new WeakMap<Live, LinkIndexes>();
@@ -185,21 +201,29 @@ const indexCache = new WeakMap<Live, LinkIndexes>();
 function indexLinks(live: Live): LinkIndexes {
   const cached = indexCache.get(live);
   if (cached !== undefined) return cached;
-  const byKind = new Map<string, { namespace: LiveNamespace; link: IpLink }[]>();
-  const byTag: Index = new Map();
-  const byIndex: Index = new Map();
+  const infoKinds = new Set<string | undefined>();
+  const veths: End[] = [];
+  const byTag = new Map<string, End[]>();
   for (const namespace of live.namespaces.values()) {
     for (const link of namespace.links) {
-      const kind = link.ifname === 'lo' ? LOOPBACK : link.linkinfo?.info_kind;
-      if (kind !== undefined) append(byKind, kind, { namespace, link });
-      if (kind !== 'veth') continue;
-      const entry = { namespace: namespace.name, link };
-      const tag = markOf(link)?.tag;
-      if (tag !== undefined && tag !== '') append(byTag, tag, entry);
-      append(byIndex, indexKey(link, 'own'), entry);
+      const infoKind = infoKindOf(link);
+      infoKinds.add(infoKind);
+      if (infoKind !== 'veth') continue;
+      const end = { namespace: namespace.name, link };
+      veths.push(end);
+      const tag = parseMark(link.ifalias)?.tag;
+      if (tag !== undefined && tag !== '') append(byTag, tag, end);
     }
   }
-  const indexes = { byKind, byTag, byIndex };
+  let byIndex: Map<string, End[]> | undefined;
+  const indexes: LinkIndexes = {
+    infoKinds,
+    byTag,
+    byIndex: () => {
+      byIndex ??= groupBy(veths, ({ link }) => indexKey(link, 'own'));
+      return byIndex;
+    },
+  };
   indexCache.set(live, indexes);
   return indexes;
 }

@@ -33,9 +33,8 @@ function settings(attributes: Readonly<Record<string, unknown>>): string[] {
 }
 
 function withEveryLoopback(topology: Topology): Topology {
-  const declared = new Set(
-    topology.interfaces.filter(({ kind: name }) => name === 'loopback').map(({ namespace }) => namespace),
-  );
+  const loopbacks = topology.interfaces.filter(({ kind: name }) => name === 'loopback');
+  const declared = new Set(loopbacks.map(({ namespace }) => namespace));
   const missing = topology.namespaces
     .filter(({ name }) => name !== HOST && !declared.has(name))
     .map(
@@ -53,5 +52,5 @@ function withEveryLoopback(topology: Topology): Topology {
         place,
       }),
     );
-  return { ...topology, interfaces: [...topology.interfaces, ...missing] };
+  return { ...topology, interfaces: [...loopbacks, ...missing] };
 }

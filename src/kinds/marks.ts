@@ -6,28 +6,25 @@ export const ROUTE_PROTOCOL = 116;
 
 const form = /^topoweave:([a-z][a-z0-9-]*):([a-z0-9+]*)(?: (.*))?$/;
 
+const parsed = new Map<string, Mark | undefined>();
+
+/** Each kind looks at the same links, so each alias is taken apart once. */
 export function parseMark(alias: string | undefined): Mark | undefined {
-  // Most links of a machine are asked several times, and many of them carry no alias at all.
-  if (alias === undefined || !alias.startsWith('topoweave:')) return undefined;
+  if (alias === undefined) return undefined;
+  const known = parsed.get(alias);
+  if (known !== undefined || parsed.has(alias)) return known;
   const match = form.exec(alias);
-  if (match === null) return undefined;
-  return { lab: match[1] ?? '', tag: match[2] ?? '', text: match[3] ?? '' };
-}
-
-const marks = new WeakMap<IpLink, { readonly mark: Mark | undefined }>();
-
-/** The mark on a link; parsed once. */
-export function markOf(link: IpLink): Mark | undefined {
-  const known = marks.get(link);
-  if (known !== undefined) return known.mark;
-  const mark = parseMark(link.ifalias);
-  marks.set(link, { mark });
+  const mark =
+    match === null ? undefined : { lab: match[1] ?? '', tag: match[2] ?? '', text: match[3] ?? '' };
+  parsed.set(alias, mark);
   return mark;
 }
 
 export function formatMark(mark: Mark): string {
   return `topoweave:${mark.lab}:${mark.tag}${mark.text === '' ? '' : ` ${mark.text}`}`;
 }
+
+const groups = new Map<string, number>();
 
 /** The lab's link group: 31 bits, `t` (0x74) in the highest byte and 24 bits of a hash of the name below. */
 export function labGroup(lab: string): number {
@@ -38,18 +35,23 @@ export function labGroup(lab: string): number {
   return group;
 }
 
-const groups = new Map<string, number>();
+const tags = new Map<string, string>();
 
-/** The tag that both ends of a link share. */
-export function linkTag(...ends: string[]): string {
-  return createHash('sha256').update(ends.sort().join(' ')).digest('hex').slice(0, 12);
+/** The tag that both ends of a link share; both ask for it. */
+export function linkTag(one: string, other: string): string {
+  const ends = one < other ? `${one} ${other}` : `${other} ${one}`;
+  const known = tags.get(ends);
+  if (known !== undefined) return known;
+  const tag = createHash('sha256').update(ends).digest('hex').slice(0, 12);
+  tags.set(ends, tag);
+  return tag;
 }
 
 /**
  * The lab that a link belongs to: by its alias, or, while a killed run left it without one, by its group.
  */
 export function linkBelongsTo(link: IpLink, lab: string): boolean {
-  const mark = markOf(link);
+  const mark = parseMark(link.ifalias);
   if (mark !== undefined) return mark.lab === lab;
   return link.group === String(labGroup(lab));
 }

@@ -1,5 +1,5 @@
 import { interfaceId, interfaceOwner, knownInfoKinds, readCommon } from './interface.ts';
-import type { Kind } from './resource.ts';
+import type { Kind, LiveResource } from './resource.ts';
 
 /**
  * A link of a kind that no file can describe: a network card, a tap device, a dummy somebody made. It is read only where
@@ -9,20 +9,19 @@ export const otherLinkKind: Kind = {
   name: 'link',
   changes: {},
   lower: () => [],
-  read: (live, { lab, wanted }) =>
-    [...live.namespaces.values()].flatMap((namespace) =>
-      namespace.links
-        .filter((link) => link.ifname !== 'lo' && !knownInfoKinds.has(link.linkinfo?.info_kind ?? 'none'))
-        .map((link) => ({
-          kind: 'link',
-          id: interfaceId(namespace.name, link.ifname),
-          namespace: namespace.name,
-          label: link.ifname,
-          attributes: readCommon(link),
-          owner: interfaceOwner(link, lab),
-        }))
-        .filter(({ id, owner }) => owner === 'ours' || wanted.has(id)),
-    ),
+  read: (live, { lab, wanted }) => {
+    const found: LiveResource[] = [];
+    for (const { name: namespace, links } of live.namespaces.values()) {
+      for (const link of links) {
+        if (link.ifname === 'lo' || knownInfoKinds.has(link.linkinfo?.info_kind ?? 'none')) continue;
+        const id = interfaceId(namespace, link.ifname);
+        const owner = interfaceOwner(link, lab);
+        if (owner !== 'ours' && !wanted.has(id)) continue;
+        found.push({ kind: 'link', id, namespace, label: link.ifname, attributes: readCommon(link), owner });
+      }
+    }
+    return found;
+  },
   requires: ({ namespace }) => (namespace === 'host' ? [] : [namespace]),
   create: () => [],
   update: () => [],

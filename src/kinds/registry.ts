@@ -37,7 +37,7 @@ const byName = new Map<string, Kind>([
   ...['gretap', 'ip6gre', 'ip6gretap'].map((name): [string, Kind] => [name, greKind]),
 ]);
 
-const ranks = new Map(kinds.map((kind, index) => [kind.name, index]));
+const ranks = new Map([...byName].map(([name, kind]) => [name, kinds.indexOf(kind)]));
 
 export function kindOf(resource: Pick<Resource, 'kind'>): Kind {
   const kind = byName.get(resource.kind);
@@ -46,5 +46,5 @@ export function kindOf(resource: Pick<Resource, 'kind'>): Kind {
 }
 
 export function rankOf(resource: Pick<Resource, 'kind'>): number {
-  return ranks.get(kindOf(resource).name) ?? kinds.length;
+  return ranks.get(resource.kind) ?? kinds.length;
 }

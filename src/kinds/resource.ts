@@ -47,7 +47,7 @@ export interface ReadContext {
   readonly lab: string;
   readonly record: LabRecord;
   /** Identities of the desired resources: what is in their way is read even if it is not ours. */
-  readonly wanted: ReadonlySet<string>;
+  readonly wanted: { readonly has: (id: string) => boolean };
 }
 
 export interface LowerContext {

@@ -21,6 +21,9 @@ const metrics = {
   'advertised-receive-window': 'window',
 } as const;
 
+/** Of routes that are neither ours nor anybody's who set them by hand. */
+const builtinProtocols = new Set(['kernel', 'ra', 'redirect']);
+
 const withoutNexthop = new Set(['blackhole', 'unreachable', 'prohibit', 'throw']);
 
 /**
@@ -38,6 +41,7 @@ export const routeKind: Kind = {
   },
   lower: ({ topology }) =>
     topology.namespaces.flatMap(({ name, routes }) => {
+      if (routes.length === 0) return [];
       const resources = routes.map((route) => lowerRoute(name, route));
       // A next hop may be reachable only by another route of the file, one without a next hop.
       const direct = resources.filter(({ attributes }) => !hasGateway(attributes)).map(({ id }) => id);
@@ -48,19 +52,22 @@ export const routeKind: Kind = {
   read: (live, context) => {
     const found: LiveResource[] = [];
     for (const namespace of live.namespaces.values()) {
-      for (const route of namespace.routes) {
-        const resource = readRoute(namespace.name, route);
-        const owner = routeOwner(namespace, route, resource, context);
-        if (owner === 'ours' || (owner === 'foreign' && context.wanted.has(resource.id)))
-          found.push({ ...resource, owner });
-      }
+      namespace.routes.forEach((route) => {
+        // Most routes are the kernel's own: they are left before anything is made of them.
+        if (builtinProtocols.has(route.protocol ?? '')) return;
+        const identity = identityOf(route);
+        const id = routeId(namespace.name, identity);
+        const owner = routeOwner(namespace, route, id, context);
+        if (owner === 'ours' || context.wanted.has(id))
+          found.push(Object.assign(readRoute(namespace.name, route, identity), { owner }));
+      });
     }
     return found;
   },
-  requires: ({ namespace, attributes }) => [
-    ...(namespace === HOST ? [] : [namespace]),
-    ...(attributes['devs'] as readonly string[]).map((dev) => interfaceId(namespace, dev)),
-  ],
+  requires: ({ namespace, attributes }) => {
+    const links = (attributes['devs'] as readonly string[]).map((dev) => interfaceId(namespace, dev));
+    return namespace === HOST ? links : [namespace, ...links];
+  },
   after: ({ comesAfter }) => comesAfter ?? [],
   same: sameValue,
   create: (resource) => [routeCommand('add', resource)],
@@ -74,47 +81,58 @@ export const routeKind: Kind = {
   disrupts: (_change, action) => (action === 'delete' ? 'packets to it lose this way' : undefined),
 };
 
-export function routeId(namespace: string, family: 4 | 6, table: string, to: string, metric: number): string {
+function routeId(namespace: string, { family, table, to, metric }: RouteIdentity): string {
   return `${namespace}/${table}/${family === 6 && to === 'default' ? '::/0' : to}/${metric}`;
 }
 
 function lowerRoute(namespace: string, route: Route): Resource {
-  const { family, table, to, type, scope, nexthops, place } = route;
-  const wantedMetrics = {
-    mtu: route.mtu,
-    'advertised-mss': route.advertisedMss,
-    'congestion-window': route.congestionWindow,
-    'advertised-receive-window': route.advertisedReceiveWindow,
+  const { nexthops, place } = route;
+  const identity = {
+    family: route.family,
+    table: route.table,
+    to: route.to,
+    metric: route.metric ?? defaultMetric(route.family),
   };
-  const identity = { family, table, to, metric: route.metric ?? defaultMetric(family) };
-  const resource = routeResource(namespace, identity, {
-    type,
-    nexthops: nexthops.map(formatNexthop).sort(),
-    devs: devices(nexthops),
-    ...(scope === undefined ? {} : { scope }),
-    from: route.from ?? '',
-    ...Object.fromEntries(Object.entries(wantedMetrics).map(([name, value]) => [name, value ?? 0])),
-  });
-  return { ...resource, place };
+  return {
+    kind: 'route',
+    id: routeId(namespace, identity),
+    namespace,
+    label: routeLabel(identity),
+    attributes: routeAttributes(identity, {
+      type: route.type,
+      nexthops: nexthops.map(formatNexthop).sort(),
+      devs: devices(nexthops),
+      scope: route.scope,
+      from: route.from ?? '',
+      mtu: route.mtu ?? 0,
+      advmss: route.advertisedMss ?? 0,
+      cwnd: route.congestionWindow ?? 0,
+      window: route.advertisedReceiveWindow ?? 0,
+    }),
+    place,
+  };
 }
 
-function readRoute(namespace: string, route: IpRoute): Resource {
-  const family = route.pref !== undefined || route.dst.includes(':') ? 6 : 4;
-  const to = withLength(route.dst, family);
-  const identity = { family, table: route.table ?? 'main', to, metric: route.metric ?? 0 } as const;
+function readRoute(namespace: string, route: IpRoute, identity: RouteIdentity): Resource {
   const hops = withoutNexthop.has(route.type) ? [] : (route.nexthops ?? [route]);
-  const liveMetrics = Object.entries(metrics).map(([name, word]) => [
-    name,
-    Number(route.metrics?.[0]?.[word] ?? 0),
-  ]);
-  return routeResource(namespace, identity, {
-    type: route.type,
-    nexthops: hops.map((hop) => readNexthop(hop, hops.length > 1)).sort(),
-    devs: devices(hops),
-    scope: route.scope ?? 'global',
-    from: route.prefsrc ?? '',
-    ...Object.fromEntries(liveMetrics),
-  });
+  const values = route.metrics?.[0];
+  return {
+    kind: 'route',
+    id: routeId(namespace, identity),
+    namespace,
+    label: routeLabel(identity),
+    attributes: routeAttributes(identity, {
+      type: route.type,
+      nexthops: hops.map((hop) => readNexthop(hop, hops.length > 1)).sort(),
+      devs: devices(hops),
+      scope: route.scope ?? 'global',
+      from: route.prefsrc ?? '',
+      mtu: Number(values?.['mtu'] ?? 0),
+      advmss: Number(values?.['advmss'] ?? 0),
+      cwnd: Number(values?.['cwnd'] ?? 0),
+      window: Number(values?.['window'] ?? 0),
+    }),
+  };
 }
 
 interface RouteIdentity {
@@ -124,28 +142,72 @@ interface RouteIdentity {
   readonly metric: number;
 }
 
-function routeResource(namespace: string, identity: RouteIdentity, rest: Attributes): Resource {
-  const { family, table, to, metric } = identity;
+/** What a route has beside its identity; the metrics by the words of ip-route(8). */
+interface RouteContent {
+  readonly type: string;
+  readonly nexthops: readonly string[];
+  readonly devs: readonly string[];
+  readonly scope: string | undefined;
+  readonly from: string;
+  readonly mtu: number;
+  readonly advmss: number;
+  readonly cwnd: number;
+  readonly window: number;
+}
+
+/** In plain literals: routes are many, and objects that are put together from others cost ten times as much. */
+function routeAttributes({ family, table, to, metric }: RouteIdentity, content: RouteContent): Attributes {
+  const { type, nexthops, devs, scope, from, mtu, advmss, cwnd, window } = content;
+  if (scope === undefined) {
+    return {
+      family,
+      table,
+      to,
+      metric,
+      type,
+      nexthops,
+      devs,
+      from,
+      mtu,
+      'advertised-mss': advmss,
+      'congestion-window': cwnd,
+      'advertised-receive-window': window,
+    };
+  }
   return {
-    kind: 'route',
-    id: routeId(namespace, family, table, to, metric),
-    namespace,
-    label: routeLabel(to, family, table),
-    attributes: { family, table, to, metric, ...rest },
+    family,
+    table,
+    to,
+    metric,
+    type,
+    nexthops,
+    devs,
+    scope,
+    from,
+    mtu,
+    'advertised-mss': advmss,
+    'congestion-window': cwnd,
+    'advertised-receive-window': window,
   };
 }
 
+function identityOf(route: IpRoute): RouteIdentity {
+  const family = route.pref !== undefined || route.dst.includes(':') ? 6 : 4;
+  const to = withLength(route.dst, family);
+  return { family, table: route.table ?? 'main', to, metric: route.metric ?? 0 };
+}
+
 function devices(hops: readonly { readonly dev?: string | undefined }[]): string[] {
+  if (hops.length === 1) return hops[0]?.dev === undefined ? [] : [hops[0].dev];
   return [...new Set(hops.flatMap(({ dev }) => (dev === undefined ? [] : [dev])))];
 }
 
 function routeOwner(
   namespace: LiveNamespace,
   route: IpRoute,
-  { id }: Resource,
+  id: string,
   { lab, record, wanted }: ReadContext,
 ): Owner {
-  if (['kernel', 'ra', 'redirect'].includes(route.protocol ?? '')) return 'builtin';
   const isMarked = route.protocol === String(ROUTE_PROTOCOL);
   if (namespace.name !== HOST) {
     if (namespace.mark?.lab !== lab) return 'foreign';
@@ -153,9 +215,10 @@ function routeOwner(
     return isMarked || wanted.has(id) ? 'ours' : 'foreign';
   }
   if (!isMarked) return 'foreign';
-  const devs = (route.nexthops ?? [route]).flatMap(({ dev }) => (dev === undefined ? [] : [dev]));
-  const links = namespace.links.filter(({ ifname }) => devs.includes(ifname));
-  const isOnOurLink = links.some((link) => interfaceOwner(link, lab) === 'ours');
+  const devs = devices(route.nexthops ?? [route]);
+  const isOnOurLink = namespace.links.some(
+    (link) => devs.includes(link.ifname) && interfaceOwner(link, lab) === 'ours',
+  );
   return isOnOurLink || record.hostObjects.includes(id) ? 'ours' : 'foreign';
 }
 
@@ -196,22 +259,26 @@ function formatNexthop(
   _index: number,
   all: readonly Nexthop[],
 ): string {
-  return [
-    ...(via === undefined ? [] : ['via', via]),
-    ...(dev === undefined ? [] : ['dev', dev]),
-    ...(all.length > 1 ? ['weight', String(weight)] : []),
-    ...(onLink ? ['onlink'] : []),
-  ].join(' ');
+  return nexthopText(via, dev, all.length > 1 ? weight : undefined, onLink);
 }
 
 function readNexthop(hop: IpNexthop, isMultipath: boolean): string {
   const via = hop.gateway ?? hop.via?.host;
-  return [
-    ...(via === undefined ? [] : ['via', via]),
-    ...(hop.dev === undefined ? [] : ['dev', hop.dev]),
-    ...(isMultipath ? ['weight', String(hop.weight ?? 1)] : []),
-    ...(hop.flags?.includes('onlink') ? ['onlink'] : []),
-  ].join(' ');
+  const weight = isMultipath ? (hop.weight ?? 1) : undefined;
+  return nexthopText(via, hop.dev, weight, hop.flags?.includes('onlink') === true);
+}
+
+function nexthopText(
+  via: string | undefined,
+  dev: string | undefined,
+  weight: number | undefined,
+  onLink: boolean,
+): string {
+  let text = via === undefined ? '' : ` via ${via}`;
+  if (dev !== undefined) text += ` dev ${dev}`;
+  if (weight !== undefined) text += ` weight ${weight}`;
+  if (onLink) text += ' onlink';
+  return text.slice(1);
 }
 
 function nexthopWords(nexthops: readonly string[]): string[] {
@@ -243,7 +310,7 @@ function withLength(destination: string, family: 4 | 6): string {
   return `${destination}/${family === 4 ? 32 : 128}`;
 }
 
-function routeLabel(to: string, family: 4 | 6, table: string): string {
+function routeLabel({ to, family, table }: RouteIdentity): string {
   const name = to === 'default' && family === 6 ? 'default (IPv6)' : to;
   return `route ${name}${table === 'main' ? '' : ` table ${table}`}`;
 }
@@ -251,5 +318,8 @@ function routeLabel(to: string, family: 4 | 6, table: string): string {
 /** Routes that exist in a live namespace, whoever made them; for `inspect`. */
 export function readAllRoutes(live: Live, namespace: string): { resource: Resource; protocol: string }[] {
   const routes = live.namespaces.get(namespace)?.routes ?? [];
-  return routes.map((route) => ({ resource: readRoute(namespace, route), protocol: route.protocol ?? '' }));
+  return routes.map((route) => ({
+    resource: readRoute(namespace, route, identityOf(route)),
+    protocol: route.protocol ?? '',
+  }));
 }

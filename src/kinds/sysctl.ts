@@ -2,7 +2,7 @@ import type { LiveNamespace } from '../observe/live.ts';
 import { HOST, type Namespace, type Topology } from '../topology/model.ts';
 import { interfaceId } from './interface.ts';
 import { localnetDevices } from './nat.ts';
-import type { Kind, LiveResource, Resource } from './resource.ts';
+import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
 
 const IPV4_FORWARDING = 'net.ipv4.ip_forward';
 const IPV6_FORWARDING = 'net.ipv6.conf.all.forwarding';
@@ -21,22 +21,21 @@ export const sysctlKind: Kind = {
       if (namespace.name !== HOST && namespace.mark?.lab !== lab) continue;
       const before = record.sysctls[namespace.name] ?? {};
       for (const [name, value] of readSysctls(namespace)) {
-        const resource = sysctlResource(namespace.name, name, value);
         const earlier = before[name];
-        const owner = earlier === undefined || earlier === value ? 'builtin' : 'ours';
-        if (owner !== 'ours' && !wanted.has(resource.id)) continue;
-        const attributes = { ...resource.attributes, ...(earlier === undefined ? {} : { before: earlier }) };
-        found.push({ ...resource, attributes, owner });
+        const owner: Owner = earlier === undefined || earlier === value ? 'builtin' : 'ours';
+        if (owner !== 'ours' && !wanted.has(sysctlId(namespace.name, name))) continue;
+        const resource = sysctlResource(namespace.name, name, value);
+        if (earlier !== undefined) Object.assign(resource.attributes, { before: earlier });
+        found.push(Object.assign(resource, { owner }));
       }
     }
     return found;
   },
   requires: ({ namespace, attributes }) => {
+    const required = namespace === HOST ? [] : [namespace];
     const device = deviceOf(String(attributes['name']));
-    return [
-      ...(namespace === HOST ? [] : [namespace]),
-      ...(device === undefined || device === 'lo' ? [] : [interfaceId(namespace, device)]),
-    ];
+    if (device !== undefined && device !== 'lo') required.push(interfaceId(namespace, device));
+    return required;
   },
   create: (resource) => [write(resource, String(resource.attributes['value']))],
   update: ({ wanted }) => [write(wanted, String(wanted.attributes['value']))],
@@ -68,7 +67,8 @@ function lowerSysctls(topology: Topology, namespace: Namespace): Resource[] {
   const { name, forwarding, sysctls } = namespace;
   const result: Resource[] = [];
   const add = (sysctl: string, value: string, place: Resource['place']) => {
-    result.push({ ...sysctlResource(name, sysctl, value), ...(place === undefined ? {} : { place }) });
+    const resource = sysctlResource(name, sysctl, value);
+    result.push(place === undefined ? resource : Object.assign(resource, { place }));
   };
   if (forwarding?.ipv4 !== undefined) add(IPV4_FORWARDING, forwarding.ipv4 ? '1' : '0', forwarding.place);
   if (forwarding?.ipv6 !== undefined) add(IPV6_FORWARDING, forwarding.ipv6 ? '1' : '0', forwarding.place);
@@ -89,10 +89,14 @@ function readSysctls({ netconf, sysctls }: LiveNamespace): Map<string, string> {
   return values;
 }
 
+function sysctlId(namespace: string, name: string): string {
+  return `${namespace}/sysctl/${name}`;
+}
+
 function sysctlResource(namespace: string, name: string, value: string): Resource {
   return {
     kind: 'sysctl',
-    id: `${namespace}/sysctl/${name}`,
+    id: sysctlId(namespace, name),
     namespace,
     label: `sysctl ${name}`,
     attributes: { name, value: value.trim().replace(/\s+/g, ' ') },

@@ -1,10 +1,11 @@
 import { VETH_INFO_PEER } from '../engine/netlink/constants.ts';
 import { writeLinkSettings, writePeerHeader } from '../engine/netlink/encode/link-settings.ts';
+import { append } from '../lib/collections.ts';
 import type { IpLink } from '../observe/live.ts';
 import { HOST, type Topology, type Veth } from '../topology/model.ts';
 import { defineLinkKind, indexKey, interfaceId } from './interface.ts';
 import type { LinkCodec } from './link-codec.ts';
-import { linkTag, markOf } from './marks.ts';
+import { linkTag, parseMark } from './marks.ts';
 import { portCommand } from './port.ts';
 import type { Attributes, Resource } from './resource.ts';
 
@@ -30,19 +31,18 @@ export const vethKind = defineLinkKind<Veth>('veth', {
   infoKind: () => 'veth',
   codec: () => codec,
   changes: { hairpin: 'in-place' },
-  lower: ({ peer, namespace, name, master }, topology) => ({
-    peer: interfaceId(peer.namespace, peer.name),
-    first: interfaceId(namespace, name) < interfaceId(peer.namespace, peer.name),
-    ...(master === undefined
-      ? {}
-      : { hairpin: publishedInterfaces(topology).has(`${namespace} ${peer.namespace}/${peer.name}`) }),
-  }),
+  lower: ({ peer, namespace, name, master }, topology) => {
+    const other = interfaceId(peer.namespace, peer.name);
+    const first = interfaceId(namespace, name) < other;
+    if (master === undefined) return { peer: other, first };
+    return { peer: other, first, hairpin: publishedInterfaces(topology).has(`${namespace} ${other}`) };
+  },
   settings: ({ namespace, label, attributes }, changed) =>
     changed.includes('hairpin') && attributes['master']
       ? [portCommand({ namespace, label }, ['hairpin', attributes['hairpin'] ? 'on' : 'off'])]
       : [],
   read: (link, { namespace, byTag, byIndex }) => {
-    const tag = markOf(link)?.tag ?? '';
+    const tag = parseMark(link.ifalias)?.tag ?? '';
     // The two ends know each other's ifindex, which is unique only inside a namespace; the tag, which no other pair
     // has, says which namespace it is.
     const end = { namespace: namespace.name, link };
@@ -94,7 +94,7 @@ function publishedInterfaces(topology: Topology): Set<string> {
   if (cached !== undefined) return cached;
   const targets = new Map<string, string[]>();
   for (const { name, nat } of topology.namespaces) {
-    for (const { to } of nat.publish) targets.set(to, [...(targets.get(to) ?? []), name]);
+    for (const { to } of nat.publish) append(targets, to, name);
   }
   const found = new Set<string>();
   for (const item of topology.interfaces) {
@@ -129,14 +129,16 @@ function isPeer(one: End, other: End): boolean {
  * An end that lost its mark is found by the ifindexes of both, if it is in the same namespace or if the other end's tag
  * says that it is this one.
  */
-function peerByIndex(end: End, byIndex: ReadonlyMap<string, readonly End[]>): End | undefined {
+function peerByIndex(end: End, byIndex: () => ReadonlyMap<string, readonly End[]>): End | undefined {
   const id = interfaceId(end.namespace, end.link.ifname);
-  return byIndex.get(indexKey(end.link, 'peer'))?.find((other) => {
-    if (!isPeer(end, other)) return false;
-    if (end.link.link_index === undefined) return true;
-    const tags = [markOf(end.link)?.tag, markOf(other.link)?.tag];
-    return tags.includes(linkTag(id, interfaceId(other.namespace, other.link.ifname)));
-  });
+  return byIndex()
+    .get(indexKey(end.link, 'peer'))
+    ?.find((other) => {
+      if (!isPeer(end, other)) return false;
+      if (end.link.link_index === undefined) return true;
+      const tags = [parseMark(end.link.ifalias)?.tag, parseMark(other.link.ifalias)?.tag];
+      return tags.includes(linkTag(id, interfaceId(other.namespace, other.link.ifname)));
+    });
 }
 
 /** A pair goes as one: what is true of one end's existence is true of the other's. */

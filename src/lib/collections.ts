@@ -11,6 +11,12 @@ export function groupBy<K, V>(items: Iterable<V>, keyOf: (item: V) => K): Map<K,
   return groups;
 }
 
+export function byId<V extends { readonly id: string }>(items: Iterable<V>): Map<string, V> {
+  const map = new Map<string, V>();
+  for (const item of items) map.set(item.id, item);
+  return map;
+}
+
 /** Ordered by code units, the same on each machine. */
 export function compareNames(a: string, b: string): number {
   if (a === b) return 0;

@@ -3,12 +3,15 @@ import { kindOf } from '../kinds/registry.ts';
 import {
   type Change,
   type ChangeClass,
+  type Kind,
   type LiveResource,
   type Resource,
   sameValue,
 } from '../kinds/resource.ts';
 import { peerId } from '../kinds/veth.ts';
-import { append } from '../lib/collections.ts';
+import { append, byId, groupBy } from '../lib/collections.ts';
+
+const none: readonly string[] = [];
 
 /** What has to happen to one resource, before it becomes a step. */
 export interface Difference {
@@ -16,8 +19,8 @@ export interface Difference {
   readonly wanted: Resource | undefined;
   readonly live: LiveResource | undefined;
   /** For `update` and `replace`: names of the attributes. */
-  attributes: string[];
-  class: ChangeClass;
+  attributes: readonly string[];
+  readonly class: ChangeClass;
   /** The id of the resource whose removal or change takes this one along. */
   readonly dropsWith: string | undefined;
 }
@@ -32,42 +35,48 @@ export interface DiffResult {
  * Compares what the file wants with what is there, and adds what the kernel does by itself: whatever goes along with a
  * removed, replaced or bounced resource is put back, or is gone without a command of its own.
  */
-export function diff(wanted: readonly Resource[], live: readonly LiveResource[]): DiffResult {
-  const liveById = new Map(live.map((resource) => [resource.id, resource]));
-  const wantedById = new Map(wanted.map((resource) => [resource.id, resource]));
+export function diff(wanted: ReadonlyMap<string, Resource>, live: readonly LiveResource[]): DiffResult {
+  const liveById = byId(live);
   const differences = new Map<string, Difference>();
   const conflicts: { wanted: Resource; live: LiveResource }[] = [];
-  for (const resource of wanted) {
-    const found = liveById.get(resource.id);
+  wanted.forEach((resource, id) => {
+    const found = liveById.get(id);
     if (found !== undefined && found.owner !== 'ours' && found.owner !== 'builtin') {
       conflicts.push({ wanted: resource, live: found });
-      continue;
+      return;
     }
     const difference = compare(resource, found);
-    if (difference !== undefined) differences.set(resource.id, difference);
-  }
-  for (const resource of live) {
-    if (resource.owner !== 'ours' || wantedById.has(resource.id)) continue;
+    if (difference !== undefined) differences.set(id, difference);
+  });
+  live.forEach((resource) => {
+    if (resource.owner !== 'ours' || wanted.has(resource.id)) return;
     differences.set(resource.id, entry('delete', undefined, resource));
-  }
-  addCascades(differences, wantedById, live);
+  });
+  addCascades(differences, wanted, live, liveById);
   return { differences, conflicts };
 }
 
 function compare(wanted: Resource, live: LiveResource | undefined): Difference | undefined {
   if (live === undefined) return entry('create', wanted, undefined);
-  if (wanted.kind !== live.kind || isStale(live))
-    return { ...entry('replace', wanted, live), attributes: ['kind'] };
+  if (wanted.kind !== live.kind || isStale(live)) return entry('replace', wanted, live, ['kind']);
   const kind = kindOf(wanted);
-  const attributes = Object.keys(wanted.attributes).filter((name) => {
-    const value = wanted.attributes[name];
-    if (value === undefined) return false;
-    return !(kind.same ?? sameValue)(name, value, live.attributes[name]);
-  });
+  const attributes = changedAttributes(wanted, live, kind.same ?? sameValue);
   if (attributes.length === 0) return undefined;
   const changeClass = strongest(attributes.map((name) => kind.changes[name] ?? 'replace'));
-  if (changeClass === 'replace') return { ...entry('replace', wanted, live), attributes, class: 'replace' };
-  return { ...entry('update', wanted, live), attributes, class: changeClass };
+  return entry(changeClass === 'replace' ? 'replace' : 'update', wanted, live, attributes, changeClass);
+}
+
+function changedAttributes(
+  { attributes: wanted }: Resource,
+  { attributes: live }: LiveResource,
+  same: NonNullable<Kind['same']>,
+): readonly string[] {
+  let changed = none;
+  for (const name in wanted) {
+    const value = wanted[name];
+    if (value !== undefined && !same(name, value, live[name])) changed = [...changed, name];
+  }
+  return changed;
 }
 
 const order: readonly ChangeClass[] = ['in-place', 'bounce', 'replace'];
@@ -80,41 +89,59 @@ function entry(
   action: Difference['action'],
   wanted: Resource | undefined,
   live: LiveResource | undefined,
+  attributes = none,
+  changeClass: ChangeClass = 'in-place',
   dropsWith?: string,
 ): Difference {
-  return { action, wanted, live, attributes: [], class: 'in-place', dropsWith };
+  return { action, wanted, live, attributes, class: changeClass, dropsWith };
 }
 
 /** Follows what the kernel takes along, until nothing more goes. */
 function addCascades(
   differences: Map<string, Difference>,
-  wantedById: ReadonlyMap<string, Resource>,
+  wanted: ReadonlyMap<string, Resource>,
   live: readonly LiveResource[],
+  liveById: ReadonlyMap<string, LiveResource>,
 ): void {
-  const queue = [...differences.values()].filter(({ live: found }) => found !== undefined);
+  const queue: LiveResource[] = [];
+  differences.forEach(({ live: found }) => {
+    if (found !== undefined) queue.push(found);
+  });
   if (queue.length === 0) return;
   const index = indexLive(live);
   // The kernel's own (`lo`) goes without being a step, but what is on it goes too.
   const unlisted = new Map<string, Difference>();
-  for (let position = 0; position < queue.length; position += 1) {
-    const id = queue[position]?.live?.id ?? '';
-    const difference = differences.get(id) ?? unlisted.get(id);
-    const cause = difference?.live;
-    if (difference === undefined || cause === undefined) continue;
-    const lost = isGone(difference) ? goneWith(cause, index) : lostByChange(difference, cause, index);
-    for (const lostId of lost) {
-      const found = index.byId.get(lostId);
-      const wanted = wantedById.get(lostId);
+  const followed = new Set<Difference>();
+  // The queue grows on the way.
+  for (const cause of queue) {
+    const difference = differences.get(cause.id) ?? unlisted.get(cause.id);
+    // What was in the queue before its cause was found is in it a second time.
+    if (difference === undefined || followed.has(difference)) continue;
+    followed.add(difference);
+    const gone = isGone(difference);
+    const lost = gone
+      ? goneWith(cause, difference, differences, index)
+      : lostByChange(difference, cause, index, liveById);
+    lost.forEach((lostId) => {
+      const found = liveById.get(lostId);
       const known = differences.get(lostId);
-      if (found === undefined || known?.dropsWith !== undefined || difference.dropsWith === lostId) continue;
-      if (known !== undefined && mustGoFirst(difference, differences, found)) continue;
-      const next = entry(wanted === undefined ? 'delete' : 'replace', wanted, found, cause.id);
-      const isListed = wanted !== undefined || found.owner === 'ours';
-      if (!isListed && unlisted.has(lostId)) continue;
+      if (found === undefined || known?.dropsWith !== undefined || difference.dropsWith === lostId) return;
+      if (known !== undefined && mustGoFirst(difference, differences, found)) return;
+      const again = wanted.get(lostId);
+      const isListed = again !== undefined || found.owner === 'ours';
+      if (!isListed && unlisted.has(lostId)) return;
+      const next = entry(
+        again === undefined ? 'delete' : 'replace',
+        again,
+        found,
+        none,
+        'in-place',
+        cause.id,
+      );
       (isListed ? differences : unlisted).set(lostId, next);
-      queue.push(next);
-    }
-    if (isGone(difference)) resetAttributes(cause.id, differences, wantedById, index);
+      queue.push(found);
+    });
+    if (gone) resetAttributes(cause.id, differences, wanted, index);
   }
 }
 
@@ -136,44 +163,68 @@ function mustGoFirst(
 }
 
 interface LiveIndex {
-  readonly byId: ReadonlyMap<string, LiveResource>;
+  /** Ids of what goes with a resource, by its id. */
   readonly dependents: ReadonlyMap<string, readonly string[]>;
-  readonly byNamespace: ReadonlyMap<string, readonly LiveResource[]>;
   readonly ports: ReadonlyMap<string, readonly LiveResource[]>;
+  readonly inNamespace: (name: string) => readonly LiveResource[];
 }
 
 function indexLive(live: readonly LiveResource[]): LiveIndex {
   const dependents = new Map<string, string[]>();
-  const byNamespace = new Map<string, LiveResource[]>();
   const ports = new Map<string, LiveResource[]>();
-  for (const resource of live) {
-    append(byNamespace, resource.namespace, resource);
-    for (const id of kindOf(resource).requires(resource)) {
-      // A veth's peer namespace is needed to make the pair; what takes the pair along is the peer itself.
-      if (id === resource.namespace || id.startsWith(`${resource.namespace}/`))
-        append(dependents, id, resource.id);
-    }
+  live.forEach((resource) => {
+    const { namespace, attributes } = resource;
+    kindOf(resource)
+      .requires(resource)
+      .forEach((id) => {
+        // A veth's peer namespace is needed to make the pair; what takes the pair along is the peer itself.
+        if (isIn(namespace, id)) append(dependents, id, resource.id);
+      });
     const peer = peerId(resource);
     if (peer !== undefined) append(dependents, peer, resource.id);
-    if (resource.attributes['master'])
-      append(ports, `${resource.namespace}/${resource.attributes['master']}`, resource);
-  }
-  return { byId: new Map(live.map((resource) => [resource.id, resource])), dependents, byNamespace, ports };
+    if (attributes['master']) append(ports, `${namespace}/${attributes['master']}`, resource);
+  });
+  let byNamespace: Map<string, LiveResource[]> | undefined;
+  const inNamespace = (name: string) => {
+    byNamespace ??= groupBy(live, ({ namespace }) => namespace);
+    return byNamespace.get(name) ?? [];
+  };
+  return { dependents, ports, inNamespace };
 }
 
-function goneWith(cause: LiveResource, index: LiveIndex): string[] {
-  const others = kindOf(cause).dropsWith?.(cause, index.byNamespace.get(cause.namespace) ?? []) ?? [];
-  return [...(index.dependents.get(cause.id) ?? []), ...others];
+/** Whether an id is that of a namespace or of something in it. */
+function isIn(namespace: string, id: string): boolean {
+  return id.startsWith(namespace) && (id.length === namespace.length || id[namespace.length] === '/');
+}
+
+function goneWith(
+  cause: LiveResource,
+  { dropsWith }: Difference,
+  differences: ReadonlyMap<string, Difference>,
+  index: LiveIndex,
+): readonly string[] {
+  const dependents = index.dependents.get(cause.id) ?? none;
+  const kind = kindOf(cause);
+  if (kind.dropsWith === undefined) return dependents;
+  // Where the whole namespace goes, all that is in it was found as its dependents and as those of its links.
+  const namespace = differences.get(cause.namespace);
+  if (dropsWith !== undefined && namespace !== undefined && isGone(namespace)) return dependents;
+  return [...dependents, ...kind.dropsWith(cause, index.inNamespace(cause.namespace))];
 }
 
 /** What a link loses that goes down, for good or for a moment. */
-function lostByChange(difference: Difference, cause: LiveResource, index: LiveIndex): string[] {
+function lostByChange(
+  difference: Difference,
+  cause: LiveResource,
+  index: LiveIndex,
+  liveById: ReadonlyMap<string, LiveResource>,
+): readonly string[] {
   const goesDown =
     difference.class === 'bounce' ||
     (difference.attributes.includes('state') && difference.wanted?.attributes['state'] === 'down');
-  if (!goesDown) return [];
-  return (index.dependents.get(cause.id) ?? []).filter((id) => {
-    const dependent = index.byId.get(id);
+  if (!goesDown) return none;
+  return (index.dependents.get(cause.id) ?? none).filter((id) => {
+    const dependent = liveById.get(id);
     return dependent !== undefined && kindOf(dependent).lostWhenDown?.(dependent) === true;
   });
 }
@@ -182,17 +233,16 @@ function lostByChange(difference: Difference, cause: LiveResource, index: LiveIn
 function resetAttributes(
   removed: string,
   differences: Map<string, Difference>,
-  wantedById: ReadonlyMap<string, Resource>,
+  wanted: ReadonlyMap<string, Resource>,
   index: LiveIndex,
 ): void {
   for (const port of index.ports.get(removed) ?? []) {
-    const wanted = wantedById.get(port.id);
+    const again = wanted.get(port.id);
     const lost = kindOf(port).loses?.(port, removed) ?? [];
-    const still = lost.filter((name) => wanted?.attributes[name] === port.attributes[name]);
-    if (wanted === undefined || still.length === 0) continue;
+    const still = lost.filter((name) => again?.attributes[name] === port.attributes[name]);
+    if (again === undefined || still.length === 0) continue;
     const known = differences.get(port.id);
-    if (known === undefined)
-      differences.set(port.id, { ...entry('update', wanted, port), attributes: still });
+    if (known === undefined) differences.set(port.id, entry('update', again, port, still));
     else if (known.action === 'update') known.attributes = [...new Set([...known.attributes, ...still])];
   }
 }

@@ -3,80 +3,93 @@ import { deviceOf } from '../kinds/sysctl.ts';
 import { compareNames } from '../lib/collections.ts';
 import type { Batch, Step } from './step.ts';
 
-/** A half of a step: its removal or its making, with the halves that must come before. */
+/** A half of a step: its removal or its making. */
 export interface Node {
-  readonly key: string;
+  readonly half: 'remove' | 'make';
   readonly step: Step;
   readonly commands: readonly Command[];
-  /** Keys of nodes; those that are not there are ignored. */
-  readonly after: readonly string[];
+  /** The halves that must come before. */
+  after: readonly Node[];
   /** The same, for commands of the same program and namespace only: settings that name another object. */
-  readonly settingsAfter: readonly string[];
+  settingsAfter: readonly Node[];
+  /** How far the sort is with it. */
+  state: 'new' | 'open' | 'done';
+  /** Where its commands ended up. */
+  placement: Placement;
+}
+
+const none: readonly Node[] = [];
+
+export function makeNode(half: Node['half'], step: Step): Node {
+  const commands = half === 'remove' ? step.removal : step.making;
+  return { half, step, commands, after: none, settingsAfter: none, state: 'new', placement: nowhere };
 }
 
 /**
- * A topological sort with a stable tie-break: nodes stay in the given order where nothing says otherwise.
+ * A topological sort with a stable tie-break: nodes stay in the given order where nothing says otherwise. It keeps its
+ * own stack, because a chain of steps can be deeper than the stack of calls.
  *
  * @throws Error on a cycle, which is a bug: the loader refuses files that could make one.
  */
 export function sortNodes(nodes: readonly Node[]): Node[] {
-  const byKey = new Map(nodes.map((node) => [node.key, node]));
   const sorted: Node[] = [];
-  const done = new Set<Node>();
-  // Only those that something waits for; a chain of them must not be as deep as the call stack.
-  const open = new Set<Node>();
-  for (const root of nodes) {
-    const stack = [root];
-    for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
-      if (done.has(node)) {
-        stack.pop();
+  const path: { readonly node: Node; next: number }[] = [];
+  const visit = (node: Node): void => {
+    if (node.state === 'done') return;
+    if (node.state === 'open') throw cycleError([...path.map((entry) => entry.node), node]);
+    node.state = 'open';
+    path.push({ node, next: 0 });
+  };
+  nodes.forEach((start) => {
+    visit(start);
+    for (let entry = path.at(-1); entry !== undefined; entry = path.at(-1)) {
+      const { node, next } = entry;
+      const before = node.after[next] ?? node.settingsAfter[next - node.after.length];
+      entry.next += 1;
+      if (before !== undefined) {
+        visit(before);
         continue;
       }
-      open.add(node);
-      const size = stack.length;
-      // The last one is visited first.
-      pushWaiting(node.settingsAfter, byKey, done, stack);
-      pushWaiting(node.after, byKey, done, stack);
-      if (stack.length > size) {
-        const cycle = stack.slice(size).find((before) => open.has(before));
-        if (cycle !== undefined)
-          throw new Error(`cycle of steps: ${node.key} waits for ${cycle.key}, which waits for it`);
-        continue;
-      }
-      stack.pop();
-      open.delete(node);
-      done.add(node);
+      node.state = 'done';
       sorted.push(node);
+      path.pop();
     }
-  }
+  });
   return sorted;
 }
 
-function pushWaiting(
-  keys: readonly string[],
-  byKey: ReadonlyMap<string, Node>,
-  done: ReadonlySet<Node>,
-  stack: Node[],
-): void {
-  for (let index = keys.length - 1; index >= 0; index -= 1) {
-    const before = byKey.get(keys[index] ?? '');
-    if (before !== undefined && !done.has(before)) stack.push(before);
-  }
+function cycleError(path: readonly Node[]): Error {
+  return new Error(
+    `cycle of steps: ${path.map(({ half, step }) => `${half} ${step.resource}`).join(' -> ')}`,
+  );
 }
 
-/** One program in one namespace. */
+/** A batch that still grows. */
+interface OpenBatch extends Batch {
+  readonly commands: { readonly command: Command; readonly step: Step }[];
+}
+
+/** What performs commands: a program in a namespace, with its batches by layer. */
 interface Target {
   readonly tool: Batch['tool'];
   readonly namespace: string;
-  /** By layer. */
-  readonly entries: { command: Command; step: Step }[][];
+  readonly batches: Map<number, OpenBatch>;
+}
+
+/** A layer of a target. */
+interface Slot {
+  readonly target: Target;
+  readonly layer: number;
 }
 
 /** Where the commands of a node ended up: by target, and the first of them, the one that makes the object. */
 interface Placement {
-  readonly first: { readonly target: Target; readonly layer: number } | undefined;
-  readonly layers: ReadonlyMap<Target, number>;
+  readonly first: Slot | undefined;
+  readonly slots: readonly Slot[];
 }
+
+const noSlots: readonly Slot[] = [];
+const nowhere: Placement = { first: undefined, slots: noSlots };
 
 /**
  * Puts sorted commands into as few batches as their dependencies allow. A command comes a layer after the command that
@@ -84,102 +97,128 @@ interface Placement {
  * before later commands (settings) of what it depends on in its own program and namespace.
  */
 export function makeBatches(sorted: readonly Node[]): Batch[] {
-  const placements = new Map<string, Placement>();
-  const targets = new Map<string, Target>();
-  const batches: Batch[] = [];
-  for (const node of sorted) {
-    const befores = placementsOf(node.after, placements);
-    const settings = placementsOf(node.settingsAfter, placements);
-    if (node.commands.length === 0) {
-      placements.set(node.key, passOn(befores));
-      continue;
+  const targets = new Map<string, Target[]>();
+  sorted.forEach((node) => {
+    node.placement = node.commands.length === 0 ? passOn(node.after) : placeNode(node, targets);
+  });
+  return [...targets.values()]
+    .flatMap((list) => list.flatMap(({ batches }) => [...batches.values()]))
+    .sort(
+      (a, b) => a.layer - b.layer || compareNames(a.namespace, b.namespace) || compareNames(a.tool, b.tool),
+    );
+}
+
+function placeNode(node: Node, targets: Map<string, Target[]>): Placement {
+  const { step } = node;
+  let slots = noSlots;
+  let first: Slot | undefined;
+  let last: Slot | undefined;
+  node.commands.forEach((command) => {
+    const target = targetOf(command, targets);
+    // Nearly always all commands of a node are for the same program and namespace.
+    if (last?.target !== target || slots.length > 1) {
+      last = { target, layer: layerFor(target, node, slots) };
+      slots = withSlot(slots, last);
+      first ??= last;
     }
-    const layers = new Map<Target, number>();
-    let first: Placement['first'];
-    for (const command of node.commands) {
-      const target = targetOf(command, targets);
-      let layer = 0;
-      for (const before of befores) layer = Math.max(layer, layerBehind(before, target));
-      for (const before of settings) layer = Math.max(layer, before.layers.get(target) ?? 0);
-      for (const [other, at] of layers) layer = Math.max(layer, other === target ? at : at + 1);
-      layers.set(target, layer);
-      first ??= { target, layer };
-      addToBatch(target, layer, { command, step: node.step }, batches);
-    }
-    placements.set(node.key, { first, layers });
-  }
-  return batches.sort(
-    (a, b) => a.layer - b.layer || compareNames(a.namespace, b.namespace) || compareNames(a.tool, b.tool),
-  );
+    addCommand(target, last.layer, { command, step });
+  });
+  return { first, slots };
 }
 
-function placementsOf(keys: readonly string[], placements: ReadonlyMap<string, Placement>): Placement[] {
-  const found: Placement[] = [];
-  for (const key of keys) {
-    const placement = placements.get(key);
-    if (placement !== undefined) found.push(placement);
-  }
-  return found;
+/** The first layer in which a command of a node can be, after those that the node's earlier commands are in. */
+function layerFor(target: Target, { after, settingsAfter }: Node, earlier: readonly Slot[]): number {
+  let layer = 0;
+  after.forEach(({ placement }) => {
+    layer = Math.max(layer, layerBehind(placement, target));
+  });
+  if (settingsAfter.length > 0)
+    layer = Math.max(layer, ...settingsAfter.map(({ placement }) => layerIn(placement.slots, target)));
+  if (earlier.length > 0) layer = Math.max(layer, ...earlier.map((slot) => layerAfter(slot, target)));
+  return layer;
 }
 
-function addToBatch(
-  target: Target,
-  layer: number,
-  entry: { command: Command; step: Step },
-  batches: Batch[],
-): void {
-  const entries = target.entries[layer];
-  if (entries !== undefined) {
-    entries.push(entry);
-    return;
-  }
-  const commands = [entry];
-  const batch = { layer, tool: target.tool, namespace: target.namespace, commands };
-  target.entries[layer] = commands;
-  batches.push(batch);
+function layerBehind({ first, slots }: Placement, target: Target): number {
+  const own = layerIn(slots, target);
+  return first === undefined ? own : Math.max(own, layerAfter(first, target));
 }
 
-function layerBehind({ first, layers }: Placement, target: Target): number {
-  const own = layers.get(target) ?? 0;
-  if (first === undefined) return own;
-  return Math.max(own, first.target === target ? first.layer : first.layer + 1);
+/** The layer of commands that come after others: the same one, where the same program performs both. */
+function layerAfter(slot: Slot, target: Target): number {
+  return slot.target === target ? slot.layer : slot.layer + 1;
+}
+
+function layerIn(slots: readonly Slot[], target: Target): number {
+  for (let index = 0; index < slots.length; index += 1) {
+    const slot = slots[index];
+    if (slot?.target === target) return slot.layer;
+  }
+  return 0;
+}
+
+/** The slots, one per target, with another. */
+function withSlot(slots: readonly Slot[], added: Slot): readonly Slot[] {
+  if (slots.length === 0) return [added];
+  const found = slots.find(({ target }) => target === added.target);
+  if (found === undefined) return [...slots, added];
+  if (found.layer >= added.layer) return slots;
+  return slots.map((slot) => (slot === found ? added : slot));
 }
 
 /** A node without commands passes on what it waits for. */
-function passOn(befores: readonly Placement[]): Placement {
-  const layers = new Map<Target, number>();
-  let first: Placement['first'];
-  for (const before of befores) {
-    for (const [target, layer] of before.layers) layers.set(target, Math.max(layer, layers.get(target) ?? 0));
+function passOn(after: readonly Node[]): Placement {
+  let first: Slot | undefined;
+  let slots = noSlots;
+  after.forEach(({ placement: before }) => {
+    before.slots.forEach((slot) => {
+      slots = withSlot(slots, slot);
+    });
     if (before.first !== undefined && (first === undefined || before.first.layer > first.layer))
       first = before.first;
-  }
-  return { first, layers };
+  });
+  return slots.length === 0 ? nowhere : { first, slots };
+}
+
+function targetOf(command: Command, targets: Map<string, Target[]>): Target {
+  const namespace = command.namespace ?? 'host';
+  const tool = command.tool === 'sysctl' ? 'ip' : command.tool;
+  const known = targets.get(namespace);
+  const found = known?.find((target) => target.tool === tool);
+  if (found !== undefined) return found;
+  const target = { tool, namespace, batches: new Map() };
+  if (known === undefined) targets.set(namespace, [target]);
+  else known.push(target);
+  return target;
+}
+
+function addCommand(
+  { tool, namespace, batches }: Target,
+  layer: number,
+  entry: Batch['commands'][number],
+): void {
+  const found = batches.get(layer);
+  if (found !== undefined) found.commands.push(entry);
+  else batches.set(layer, { layer, tool, namespace, commands: [entry] });
 }
 
 /** Sysctls of a batch that can only be written when the batch has made their interface. */
 export function sysctlComesAfter(batch: Batch, command: Command): boolean {
   if (command.tool !== 'sysctl') return false;
   const device = deviceOf(command.name);
-  return (
-    device !== undefined &&
-    batch.commands.some(
-      ({ command: other }) =>
-        other.tool === 'ip' &&
-        other.args[1] === 'add' &&
-        other.args[0] === 'link' &&
-        other.args.includes(device),
-    )
-  );
+  return device !== undefined && wordsOfNewLinks(batch).has(device);
 }
 
-function targetOf(command: Command, targets: Map<string, Target>): Target {
-  const namespace = command.namespace ?? 'host';
-  const tool = command.tool === 'sysctl' ? 'ip' : command.tool;
-  const key = `${tool} ${namespace}`;
-  const known = targets.get(key);
+const linkWords = new WeakMap<Batch, ReadonlySet<string>>();
+
+/** The words of the commands of a batch that make links, the names of the links among them. */
+function wordsOfNewLinks(batch: Batch): ReadonlySet<string> {
+  const known = linkWords.get(batch);
   if (known !== undefined) return known;
-  const target = { tool, namespace, entries: [] };
-  targets.set(key, target);
-  return target;
+  const words = new Set<string>();
+  for (const { command } of batch.commands) {
+    if (command.tool !== 'ip' || command.args[0] !== 'link' || command.args[1] !== 'add') continue;
+    for (const word of command.args) words.add(word);
+  }
+  linkWords.set(batch, words);
+  return words;
 }

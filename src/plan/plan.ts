@@ -1,12 +1,12 @@
 import { kindOf, kinds, rankOf } from '../kinds/registry.ts';
-import type { Command, LiveResource, ReadContext, Resource } from '../kinds/resource.ts';
+import type { Change, Command, LiveResource, ReadContext, Resource } from '../kinds/resource.ts';
 import { peerId } from '../kinds/veth.ts';
-import { append, compareNames, groupBy } from '../lib/collections.ts';
+import { append, byId, compareNames, groupBy } from '../lib/collections.ts';
 import type { Live } from '../observe/live.ts';
 import type { LabRecord } from '../system/record.ts';
-import type { Topology } from '../topology/model.ts';
+import { HOST, type Topology } from '../topology/model.ts';
 import { type Difference, type DiffResult, diff, toChange } from './diff.ts';
-import { makeBatches, type Node, sortNodes } from './order.ts';
+import { makeBatches, makeNode, type Node, sortNodes } from './order.ts';
 import type { AttributeChange, Conflict, Plan, Step } from './step.ts';
 
 export interface PlanRequest {
@@ -21,8 +21,9 @@ export interface PlanRequest {
 export function makePlan(request: PlanRequest): Plan {
   const { lab, topology } = request;
   const desired = topology === undefined ? [] : lower(topology);
-  const live = readLive(request, desired);
-  const result = diff(desired, live);
+  const wanted = byId(desired);
+  const live = readResources(request, wanted);
+  const result = diff(wanted, live);
   const steps = makeSteps(result, desired, lab);
   const nodes = makeNodes(steps, result);
   return {
@@ -45,24 +46,35 @@ export function lower(topology: Topology): readonly Resource[] {
 }
 
 /** Every live resource that belongs to the lab or is in its way. */
-export function readLive({ lab, live, record }: PlanRequest, desired: readonly Resource[]): LiveResource[] {
-  const context: ReadContext = { lab, record, wanted: new Set(desired.map(({ id }) => id)) };
+export function readLive(request: PlanRequest, desired: readonly Resource[]): LiveResource[] {
+  return readResources(request, byId(desired));
+}
+
+function readResources(
+  { lab, live, record }: PlanRequest,
+  wanted: ReadonlyMap<string, Resource>,
+): LiveResource[] {
+  const context: ReadContext = { lab, record, wanted };
   return kinds.flatMap((kind) => kind.read(live, context));
 }
 
+// Most steps share these.
+const noCommands: readonly Command[] = [];
+const noChanges: readonly AttributeChange[] = [];
+
+/** By namespace, the machine's own first; inside it by kind, then by name. */
 function makeSteps(result: DiffResult, desired: readonly Resource[], lab: string): Step[] {
   const wholes = wholeCommands(result, desired, lab);
-  const steps = [...result.differences.values()].map((difference) => {
+  const byNamespace = new Map<string, Step[]>();
+  result.differences.forEach((difference) => {
     const step = makeStep(difference, result, wholes);
-    return { step, namespace: step.namespace === 'host' ? '' : step.namespace, rank: rankOf(step) };
+    append(byNamespace, step.namespace === HOST ? '' : step.namespace, step);
   });
-  steps.sort(
-    (a, b) =>
-      compareNames(a.namespace, b.namespace) ||
-      a.rank - b.rank ||
-      compareNames(a.step.resource, b.step.resource),
-  );
-  return steps.map(({ step }) => step);
+  return [...byNamespace]
+    .sort(([a], [b]) => compareNames(a, b))
+    .flatMap(([, steps]) =>
+      steps.sort((a, b) => rankOf(a) - rankOf(b) || compareNames(a.resource, b.resource)),
+    );
 }
 
 function makeStep(
@@ -75,17 +87,7 @@ function makeStep(
   if (resource === undefined) throw new Error('a difference without a resource');
   const kind = kindOf(resource);
   const change = toChange(difference);
-  const whole = wholes.get(resource.id);
-  const removal =
-    (action === 'delete' || action === 'replace') && live !== undefined && dropsWith === undefined;
-  const making =
-    action === 'update'
-      ? change === undefined
-        ? []
-        : kind.update(change)
-      : wanted === undefined
-        ? []
-        : kind.create(wanted);
+  const isRemoved = (action === 'delete' || action === 'replace') && dropsWith === undefined;
   return {
     id: `${action} ${resource.id}`,
     action,
@@ -100,9 +102,14 @@ function makeStep(
     place: wanted?.place,
     // What only goes along is said once, at its cause.
     disrupts: action === 'create' || dropsWith !== undefined ? undefined : kind.disrupts?.(change, action),
-    removal: removal && live !== undefined ? kindOf(live).remove(live) : [],
-    making: whole ?? making,
+    removal: isRemoved && live !== undefined ? kindOf(live).remove(live) : noCommands,
+    making: wholes.get(resource.id) ?? makingOf(difference, change),
   };
+}
+
+function makingOf({ action, wanted }: Difference, change: Change | undefined): readonly Command[] {
+  if (action === 'update') return change === undefined ? noCommands : kindOf(change.wanted).update(change);
+  return wanted === undefined ? noCommands : kindOf(wanted).create(wanted);
 }
 
 /**
@@ -117,25 +124,26 @@ function wholeCommands(
   const commands = new Map<string, readonly Command[]>();
   const done = new Set<string>();
   const groupOf = ({ kind, namespace }: Resource) => `${kind} ${namespace}`;
-  const members = groupBy(
-    desired.filter((resource) => kindOf(resource).whole !== undefined),
-    groupOf,
-  );
-  for (const { wanted, live } of differences.values()) {
+  let members: Map<string, Resource[]> | undefined;
+  differences.forEach(({ wanted, live }) => {
     const resource = wanted ?? live;
-    if (resource === undefined) continue;
+    if (resource === undefined) return;
     const { whole } = kindOf(resource);
+    if (whole === undefined) return;
     const group = groupOf(resource);
-    if (whole === undefined || done.has(group)) continue;
-    if (differences.get(resource.namespace)?.action === 'delete') continue;
+    if (done.has(group) || differences.get(resource.namespace)?.action === 'delete') return;
     done.add(group);
+    members ??= groupBy(
+      desired.filter((item) => kindOf(item).whole !== undefined),
+      groupOf,
+    );
     commands.set(resource.id, whole(resource.namespace, members.get(group) ?? [], lab));
-  }
+  });
   return commands;
 }
 
-function attributeChanges({ action, wanted, live, attributes }: Difference): AttributeChange[] {
-  if (action === 'create' || action === 'delete') return [];
+function attributeChanges({ action, wanted, live, attributes }: Difference): readonly AttributeChange[] {
+  if (action === 'create' || action === 'delete') return noChanges;
   return attributes.map((attribute) => ({
     attribute,
     before: live?.attributes[attribute],
@@ -155,59 +163,89 @@ function reasonOf({ action, dropsWith, wanted, live }: Difference, { differences
   return wanted === undefined ? `goes with ${name}` : `the kernel drops it with ${name}`;
 }
 
+/** The halves of a plan by the ids of their resources. */
+interface Halves {
+  readonly removals: Map<string, Node>;
+  readonly makings: Map<string, Node>;
+}
+
+/** The removals, what is made last first, and behind them the makings. */
 function makeNodes(steps: readonly Step[], { differences }: DiffResult): Node[] {
-  const removals: Node[] = [];
-  const makings: Node[] = [];
-  // What must go first, by the id of what it is needed for: the reverse of the order of making.
-  const removedBefore = new Map<string, string[]>();
-  for (const { live } of differences.values()) {
-    if (live === undefined) continue;
-    for (const id of kindOf(live).requires(live)) append(removedBefore, id, `remove ${live.id}`);
-  }
-  for (const step of steps) {
-    const difference = differences.get(step.resource);
-    const live = difference?.live;
-    const isRemoved = live !== undefined && step.action !== 'update';
-    if (isRemoved) {
-      const after = removedBefore.get(step.resource) ?? [];
-      removals.push({
-        key: `remove ${step.resource}`,
-        step,
-        commands: step.removal,
-        after,
-        settingsAfter: [],
+  const halves: Halves = { removals: new Map(), makings: new Map() };
+  steps.forEach((step) => {
+    const { action, resource, making } = step;
+    const difference = differences.get(resource);
+    if (difference?.live !== undefined && action !== 'update')
+      halves.removals.set(resource, makeNode('remove', step));
+    if (difference?.wanted !== undefined || making.length > 0)
+      halves.makings.set(resource, makeNode('make', step));
+  });
+  linkRemovals(differences, halves);
+  halves.makings.forEach((node, id) => {
+    const difference = differences.get(id);
+    if (difference !== undefined) linkMaking(node, difference, halves);
+  });
+  return [...byRank(halves.removals).reverse().flat(), ...byRank(halves.makings).flat()];
+}
+
+/** Nodes in the order of their ids, in one list per rank. */
+function byRank(nodes: ReadonlyMap<string, Node>): Node[][] {
+  const ranks: Node[][] = kinds.map(() => []);
+  nodes.forEach((node) => {
+    ranks[rankOf(node.step)]?.push(node);
+  });
+  // They come nearly in this order: by namespace.
+  return ranks.map((list) => list.sort((a, b) => compareNames(a.step.resource, b.step.resource)));
+}
+
+/** What needs another is removed before it: the reverse of the order of making. */
+function linkRemovals(differences: DiffResult['differences'], { removals }: Halves): void {
+  if (removals.size === 0) return;
+  const before = new Map<Node, Node[]>();
+  differences.forEach(({ live }) => {
+    const node = live === undefined ? undefined : removals.get(live.id);
+    if (live === undefined || node === undefined) return;
+    kindOf(live)
+      .requires(live)
+      .forEach((id) => {
+        const other = removals.get(id);
+        if (other !== undefined) append(before, other, node);
       });
-    }
-    if (step.making.length > 0 || difference?.wanted !== undefined) {
-      makings.push({ key: `make ${step.resource}`, step, commands: step.making, ...makingAfter(difference) });
-    }
-  }
-  return [...sortByRank(removals, -1), ...sortByRank(makings, 1)];
+  });
+  before.forEach((list, node) => {
+    node.after = list;
+  });
 }
 
-/** In the order of the kinds, or against it; equal ones by name. */
-function sortByRank(nodes: readonly Node[], direction: 1 | -1): Node[] {
-  const groups = groupBy(nodes, ({ step }) => rankOf(step));
-  const ranks = [...groups.keys()].sort((a, b) => direction * (a - b));
-  return ranks.flatMap((rank) => (groups.get(rank) ?? []).sort((a, b) => compareNames(a.key, b.key)));
-}
-
-function makingAfter(difference: Difference | undefined): Pick<Node, 'after' | 'settingsAfter'> {
-  if (difference === undefined) return { after: [], settingsAfter: [] };
+function linkMaking(node: Node, difference: Difference, { removals, makings }: Halves): void {
   const { wanted, live, dropsWith } = difference;
-  const after: string[] = [];
-  if (live !== undefined) after.push(`remove ${live.id}`);
-  if (dropsWith !== undefined) after.push(`remove ${dropsWith}`, `make ${dropsWith}`);
-  if (wanted === undefined) return { after, settingsAfter: [] };
-  const kind = kindOf(wanted);
-  for (const id of kind.requires(wanted)) after.push(`make ${id}`);
-  const peer = peerId(wanted);
-  if (peer !== undefined) {
-    // The whole old pair must be gone first; the first end of a pair carries the message that makes both.
-    after.push(`remove ${peer}`);
-    if (wanted.attributes['first'] === false) after.push(`make ${peer}`);
+  const after: Node[] = [];
+  if (live !== undefined) addNode(after, removals.get(live.id));
+  if (dropsWith !== undefined) {
+    addNode(after, removals.get(dropsWith));
+    addNode(after, makings.get(dropsWith));
   }
-  return { after, settingsAfter: (kind.after?.(wanted) ?? []).map((id) => `make ${id}`) };
+  if (wanted !== undefined) {
+    const kind = kindOf(wanted);
+    kind.requires(wanted).forEach((id) => {
+      addNode(after, makings.get(id));
+    });
+    const peer = peerId(wanted);
+    // The whole old pair must be gone first; the first end of a pair carries the message that makes both.
+    if (peer !== undefined) addNode(after, removals.get(peer));
+    if (peer !== undefined && wanted.attributes['first'] === false) addNode(after, makings.get(peer));
+    const settingsAfter: Node[] = [];
+    kind.after?.(wanted).forEach((id) => {
+      addNode(settingsAfter, makings.get(id));
+    });
+    if (settingsAfter.length > 0) node.settingsAfter = settingsAfter;
+  }
+  // A list that grew has room for more than it will ever hold.
+  if (after.length > 0) node.after = after.slice();
+}
+
+function addNode(list: Node[], node: Node | undefined): void {
+  if (node !== undefined) list.push(node);
 }
 
 function toConflict({ wanted, live }: DiffResult['conflicts'][number]): Conflict {

@@ -60,17 +60,17 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
 
 export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {
   if (plan.steps.length === 0) return `${noChanges(plan.lab)}\n`;
-  const lines: string[] = [];
+  let text = '';
   let namespace: string | undefined;
   for (const step of plan.steps) {
     if (step.namespace !== namespace) {
+      if (namespace !== undefined) text += '\n';
       namespace = step.namespace;
-      lines.push('', paint('bold', namespace === 'host' ? 'host' : `namespace ${namespace}`));
+      text += `${paint('bold', namespace === 'host' ? 'host' : `namespace ${namespace}`)}\n`;
     }
-    lines.push(...formatStep(step, locate, paint));
+    text += formatStep(step, locate, paint);
   }
-  lines.push('', summaryLine(plan));
-  return `${lines.slice(1).join('\n')}\n`;
+  return `${text}\n${summaryLine(plan)}\n`;
 }
 
 export function noChanges(lab: string): string {
@@ -135,28 +135,32 @@ export function formatConflicts(conflicts: readonly Conflict[], locate: Locate, 
     .join('');
 }
 
-function formatStep(step: Step, locate: Locate, paint: Paint): string[] {
-  const { style } = symbols[step.action];
-  const notes = [
-    ...(step.reason === 'missing' || step.reason === 'different' ? [] : [step.reason]),
-    ...(step.place === undefined ? [] : [locate(step.place)]),
-  ];
-  const title = stepTitle(step).padStart(stepTitle(step).length + 3 - symbols[step.action].symbol.length);
-  const lines = [
-    `${paint(style, title)}${notes.length === 0 ? '' : paint('dim', `  # ${notes.join(', ')}`)}`,
-  ];
-  if (step.action === 'create') lines.push(...newAttributes(step));
-  for (const { attribute, before, after } of step.changes) {
-    if (attribute === 'kind' || (attribute === 'mark' && step.changes.length > 1)) continue;
-    lines.push(`        ${attributeName(attribute)}: ${formatValue(before)} -> ${formatValue(after)}`);
+/** The lines of a step, each with its end. */
+function formatStep(step: Step, locate: Locate, paint: Paint): string {
+  const { action, reason, place, changes, disrupts } = step;
+  const { symbol, style } = symbols[action];
+  const title = `${' '.repeat(3 - symbol.length)}${stepTitle(step)}`;
+  const why = reason === 'missing' || reason === 'different' ? '' : reason;
+  const where = place === undefined ? '' : locate(place);
+  const note = why === '' || where === '' ? why + where : `${why}, ${where}`;
+  let text = `${paint(style, title)}${note === '' ? '' : paint('dim', `  # ${note}`)}\n`;
+  if (action === 'create') text += newAttributes(step);
+  for (const { attribute, before, after } of changes) {
+    if (attribute === 'kind' || (attribute === 'mark' && changes.length > 1)) continue;
+    text += `        ${attributeName(attribute)}: ${formatValue(before)} -> ${formatValue(after)}\n`;
   }
-  if (step.disrupts !== undefined) lines.push(paint('yellow', `        disrupts: ${step.disrupts}`));
-  return lines;
+  if (disrupts !== undefined) text += `${paint('yellow', `        disrupts: ${disrupts}`)}\n`;
+  return text;
 }
 
-function newAttributes({ after = {} }: Step): string[] {
-  const shown = Object.entries(after).filter(([name, value]) => isTelling(name, value));
-  return shown.map(([name, value]) => `        ${attributeName(name)}: ${formatValue(value)}`);
+function newAttributes({ after = {} }: Step): string {
+  let text = '';
+  for (const name in after) {
+    const value = after[name];
+    if (value !== undefined && isTelling(name, value))
+      text += `        ${attributeName(name)}: ${formatValue(value)}\n`;
+  }
+  return text;
 }
 
 function attributeName(name: string): string {
@@ -169,6 +173,8 @@ function formatValue(value: Value | undefined): string {
 }
 
 /** Kinds whose label says what they are. */
+const selfNamed: ReadonlySet<string> = new Set(['route', 'sysctl', 'nat', 'peer']);
+
 function isSelfNamed(kind: string): boolean {
-  return ['route', 'sysctl', 'nat', 'peer'].includes(kind);
+  return selfNamed.has(kind);
 }

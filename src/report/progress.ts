@@ -1,5 +1,6 @@
 import type { ExecutionEvent } from '../apply/execute.ts';
 import type { Context } from '../cli/command.ts';
+import { groupBy } from '../lib/collections.ts';
 import type { Batch, Plan } from '../plan/step.ts';
 
 export interface Progress {
@@ -45,10 +46,10 @@ function taskList({ color }: Context): Progress {
   return {
     onPlan: ({ batches }) => {
       layers.clear();
-      const count = Math.max(-1, ...batches.map((batch) => batch.layer)) + 1;
-      const titles = Array.from({ length: count }, (_, index) =>
-        layerTitle(batches.filter((batch) => batch.layer === index)),
-      );
+      const byLayer = groupBy(batches, (batch) => batch.layer);
+      // Batches come in the order of their layers.
+      const count = (batches.at(-1)?.layer ?? -1) + 1;
+      const titles = Array.from({ length: count }, (_, index) => layerTitle(byLayer.get(index) ?? []));
       const waits = titles.map((_, index) => layer(index).promise);
       shown = shown.then(async () => {
         const { Listr } = await import('listr2');
@@ -87,7 +88,7 @@ function waiting(): Waiting {
 
 function layerTitle(batches: readonly Batch[]): string {
   const steps = batches.reduce(
-    (sum, { commands }) => sum + new Set(commands.map(({ step }) => step.id)).size,
+    (sum, { commands }) => sum + new Set(commands.map(({ step }) => step)).size,
     0,
   );
   const namespaces = [...new Set(batches.map(({ namespace }) => namespace))];
