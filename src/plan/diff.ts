@@ -74,7 +74,9 @@ function changedAttributes(
   let changed = none;
   for (const name in wanted) {
     const value = wanted[name];
-    if (value !== undefined && !same(name, value, live[name])) changed = [...changed, name];
+    // Most are the very same, which no kind takes for a difference.
+    if (value === undefined || value === live[name]) continue;
+    if (!same(name, value, live[name])) changed = [...changed, name];
   }
   return changed;
 }
