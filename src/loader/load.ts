@@ -47,7 +47,12 @@ export function loadParsed({ source, data, diagnostics: found, refused = [] }: P
  * @throws TopoweaveError as loadFile.
  */
 export async function loadName(path: string, shown: string = path): Promise<string | undefined> {
-  const { data } = await parseTopologyFile(shown, await readTopology(path, shown));
+  const text = await readTopology(path, shown);
+  // In YAML, a line that begins in the first column with a key is one of the whole file, wherever it stands.
+  const [line, ...others] = text.match(/^name:.*$/gm) ?? [];
+  const plain = /^name: +((?!true\b|false\b|null\b)[a-z][a-z0-9-]{0,31}) *(?: #.*)?$/.exec(line ?? '')?.[1];
+  if (plain !== undefined && others.length === 0) return plain;
+  const { data } = await parseTopologyFile(shown, text);
   // A name that is none was replaced, so that the rest could be checked.
   return data?.name === 'invalid' ? undefined : data?.name;
 }

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Command } from '../../kinds/resource.ts';
+import { deviceOf } from '../../kinds/sysctl.ts';
 import { sysctlPath } from '../../lib/sysctl.ts';
 import type { Batch } from '../../plan/step.ts';
 import type { BatchResult, PerformOptions } from '../engine.ts';
@@ -116,8 +117,9 @@ function performOne(
 ): ReturnType<Transaction['add']> {
   const isMessage = command.tool === 'bridge' || (command.tool === 'ip' && command.args[0] !== 'netns');
   if (isMessage) return transaction.add(command, index);
-  // What is no message keeps its place between the messages.
-  const failure = transaction.flush();
+  // What is no message keeps its place between them; a parameter of no device has nothing to wait for.
+  const waits = command.tool !== 'sysctl' || deviceOf(command.name) !== undefined;
+  const failure = waits ? transaction.flush() : undefined;
   if (failure !== undefined) return { isKnown: true, failure };
   try {
     performDirectly(command, progress.sysctlsBefore);

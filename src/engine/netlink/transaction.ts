@@ -38,7 +38,7 @@ const writer = new MessageWriter();
 export class Transaction {
   readonly #namespace: string;
   readonly #socket = new NetlinkSocket();
-  #pending: { index: number; sequence: number; start: number }[] = [];
+  #pending: { index: number; sequence: number; start: number; command: Command }[] = [];
   #openFiles: number[] = [];
   #relocations: Relocation[] = [];
   /** An unsent message makes or removes links. */
@@ -98,6 +98,18 @@ export class Transaction {
   }
 
   #encode(command: Command, index: number): boolean {
+    const last = this.#pending.at(-1);
+    const joined = last === undefined ? undefined : joinSettings(last.command, command);
+    if (last !== undefined && joined !== undefined) {
+      writer.cutTo(last.start);
+      if (encodeCommand(joined, writer, last.sequence, this.#context)) {
+        last.command = joined;
+        return true;
+      }
+      // What was encoded once can be encoded again.
+      writer.cutTo(last.start);
+      encodeCommand(last.command, writer, last.sequence, this.#context);
+    }
     const start = writer.length;
     const sequence = this.#socket.nextSequence();
     let isKnown = false;
@@ -107,7 +119,7 @@ export class Transaction {
       if (!isKnown) writer.cutTo(start);
     }
     if (!isKnown) return false;
-    this.#pending.push({ index, sequence, start });
+    this.#pending.push({ index, sequence, start, command });
     if (makesOrRemovesLinks(command)) {
       this.#changesLinks = true;
       this.#indexes.clear();
@@ -139,6 +151,27 @@ export class Transaction {
       throw new CommandError(`cannot open the namespace ${name}: ${(error as Error).message}`);
     }
   }
+}
+
+/**
+ * Two lines that set one link, as one, which is one message and one turn of the kernel's lock less; undefined where they
+ * must stay two. Only plain settings are joined: the state of a link goes last, and what else may depend on it does not.
+ */
+function joinSettings(first: Command, second: Command): Command | undefined {
+  if (first.tool !== 'ip' || second.tool !== 'ip') return undefined;
+  const [one, other] = [first.args, second.args];
+  const isSameLink =
+    one[0] === 'link' && one[1] === 'set' && one.slice(0, 4).every((word, at) => word === other[at]);
+  if (!isSameLink || !isPlain(one) || !isPlain(other) || isState(one.at(-1))) return undefined;
+  return { ...first, args: [...one, ...other.slice(4)] };
+}
+
+function isPlain(words: readonly string[]): boolean {
+  return !words.includes('type') && !words.includes('master') && !words.includes('nomaster');
+}
+
+function isState(word: string | undefined): boolean {
+  return word === 'up' || word === 'down';
 }
 
 function makesOrRemovesLinks(command: Command): boolean {
