@@ -100,6 +100,7 @@ export function reconcile(
   options: ReconcileOptions = {},
 ): Promise<ReconcileResult> {
   return withLock(async () => {
+    engine.hold();
     try {
       return await converge(engine, target, options);
     } finally {

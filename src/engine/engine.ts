@@ -61,6 +61,8 @@ export interface Engine {
    * this leaves it to flock(1).
    */
   readonly lock?: (fd: number) => boolean;
-  /** Gives back what it kept while it worked; it can be used again. */
+  /** A run begins that no other may change: the engine may keep what it opens until `release`. */
+  readonly hold: () => void;
+  /** Gives back what it kept; it can be used again. */
   readonly release: () => void;
 }

@@ -3,4 +3,4 @@ import { perform } from './perform.ts';
 import { read } from './read.ts';
 
 /** The reference: whatever `ip`, `bridge` and `nft` can do, at the price of a process for each namespace. */
-export const ipEngine: Engine = { name: 'ip', read, perform, release: () => {} };
+export const ipEngine: Engine = { name: 'ip', read, perform, hold: () => {}, release: () => {} };

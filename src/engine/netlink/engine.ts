@@ -2,7 +2,7 @@ import { endianness } from 'node:os';
 import '../../kinds/registry.ts';
 import type { Engine } from '../engine.ts';
 import { loadLibc } from './libc.ts';
-import { releaseNamespaces } from './namespace.ts';
+import { holdNamespaces, releaseNamespaces } from './namespace.ts';
 import { perform } from './perform.ts';
 import { read } from './read.ts';
 import { releaseProc } from './sysctl.ts';
@@ -17,6 +17,7 @@ export const netlinkEngine: Engine = {
   read,
   perform,
   lock: (fd) => loadLibc().flock(fd, LOCK_EX | LOCK_NB) === 0,
+  hold: holdNamespaces,
   release: () => {
     releaseProc();
     releaseNamespaces();

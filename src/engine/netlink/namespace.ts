@@ -12,6 +12,59 @@ const EINVAL = 22;
 /** The namespace that the thread was in at its first visit, and comes back to. */
 let home: number | undefined;
 
+/** Open namespaces by name, between `holdNamespaces` and `releaseNamespaces`: opening one again and again takes time. */
+let held: Map<string, number> | undefined;
+
+/** Namespaces that lost their name, open until `releaseNamespaces`. */
+const removed: number[] = [];
+
+/** Keeps from now on what is opened, so a name means the same namespace until `releaseNamespaces`. */
+export function holdNamespaces(): void {
+  held ??= new Map();
+}
+
+/** Lets go of everything that is open. */
+export function releaseNamespaces(): void {
+  for (const fd of [...(held?.values() ?? []), ...removed.splice(0)]) closeSync(fd);
+  held = undefined;
+}
+
+/** An open namespace; `close` is for who opened it, and leaves one that is held open. */
+export interface OpenNamespace {
+  readonly fd: number;
+  readonly close: () => void;
+}
+
+const nothing = () => {};
+
+/**
+ * Opens a namespace, for a visit or for a message that names it.
+ *
+ * @throws NodeJS.ErrnoException ENOENT when there is none.
+ */
+export function openNamespace(namespace: string): OpenNamespace {
+  const known = held?.get(namespace);
+  if (known !== undefined) return { fd: known, close: nothing };
+  const path = netnsPath(namespace);
+  // The host's own is what the thread is at home in.
+  const fd = path === undefined ? openFile(OWN_NAMESPACE) : openFile(path);
+  if (held === undefined || path === undefined) return { fd, close: () => closeSync(fd) };
+  held.set(namespace, fd);
+  return { fd, close: nothing };
+}
+
+/** What is held is given up when there are too many open files. */
+function openFile(path: string): number {
+  const flags = constants.O_RDONLY | (path === OWN_NAMESPACE ? 0 : constants.O_NOFOLLOW);
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EMFILE' || held === undefined) throw error;
+    releaseNamespaces();
+    return openSync(path, flags);
+  }
+}
+
 /**
  * Runs `work` with the thread inside of a network namespace (setns(2)), and brings it back whatever happens. `work` is
  * synchronous: anything that ran in between, or a thread or a child that started in there, would be in the wrong
@@ -21,11 +74,16 @@ let home: number | undefined;
  *   `work` throws.
  */
 export function visit<T>(namespace: string, work: () => T): T {
-  const path = netnsPath(namespace);
-  if (path === undefined) return work();
+  if (namespace === HOST) return work();
   const libc = loadLibc();
   rememberHome();
-  enter(libc, path);
+  const { fd, close } = openNamespace(namespace);
+  try {
+    if (libc.setns(fd, CLONE_NEWNET) !== 0)
+      throw new SystemCallError(`cannot enter the namespace ${netnsPath(namespace)}`, libc.errno());
+  } finally {
+    close();
+  }
   try {
     return work();
   } finally {
@@ -52,6 +110,7 @@ export function addNamespace(namespace: string): void {
     try {
       if (libc.mount(OWN_NAMESPACE, path, 'none', MS_BIND, null) !== 0)
         throw new SystemCallError(`cannot mount the namespace on ${path}`, libc.errno());
+      held?.set(namespace, openFile(OWN_NAMESPACE));
     } finally {
       comeBack(libc);
     }
@@ -60,9 +119,6 @@ export function addNamespace(namespace: string): void {
     throw error;
   }
 }
-
-/** Namespaces without a name that are kept until `releaseNamespaces`. */
-const removed: number[] = [];
 
 /**
  * Takes a namespace's name away, as `ip netns del` does: with its last user the namespace goes, in the background. That
@@ -74,41 +130,19 @@ const removed: number[] = [];
 export function removeNamespace(namespace: string): void {
   const path = netnsPath(namespace);
   if (path === undefined) throw new Error(`${HOST} is not a namespace that can be removed`);
-  keepOpen(path);
+  keepOpen(namespace);
   // Fails where the file is only a file: that goes, too.
   loadLibc().umount2(path, MNT_DETACH);
   unlinkSync(path);
 }
 
-/**
- * Opens a namespace, for a message that names it.
- *
- * @throws NodeJS.ErrnoException ENOENT when there is none.
- */
-export function openNamespace(namespace: string): number {
-  return openSync(netnsPath(namespace) ?? OWN_NAMESPACE, constants.O_RDONLY | constants.O_NOFOLLOW);
-}
-
-/** Lets go of the namespaces that were removed. */
-export function releaseNamespaces(): void {
-  for (const fd of removed.splice(0)) closeSync(fd);
-}
-
-function keepOpen(path: string): void {
+function keepOpen(namespace: string): void {
   try {
-    removed.push(openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+    const { fd } = openNamespace(namespace);
+    removed.push(fd);
+    held?.delete(namespace);
   } catch {
-    // Not there, or too many open files: it only goes earlier then.
-  }
-}
-
-function enter(libc: Libc, path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    if (libc.setns(fd, CLONE_NEWNET) !== 0)
-      throw new SystemCallError(`cannot enter the namespace ${path}`, libc.errno());
-  } finally {
-    closeSync(fd);
+    // Not there: what follows says so.
   }
 }
 

@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import { RTM_GETNSID } from './constants.ts';
 import { AttributeReader } from './message.ts';
 import { openNamespace } from './namespace.ts';
@@ -11,7 +10,7 @@ const HEADER_SIZE = 4;
 
 /** The id by which the socket's namespace knows another one (`link_netnsid`); undefined where it does not. */
 export function namespaceId(socket: NetlinkSocket, namespace: string): number | undefined {
-  const fd = openNamespace(namespace);
+  const { fd, close } = openNamespace(namespace);
   try {
     const request = Buffer.alloc(HEADER_SIZE + 8);
     request.writeUInt16LE(8, HEADER_SIZE);
@@ -23,6 +22,6 @@ export function namespaceId(socket: NetlinkSocket, namespace: string): number | 
     });
     return id === undefined || id < 0 ? undefined : id;
   } finally {
-    closeSync(fd);
+    close();
   }
 }

@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import type { EncodeContext } from '../../kinds/link-codec.ts';
 import type { Command } from '../../kinds/resource.ts';
 import { attributePath } from './attribute-path.ts';
@@ -6,7 +5,7 @@ import { CommandError, encodeCommand } from './encode/command.ts';
 import { errnoText } from './errors.ts';
 import { loadLibc } from './libc.ts';
 import { MessageWriter } from './message.ts';
-import { openNamespace } from './namespace.ts';
+import { type OpenNamespace, openNamespace } from './namespace.ts';
 import { type Relocation, record } from './recorder.ts';
 import { NetlinkSocket, type Refusal } from './socket.ts';
 
@@ -39,7 +38,7 @@ export class Transaction {
   readonly #namespace: string;
   readonly #socket = new NetlinkSocket();
   #pending: { index: number; sequence: number; start: number; command: Command }[] = [];
-  #openFiles: number[] = [];
+  #openNamespaces: OpenNamespace[] = [];
   #relocations: Relocation[] = [];
   /** An unsent message makes or removes links. */
   #changesLinks = false;
@@ -88,12 +87,12 @@ export class Transaction {
       return { index: refused?.index ?? 0, message: explain(first, refused?.start ?? 0) };
     } finally {
       writer.clear();
-      for (const fd of this.#openFiles.splice(0)) closeSync(fd);
+      for (const namespace of this.#openNamespaces.splice(0)) namespace.close();
     }
   }
 
   close(): void {
-    for (const fd of this.#openFiles.splice(0)) closeSync(fd);
+    for (const namespace of this.#openNamespaces.splice(0)) namespace.close();
     this.#socket.close();
   }
 
@@ -142,11 +141,11 @@ export class Transaction {
 
   #netns(name: string): number {
     try {
-      const fd = openNamespace(name);
-      this.#openFiles.push(fd);
+      const namespace = openNamespace(name);
+      this.#openNamespaces.push(namespace);
       // The value comes behind the header of the attribute that is about to be written.
       this.#relocations.push({ offset: writer.length + 4, namespace: name });
-      return fd;
+      return namespace.fd;
     } catch (error) {
       throw new CommandError(`cannot open the namespace ${name}: ${(error as Error).message}`);
     }
