@@ -3,6 +3,7 @@ import type { Engine, StepFailure } from '../engine/engine.ts';
 import { isUnmarkedHostAddress } from '../kinds/address.ts';
 import { isHostRoute } from '../kinds/route.ts';
 import { wantedSysctls } from '../kinds/sysctl.ts';
+import type { Place } from '../lib/diagnostic.ts';
 import { TopoweaveError } from '../lib/errors.ts';
 import type { Live } from '../observe/live.ts';
 import { observe, observeAgain } from '../observe/observe.ts';
@@ -40,6 +41,8 @@ export class ApplyError extends TopoweaveError {
   readonly failures: readonly StepFailure[];
   /** Differences that remain after everything was done. */
   readonly remaining: readonly Step[];
+  /** Where the file says so: set by who knows the file. */
+  locate: ((place: Place) => string) | undefined;
 
   constructor(
     message: string,

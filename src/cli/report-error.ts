@@ -1,6 +1,8 @@
 import { ApplyError, ConflictError } from '../apply/reconcile.ts';
+import type { StepFailure } from '../engine/engine.ts';
 import { InvalidFileError, TopoweaveError } from '../lib/errors.ts';
 import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
+import type { Step } from '../plan/step.ts';
 import { shellCommand } from '../report/commands.ts';
 import { diagnosticsJson, formatDiagnostics } from '../report/diagnostics.ts';
 import { stepTitle } from '../report/plan.ts';
@@ -21,8 +23,9 @@ export function reportError(error: unknown, { io, color }: Context, isJson: bool
     const diagnostics =
       error instanceof InvalidFileError ? { diagnostics: diagnosticsJson(error.diagnostics) } : {};
     const { code, message, hint } = error;
+    const failures = error instanceof ApplyError ? { failures: error.failures.map(failureJson(error)) } : {};
     io.stdout(
-      `${JSON.stringify({ schemaVersion: 1, error: { code, message, hint: hint ?? null }, ...diagnostics }, null, 2)}\n`,
+      `${JSON.stringify({ schemaVersion: 1, error: { code, message, hint: hint ?? null, ...failures }, ...diagnostics }, null, 2)}\n`,
     );
     return error.exitCode;
   }
@@ -37,7 +40,10 @@ export function reportError(error: unknown, { io, color }: Context, isJson: bool
   }
   if (error instanceof ApplyError) {
     for (const { step, command, message } of error.failures) {
-      io.stderr(`  ${step.namespace}: ${stepTitle(step)}: ${message}\n`);
+      const at = whereOf(step, error);
+      io.stderr(
+        `  ${step.namespace}: ${stepTitle(step)}: ${message}${at === undefined ? '' : `  # ${at}`}\n`,
+      );
       if (command !== undefined) io.stderr(`    ${shellCommand(command).split('\n')[0]}\n`);
     }
     for (const step of error.remaining) {
@@ -48,4 +54,20 @@ export function reportError(error: unknown, { io, color }: Context, isJson: bool
   }
   if (error.hint !== undefined) io.stderr(`help: ${error.hint}\n`);
   return error.exitCode;
+}
+
+/** `office.yaml:14`: what of the file the step is for. */
+function whereOf({ place }: Step, { locate }: ApplyError): string | undefined {
+  const at = place === undefined ? undefined : locate?.(place);
+  return at === '' ? undefined : at;
+}
+
+function failureJson(error: ApplyError): (failure: StepFailure) => object {
+  return ({ step, command, message }) => ({
+    resource: step.resource,
+    action: step.action,
+    message,
+    command: command === undefined ? null : shellCommand(command),
+    at: whereOf(step, error) ?? null,
+  });
 }

@@ -72,3 +72,20 @@ test('an engine that there is not is refused; auto takes netlink here', async ()
   const { engine, obstacle } = chooseEngine('auto');
   expect([engine.name, obstacle]).toEqual(['netlink', undefined]);
 });
+
+test('a step that fails is told with its line of the file, and as JSON', async () => {
+  const failing = folder.write(
+    'failing.yaml',
+    'name: failing\nnamespaces:\n  a:\n    sysctls:\n      net.ipv4.nosuch: 1\n',
+  );
+  for (const engine of ['netlink', 'ip']) {
+    const { stderr } = await expectCode(1, 'apply', '--engine', engine, failing);
+    expect(stderr).toMatch(/cannot write 1 to \/proc\/sys\/net\/ipv4\/nosuch.*# failing\.yaml:5\n/);
+    expect(stderr).toContain('sysctl -q -w net/ipv4/nosuch=1');
+    const { stdout } = await expectCode(1, 'apply', '--json', '--engine', engine, failing);
+    const [failure] = (JSON.parse(stdout) as { error: { failures: Record<string, string>[] } }).error
+      .failures;
+    expect(failure).toMatchObject({ resource: 'a/sysctl/net.ipv4.nosuch', at: 'failing.yaml:5' });
+    await expectCode(0, 'destroy', 'failing');
+  }
+});
