@@ -223,7 +223,9 @@ function linkMaking(node: Node, difference: Difference, { removals, makings }: H
   if (live !== undefined) addNode(after, removals.get(live.id));
   if (dropsWith !== undefined) {
     addNode(after, removals.get(dropsWith));
-    addNode(after, makings.get(dropsWith));
+    // The end that makes a pair waits for the other's removal alone, whose making waits for it.
+    const makesIt = wanted?.attributes['first'] === true && peerId(wanted) === dropsWith;
+    if (!makesIt) addNode(after, makings.get(dropsWith));
   }
   if (wanted !== undefined) {
     const kind = kindOf(wanted);

@@ -50,6 +50,29 @@ describe('against recorded documents', () => {
     expect(summary).toEqual({ add: 0, change: 1, destroy: 0 });
   });
 
+  test.each([
+    ['alice', 'eth0', 'gw', 'alice-eth0'],
+    ['gw', 'alice-eth0', 'alice', 'eth0'],
+    ['gw', 'wan', 'isp', 'eth0'],
+    ['isp', 'eth0', 'gw', 'wan'],
+  ])('where %s/%s is another kind of link, the pair is made anew', (namespace, name, other, peer) => {
+    const live = changeLink(officeLive(), namespace, name, (link) => ({
+      ...link,
+      linkinfo: { info_kind: 'dummy' },
+    }));
+    const { steps, batches } = planOf(live);
+    const ids = steps.map(({ id }) => id);
+    expect(ids).toContain(`replace ${namespace}/${name}`);
+    expect(ids).toContain(`replace ${other}/${peer}`);
+    const lines = batches.flatMap(({ commands }) =>
+      commands.flatMap(({ command }) => (command.tool === 'ip' ? [command.args.join(' ')] : [])),
+    );
+    const making = lines.findIndex((line) => line.startsWith('link add') && line.includes(`name ${name} `));
+    const removal = lines.indexOf(`link del dev ${name}`);
+    expect(removal).toBeGreaterThanOrEqual(0);
+    expect(making).toBeGreaterThan(removal);
+  });
+
   test('a route of the kernel, of a router advertisement or of the user is not touched', () => {
     const live = change(officeLive(), 'web', (namespace) => ({
       ...namespace,
