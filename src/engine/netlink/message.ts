@@ -225,3 +225,23 @@ export class AttributeReader {
       : new AttributeReader(this.bytes, start + 4, start + this.bytes.readUInt16LE(start));
   }
 }
+
+/** The fixed header of a request, zero but for the family, and one number as an attribute behind it. */
+export function requestHeader(
+  size: number,
+  family: number,
+  attribute?: readonly [type: number, value: number],
+): Buffer {
+  if (attribute === undefined) {
+    const header = Buffer.alloc(size);
+    header[0] = family;
+    return header;
+  }
+  const [type, value] = attribute;
+  const request = Buffer.alloc(size + ATTRIBUTE_HEADER_SIZE + 4);
+  request[0] = family;
+  request.writeUInt16LE(ATTRIBUTE_HEADER_SIZE + 4, size);
+  request.writeUInt16LE(type, size + 2);
+  request.writeUInt32LE(value, size + ATTRIBUTE_HEADER_SIZE);
+  return request;
+}

@@ -1,5 +1,5 @@
-import { RTM_GETNSID } from './constants.ts';
-import { AttributeReader } from './message.ts';
+import { AF_UNSPEC, RTM_GETNSID } from './constants.ts';
+import { AttributeReader, requestHeader } from './message.ts';
 import { openNamespace } from './namespace.ts';
 import type { NetlinkSocket } from './socket.ts';
 
@@ -12,10 +12,7 @@ const HEADER_SIZE = 4;
 export function namespaceId(socket: NetlinkSocket, namespace: string): number | undefined {
   const { fd, close } = openNamespace(namespace);
   try {
-    const request = Buffer.alloc(HEADER_SIZE + 8);
-    request.writeUInt16LE(8, HEADER_SIZE);
-    request.writeUInt16LE(NETNSA_FD, HEADER_SIZE + 2);
-    request.writeUInt32LE(fd, HEADER_SIZE + 4);
+    const request = requestHeader(HEADER_SIZE, AF_UNSPEC, [NETNSA_FD, fd]);
     let id: number | undefined;
     socket.get(RTM_GETNSID, [request], (bytes, start, end) => {
       id = new AttributeReader(bytes, start + HEADER_SIZE, end).s32(NETNSA_NSID);

@@ -126,6 +126,23 @@ export class NetlinkSocket {
     throw new SystemCallError('the kernel interrupted the listing each time', EINTR);
   }
 
+  /** The objects of a dump, decoded; those for which `decode` gives undefined are left out. */
+  list<T>(
+    type: number,
+    header: Uint8Array,
+    decode: (bytes: Buffer, start: number, end: number) => T | undefined,
+  ): T[] {
+    const found: T[] = [];
+    const onMessage = (bytes: Buffer, start: number, end: number) => {
+      const object = decode(bytes, start, end);
+      if (object !== undefined) found.push(object);
+    };
+    this.dump(type, header, onMessage, () => {
+      found.length = 0;
+    });
+    return found;
+  }
+
   /** Asks for single objects, all at once; of those that are not there nothing comes. */
   get(type: number, headers: readonly Uint8Array[], onMessage: OnMessage): void {
     const requests = headers.map((header) => makeRequest(type, 0, this.nextSequence(), header));

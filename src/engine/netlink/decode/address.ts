@@ -1,7 +1,7 @@
 import type { IpAddress } from '../../../observe/live.ts';
 import { readAddress } from '../bytes.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC, IFA, IFA_F, RTM_GETADDR } from '../constants.ts';
-import { AttributeReader } from '../message.ts';
+import { AttributeReader, requestHeader } from '../message.ts';
 import { nameOf } from '../names.ts';
 import type { NetlinkSocket } from '../socket.ts';
 
@@ -15,8 +15,6 @@ type MutableAddress = { -readonly [key in keyof IpAddress]: IpAddress[key] };
  * print_addrinfo in ip/ipaddress.c).
  */
 export function readAddresses(socket: NetlinkSocket): Map<number, IpAddress[]> {
-  const request = Buffer.alloc(HEADER_SIZE);
-  request[0] = AF_UNSPEC;
   const found = new Map<number, IpAddress[]>();
   const onAddress = (bytes: Buffer, start: number, end: number) => {
     const family = bytes[start];
@@ -27,7 +25,7 @@ export function readAddresses(socket: NetlinkSocket): Map<number, IpAddress[]> {
     if (list === undefined) found.set(index, [address]);
     else list.push(address);
   };
-  socket.dump(RTM_GETADDR, request, onAddress, () => found.clear());
+  socket.dump(RTM_GETADDR, requestHeader(HEADER_SIZE, AF_UNSPEC), onAddress, () => found.clear());
   return found;
 }
 

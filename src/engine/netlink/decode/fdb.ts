@@ -1,7 +1,7 @@
 import type { FdbEntry } from '../../../observe/live.ts';
 import { readAddress, readMac } from '../bytes.ts';
 import { AF_BRIDGE, NDA, RTM_GETNEIGH } from '../constants.ts';
-import { AttributeReader } from '../message.ts';
+import { AttributeReader, requestHeader } from '../message.ts';
 import type { NetlinkSocket } from '../socket.ts';
 import type { LinkNames } from './link.ts';
 
@@ -18,24 +18,17 @@ const states: readonly (readonly [bit: number, name: string])[] = [
 
 /** The forwarding entries of bridges and vxlan devices, as `bridge -j fdb show` prints them. */
 export function readFdb(socket: NetlinkSocket, names: LinkNames): FdbEntry[] {
-  const request = Buffer.alloc(HEADER_SIZE);
-  request[0] = AF_BRIDGE;
-  const found: FdbEntry[] = [];
-  const onEntry = (bytes: Buffer, start: number, end: number) => {
+  return socket.list(RTM_GETNEIGH, requestHeader(HEADER_SIZE, AF_BRIDGE), (bytes, start, end) => {
     const attributes = new AttributeReader(bytes, start + HEADER_SIZE, end);
     const mac = attributes.value(NDA.LLADDR);
     const destination = attributes.value(NDA.DST);
     const state = bytes.readUInt16LE(start + 8);
-    if (mac === undefined) return;
-    found.push({
+    if (mac === undefined) return undefined;
+    return {
       mac: readMac(mac),
       ifname: names.nameOf(bytes.readInt32LE(start + 4)),
       ...(destination === undefined ? {} : { dst: readAddress(destination) }),
       state: states.find(([bit]) => (state & bit) !== 0)?.[1] ?? `0x${state.toString(16)}`,
-    });
-  };
-  socket.dump(RTM_GETNEIGH, request, onEntry, () => {
-    found.length = 0;
+    };
   });
-  return found;
 }

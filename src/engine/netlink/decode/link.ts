@@ -3,7 +3,7 @@ import type { IpAddress, IpLink } from '../../../observe/live.ts';
 import { readAddress, readMac } from '../bytes.ts';
 import { AF_UNSPEC, IFLA, IFLA_INFO, RTM_GETLINK } from '../constants.ts';
 import { NeedsProgram } from '../errors.ts';
-import { AttributeReader } from '../message.ts';
+import { AttributeReader, requestHeader } from '../message.ts';
 import { nameOf } from '../names.ts';
 import type { NetlinkSocket } from '../socket.ts';
 
@@ -56,29 +56,19 @@ export function readLinkNames(socket: NetlinkSocket): LinkNames {
 }
 
 function dumpLinks(socket: NetlinkSocket): RawLink[] {
-  const request = Buffer.alloc(HEADER_SIZE + 8);
-  request[0] = AF_UNSPEC;
-  request.writeUInt16LE(8, HEADER_SIZE);
-  request.writeUInt16LE(IFLA.EXT_MASK, HEADER_SIZE + 2);
-  request.writeUInt32LE(SKIP_STATS, HEADER_SIZE + 4);
-  const links: RawLink[] = [];
-  const onLink = (bytes: Buffer, start: number, end: number) => {
+  const header = requestHeader(HEADER_SIZE, AF_UNSPEC, [IFLA.EXT_MASK, SKIP_STATS]);
+  return socket.list(RTM_GETLINK, header, (bytes, start, end) => {
     // A copy: names of other links are needed, which may come in later answers.
     const own = Buffer.from(bytes.subarray(start, end));
     const attributes = new AttributeReader(own, HEADER_SIZE, own.length);
-    const name = attributes.text(IFLA.IFNAME) ?? '';
-    links.push({
+    return {
       index: own.readInt32LE(4),
       type: own.readUInt16LE(2),
       flags: own.readUInt32LE(8),
-      name,
+      name: attributes.text(IFLA.IFNAME) ?? '',
       attributes,
-    });
-  };
-  socket.dump(RTM_GETLINK, request, onLink, () => {
-    links.length = 0;
+    };
   });
-  return links;
 }
 
 function decodeLink(raw: RawLink, names: LinkNames, byIndex: ReadonlyMap<number, RawLink>): MutableLink {

@@ -1,6 +1,6 @@
 import { readAddress, readMac } from '../bytes.ts';
 import { AF_UNSPEC, NDA, RTM_GETNEIGH } from '../constants.ts';
-import { AttributeReader } from '../message.ts';
+import { AttributeReader, requestHeader } from '../message.ts';
 import type { NetlinkSocket } from '../socket.ts';
 import type { LinkNames } from './link.ts';
 
@@ -30,24 +30,17 @@ const states: readonly (readonly [bit: number, name: string])[] = [
 
 /** The ARP and NDP entries of the socket's namespace. */
 export function readNeighbors(socket: NetlinkSocket, names: LinkNames): IpNeighbor[] {
-  const request = Buffer.alloc(HEADER_SIZE);
-  request[0] = AF_UNSPEC;
-  const found: IpNeighbor[] = [];
-  const onNeighbor = (bytes: Buffer, start: number, end: number) => {
+  return socket.list(RTM_GETNEIGH, requestHeader(HEADER_SIZE, AF_UNSPEC), (bytes, start, end) => {
     const state = bytes.readUInt16LE(start + 8);
     const attributes = new AttributeReader(bytes, start + HEADER_SIZE, end);
     const address = attributes.value(NDA.DST);
-    if (address === undefined || state === 0 || (state & NOARP) !== 0) return;
+    if (address === undefined || state === 0 || (state & NOARP) !== 0) return undefined;
     const mac = attributes.value(NDA.LLADDR);
-    found.push({
+    return {
       dst: readAddress(address),
       dev: names.nameOf(bytes.readInt32LE(start + 4)),
       ...(mac === undefined ? {} : { lladdr: readMac(mac) }),
       state: states.filter(([bit]) => (state & bit) !== 0).map(([, name]) => name),
-    });
-  };
-  socket.dump(RTM_GETNEIGH, request, onNeighbor, () => {
-    found.length = 0;
+    };
   });
-  return found;
 }

@@ -1,6 +1,6 @@
 import type { IpNetconf } from '../../../observe/live.ts';
 import { AF_INET, AF_INET6, RTM_GETNETCONF } from '../constants.ts';
-import { AttributeReader } from '../message.ts';
+import { AttributeReader, requestHeader } from '../message.ts';
 import type { NetlinkSocket } from '../socket.ts';
 
 const NETCONFA_IFINDEX = 1;
@@ -10,14 +10,9 @@ const ALL = 0xffffffff;
 /** struct netconfmsg is one byte, aligned. */
 const HEADER_SIZE = 4;
 
-const requests = [AF_INET, AF_INET6].map((family) => {
-  const request = Buffer.alloc(HEADER_SIZE + 8);
-  request[0] = family;
-  request.writeUInt16LE(8, HEADER_SIZE);
-  request.writeUInt16LE(NETCONFA_IFINDEX, HEADER_SIZE + 2);
-  request.writeUInt32LE(ALL, HEADER_SIZE + 4);
-  return request;
-});
+const requests = [AF_INET, AF_INET6].map((family) =>
+  requestHeader(HEADER_SIZE, family, [NETCONFA_IFINDEX, ALL]),
+);
 
 /** The entries `all` of `ip -j netconf show`: whether the namespace forwards. Without IPv6 there is one less. */
 export function readNetconf(socket: NetlinkSocket): IpNetconf[] {

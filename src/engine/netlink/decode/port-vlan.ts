@@ -5,7 +5,7 @@ import {
   RTEXT_FILTER_BRVLAN_COMPRESSED,
   RTM_GETLINK,
 } from '../constants.ts';
-import { AttributeReader, eachAttribute } from '../message.ts';
+import { AttributeReader, eachAttribute, requestHeader } from '../message.ts';
 import type { NetlinkSocket } from '../socket.ts';
 
 /** The VLANs of one bridge port, or of the bridge itself, as `bridge -j -compressvlans vlan show` prints them. */
@@ -29,24 +29,16 @@ const RANGE_END = 0x10;
 
 /** The VLANs of every port of every bridge that filters; none from a kernel without VLAN filtering. */
 export function readPortVlans(socket: NetlinkSocket): PortVlans[] {
-  const request = Buffer.alloc(HEADER_SIZE + 8);
-  request[0] = AF_BRIDGE;
-  request.writeUInt16LE(8, HEADER_SIZE);
-  request.writeUInt16LE(IFLA.EXT_MASK, HEADER_SIZE + 2);
-  request.writeUInt32LE(RTEXT_FILTER_BRVLAN_COMPRESSED, HEADER_SIZE + 4);
-  const found: PortVlans[] = [];
-  const onPort = (bytes: Buffer, start: number, end: number) => {
+  const extras = [IFLA.EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED] as const;
+  const header = requestHeader(HEADER_SIZE, AF_BRIDGE, extras);
+  return socket.list(RTM_GETLINK, header, (bytes, start, end) => {
     const attributes = new AttributeReader(bytes, start + HEADER_SIZE, end);
     const value = attributes.value(IFLA.AF_SPEC);
     const ifname = attributes.text(IFLA.IFNAME);
-    if (value === undefined || ifname === undefined) return;
+    if (value === undefined || ifname === undefined) return undefined;
     const vlans = readVlans(value);
-    if (vlans.length > 0) found.push({ ifname, vlans });
-  };
-  socket.dump(RTM_GETLINK, request, onPort, () => {
-    found.length = 0;
+    return vlans.length === 0 ? undefined : { ifname, vlans };
   });
-  return found;
 }
 
 /** One entry for each VLAN, or two, marked so, for a range. */

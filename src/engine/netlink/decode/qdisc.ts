@@ -1,5 +1,5 @@
 import { AF_UNSPEC, RTM_GETQDISC } from '../constants.ts';
-import { AttributeReader } from '../message.ts';
+import { AttributeReader, requestHeader } from '../message.ts';
 import type { NetlinkSocket } from '../socket.ts';
 import type { LinkNames } from './link.ts';
 
@@ -21,22 +21,15 @@ const ROOT = 0xffffffff;
 
 /** The queueing disciplines of the socket's namespace. */
 export function readQdiscs(socket: NetlinkSocket, names: LinkNames): Qdisc[] {
-  const request = Buffer.alloc(HEADER_SIZE);
-  request[0] = AF_UNSPEC;
-  const found: Qdisc[] = [];
-  const onQdisc = (bytes: Buffer, start: number, end: number) => {
+  return socket.list(RTM_GETQDISC, requestHeader(HEADER_SIZE, AF_UNSPEC), (bytes, start, end) => {
     const parent = bytes.readUInt32LE(start + 12);
-    found.push({
+    return {
       kind: new AttributeReader(bytes, start + HEADER_SIZE, end).text(TCA_KIND) ?? '',
       handle: `${(bytes.readUInt32LE(start + 8) >>> 16).toString(16)}:`,
       dev: names.nameOf(bytes.readInt32LE(start + 4)),
       ...(parent === ROOT ? { root: true } : parent === 0 ? {} : { parent: classId(parent) }),
-    });
-  };
-  socket.dump(RTM_GETQDISC, request, onQdisc, () => {
-    found.length = 0;
+    };
   });
-  return found;
 }
 
 function classId(value: number): string {

@@ -1,7 +1,7 @@
 import type { IpNexthop, IpRoute } from '../../../observe/live.ts';
 import { readAddress } from '../bytes.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC, RTA, RTM_GETROUTE } from '../constants.ts';
-import { AttributeReader } from '../message.ts';
+import { AttributeReader, requestHeader } from '../message.ts';
 import { nameOf } from '../names.ts';
 import type { NetlinkSocket } from '../socket.ts';
 import type { LinkNames } from './link.ts';
@@ -20,20 +20,13 @@ type MutableRoute = { -readonly [key in keyof IpRoute]: IpRoute[key] };
  * which no file can declare.
  */
 export function readRoutes(socket: NetlinkSocket, names: LinkNames): IpRoute[] {
-  const request = Buffer.alloc(HEADER_SIZE);
-  request[0] = AF_UNSPEC;
-  const found: IpRoute[] = [];
-  const onRoute = (bytes: Buffer, start: number, end: number) => {
+  return socket.list(RTM_GETROUTE, requestHeader(HEADER_SIZE, AF_UNSPEC), (bytes, start, end) => {
     const family = bytes[start];
-    if (family !== AF_INET && family !== AF_INET6) return;
-    if (bytes[start + 4] === TABLE_LOCAL && bytes[start + 5] === PROTOCOL_KERNEL) return;
-    if ((bytes.readUInt32LE(start + 8) & CLONED) !== 0) return;
-    found.push(decodeRoute(bytes, start, end, names));
-  };
-  socket.dump(RTM_GETROUTE, request, onRoute, () => {
-    found.length = 0;
+    if (family !== AF_INET && family !== AF_INET6) return undefined;
+    if (bytes[start + 4] === TABLE_LOCAL && bytes[start + 5] === PROTOCOL_KERNEL) return undefined;
+    if ((bytes.readUInt32LE(start + 8) & CLONED) !== 0) return undefined;
+    return decodeRoute(bytes, start, end, names);
   });
-  return found;
 }
 
 function decodeRoute(bytes: Buffer, start: number, end: number, names: LinkNames): IpRoute {

@@ -1,6 +1,6 @@
 import { readAddress } from '../bytes.ts';
 import { AF_INET, AF_INET6, RTM_GETRULE } from '../constants.ts';
-import { AttributeReader } from '../message.ts';
+import { AttributeReader, requestHeader } from '../message.ts';
 import { nameOf } from '../names.ts';
 import type { NetlinkSocket } from '../socket.ts';
 
@@ -47,16 +47,8 @@ const actions: Readonly<Record<number, string>> = {
 
 /** The rules of one family, in the order of their priority. */
 export function readRules(socket: NetlinkSocket, family: 4 | 6): IpRule[] {
-  const request = Buffer.alloc(HEADER_SIZE);
-  request[0] = family === 4 ? AF_INET : AF_INET6;
-  const found: IpRule[] = [];
-  const onRule = (bytes: Buffer, start: number, end: number) => {
-    found.push(decodeRule(bytes, start, end));
-  };
-  socket.dump(RTM_GETRULE, request, onRule, () => {
-    found.length = 0;
-  });
-  return found;
+  const header = requestHeader(HEADER_SIZE, family === 4 ? AF_INET : AF_INET6);
+  return socket.list(RTM_GETRULE, header, decodeRule);
 }
 
 function decodeRule(bytes: Buffer, start: number, end: number): IpRule {
