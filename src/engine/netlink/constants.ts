@@ -17,7 +17,6 @@ export const SO_RCVBUFFORCE = 33;
 export const SOL_NETLINK = 270;
 export const NETLINK_CAP_ACK = 10;
 export const NETLINK_EXT_ACK = 11;
-export const NETLINK_GET_STRICT_CHK = 12;
 
 export const CLONE_NEWNET = 0x40000000;
 export const MS_BIND = 0x1000;
@@ -44,7 +43,6 @@ export const NLMSGERR_ATTR_MISS_TYPE = 5;
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
-export const RTM_SETLINK = 19;
 export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
@@ -59,7 +57,6 @@ export const RTM_GETQDISC = 38;
 export const RTM_GETNETCONF = 82;
 export const RTM_GETNSID = 90;
 
-export const RTEXT_FILTER_VF = 1;
 export const RTEXT_FILTER_BRVLAN_COMPRESSED = 4;
 
 export const IFLA = {
@@ -82,7 +79,6 @@ export const IFLA = {
 
 export const IFLA_INFO = { KIND: 1, DATA: 2, SLAVE_KIND: 4, SLAVE_DATA: 5 } as const;
 export const VETH_INFO_PEER = 1;
-export const IFLA_BRPORT_MODE = 4;
 export const IFLA_BRIDGE_VLAN_INFO = 2;
 
 export const IFA = {
@@ -98,16 +94,10 @@ export const IFA = {
 export const IFA_F = {
   SECONDARY: 0x01,
   NODAD: 0x02,
-  OPTIMISTIC: 0x04,
   DADFAILED: 0x08,
-  HOMEADDRESS: 0x10,
-  DEPRECATED: 0x20,
   TENTATIVE: 0x40,
   PERMANENT: 0x80,
   MANAGETEMPADDR: 0x100,
-  NOPREFIXROUTE: 0x200,
-  MCAUTOJOIN: 0x400,
-  STABLE_PRIVACY: 0x800,
 } as const;
 
 export const RTA = {
