@@ -198,7 +198,12 @@ async function perform(
 /** A removal that found nothing any more, because the kernel was faster: the next round sees what is left. */
 function isAlreadyGone({ command, message }: StepFailure): boolean {
   const isRemoval = (command?.tool === 'ip' || command?.tool === 'bridge') && command.args[1] === 'del';
-  return isRemoval && /Cannot find device|No such (file|process|device)|Cannot assign/.test(message);
+  return (
+    isRemoval &&
+    /Cannot find device|No such (file|process|device)|Cannot assign|[Aa]ddress not found|FIB table does not exist/.test(
+      message,
+    )
+  );
 }
 
 /** What the kernel cannot carry is written down before the first change. */

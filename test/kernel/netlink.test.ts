@@ -177,6 +177,62 @@ describe('what the kernel refuses', () => {
   });
 });
 
+describe('a batch stops where `ip -batch` would', () => {
+  test("a link that could not be made does not leave its settings to a stranger's of that name", async () => {
+    ip('nl', 'link', 'add', 'br0', 'type', 'bridge');
+    const { failure } = await perform(
+      'nl',
+      line('nl', 'link add name br0 type bridge'),
+      line('nl', 'link set dev br0 alias topoweave:lab: up'),
+    );
+    expect(failure?.step.id).toBe('step 0');
+    const [bridge] = JSON.parse(ip('nl', '-j', '-d', 'link', 'show', 'br0')) as Record<string, unknown>[];
+    expect(bridge?.['ifalias']).toBeUndefined();
+    expect(bridge?.['flags']).not.toContain('UP');
+  });
+
+  test('what comes before a line that cannot be sent is done', async () => {
+    const { failure } = await perform(
+      'nl',
+      line('nl', 'link set dev lo alias marked'),
+      line('nl', 'address add 10.9.0.1/24 dev lo'),
+      line('nl', 'address add 10.9.1.1/24 dev gone0'),
+    );
+    expect(failure?.step.id).toBe('step 2');
+    expect(ip('nl', '-d', 'link', 'show', 'lo')).toContain('marked');
+    expect(ip('nl', 'address', 'show', 'lo')).toContain('10.9.0.1/24');
+  });
+
+  test('a refusal counts, also when the rest is for a program', async () => {
+    ip('nl', 'address', 'add', '10.0.0.1/24', 'dev', 'lo');
+    const { outcome, failure } = await perform(
+      'nl',
+      line('nl', 'address add 10.0.0.1/24 dev lo'),
+      line('nl', 'neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev lo'),
+    );
+    expect([outcome, failure?.step.id]).toEqual(['failed', 'step 0']);
+  });
+
+  test('of two settings of one link, the one that is refused is blamed, and the other is done', async () => {
+    ip('nl', 'link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'v1');
+    const { failure } = await perform(
+      'nl',
+      line('nl', 'link set dev v0 alias mine'),
+      line('nl', 'link set dev v0 mtu 5'),
+    );
+    expect([failure?.step.id, failure?.message]).toEqual(['step 1', 'mtu less than device minimum']);
+    expect(ip('nl', '-d', 'link', 'show', 'v0')).toContain('mine');
+  });
+});
+
+test('the host is found as a peer from inside of a namespace', async () => {
+  sh('ip', 'link', 'add', 'h0', 'type', 'veth', 'peer', 'name', 'p0', 'netns', 'nl');
+  const live = await netlinkEngine.read(['host', 'nl'], { ...nothing, withPeers: true });
+  expect([...(live.get('nl')?.namespaceIds.values() ?? [])]).toEqual(['host']);
+  expect([...(live.get('host')?.namespaceIds.values() ?? [])]).toEqual(['nl']);
+  sh('ip', 'link', 'del', 'h0');
+});
+
 describe('what this engine does not know is left to the programs', () => {
   test('a line without an encoder, within its batch', async () => {
     resetProcesses();

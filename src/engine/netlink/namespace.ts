@@ -1,4 +1,4 @@
-import { closeSync, constants, mkdirSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readFileSync, unlinkSync } from 'node:fs';
 import { NETNS_FOLDER, netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
 import { CLONE_NEWNET, MNT_DETACH, MS_BIND, MS_REC, MS_SHARED } from './constants.ts';
@@ -25,8 +25,32 @@ export function holdNamespaces(): void {
 
 /** Lets go of everything that is open. */
 export function releaseNamespaces(): void {
-  for (const fd of [...(held?.values() ?? []), ...removed.splice(0)]) closeSync(fd);
+  closeAll();
   held = undefined;
+}
+
+/** Lets go of what is open, and keeps what is opened from now on. */
+export function forgetNamespaces(): void {
+  if (held === undefined) return;
+  closeAll();
+  held = new Map();
+}
+
+function closeAll(): void {
+  for (const fd of [...(held?.values() ?? []), ...removed.splice(0)]) closeSync(fd);
+}
+
+/** Files of this process that are for others than namespaces. */
+const OTHER_FILES = 256;
+
+let budget: number | undefined;
+
+/** Whether one namespace more may stay open: the limit of open files is the process's (getrlimit(2)). */
+function mayHold(): boolean {
+  budget ??=
+    Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024) -
+    OTHER_FILES;
+  return held !== undefined && held.size + removed.length < budget;
 }
 
 /** An open namespace; `close` is for who opened it, and leaves one that is held open. */
@@ -43,26 +67,15 @@ const nothing = () => {};
  * @throws NodeJS.ErrnoException ENOENT when there is none.
  */
 export function openNamespace(namespace: string): OpenNamespace {
+  const path = netnsPath(namespace);
+  // Inside of a visit, the thread's own would be the visited one.
+  if (path === undefined) return { fd: rememberHome(), close: nothing };
   const known = held?.get(namespace);
   if (known !== undefined) return { fd: known, close: nothing };
-  const path = netnsPath(namespace);
-  // The host's own is what the thread is at home in.
-  const fd = path === undefined ? openFile(OWN_NAMESPACE) : openFile(path);
-  if (held === undefined || path === undefined) return { fd, close: () => closeSync(fd) };
-  held.set(namespace, fd);
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  if (!mayHold()) return { fd, close: () => closeSync(fd) };
+  held?.set(namespace, fd);
   return { fd, close: nothing };
-}
-
-/** What is held is given up when there are too many open files. */
-function openFile(path: string): number {
-  const flags = constants.O_RDONLY | (path === OWN_NAMESPACE ? 0 : constants.O_NOFOLLOW);
-  try {
-    return openSync(path, flags);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EMFILE' || held === undefined) throw error;
-    releaseNamespaces();
-    return openSync(path, flags);
-  }
 }
 
 /**
@@ -110,11 +123,12 @@ export function addNamespace(namespace: string): void {
     try {
       if (libc.mount(OWN_NAMESPACE, path, 'none', MS_BIND, null) !== 0)
         throw new SystemCallError(`cannot mount the namespace on ${path}`, libc.errno());
-      held?.set(namespace, openFile(OWN_NAMESPACE));
+      if (mayHold()) held?.set(namespace, openSync(OWN_NAMESPACE, constants.O_RDONLY));
     } finally {
       comeBack(libc);
     }
   } catch (error) {
+    libc.umount2(path, MNT_DETACH);
     unlinkSync(path);
     throw error;
   }
@@ -138,16 +152,17 @@ export function removeNamespace(namespace: string): void {
 
 function keepOpen(namespace: string): void {
   try {
-    const { fd } = openNamespace(namespace);
-    removed.push(fd);
-    held?.delete(namespace);
+    const { fd, close } = openNamespace(namespace);
+    if (held?.delete(namespace)) removed.push(fd);
+    else close();
   } catch {
     // Not there: what follows says so.
   }
 }
 
-function rememberHome(): void {
+function rememberHome(): number {
   home ??= openSync(OWN_NAMESPACE, constants.O_RDONLY);
+  return home;
 }
 
 function comeBack(libc: Libc): void {

@@ -6,7 +6,7 @@ import type { Batch } from '../../plan/step.ts';
 import type { BatchResult, PerformOptions } from '../engine.ts';
 import { perform as performWithIp } from '../ip/perform.ts';
 import { NeedsProgram } from './errors.ts';
-import { addNamespace, removeNamespace, visit } from './namespace.ts';
+import { addNamespace, forgetNamespaces, removeNamespace, visit } from './namespace.ts';
 import { runNft } from './nftables.ts';
 import { record } from './recorder.ts';
 import { writeSysctl } from './sysctl.ts';
@@ -49,7 +49,8 @@ async function performBatch(batch: Batch, turn: Turn, signal: AbortSignal | unde
   while (progress.next < batch.commands.length && progress.failure === undefined) {
     if (signal?.aborted && progress.next > 0) return { outcome: 'left-out', sysctlsBefore };
     performSome(batch, progress, turn);
-    if (progress.needsProgram) return finishWithProgram(batch, progress, signal);
+    if (progress.needsProgram && progress.failure === undefined)
+      return finishWithProgram(batch, progress, signal);
     await turn.give();
   }
   if (progress.failure === undefined) return { outcome: 'done', sysctlsBefore };
@@ -66,10 +67,17 @@ async function finishWithProgram(
   signal: AbortSignal | undefined,
 ): Promise<BatchResult> {
   const rest = { ...batch, commands: batch.commands.slice(next) };
-  const [result = { outcome: 'left-out' as const }] = await performWithIp([rest], {
-    onDone: () => {},
-    signal,
-  });
+  const first = rest.commands[0];
+  // Names may mean other namespaces afterwards.
+  forgetNamespaces();
+  let result: BatchResult;
+  try {
+    [result = { outcome: 'left-out' }] = await performWithIp([rest], { onDone: () => {}, signal });
+  } catch (error) {
+    if (first === undefined) throw error;
+    // What was written before must not be lost with it.
+    result = { outcome: 'failed', failure: { ...first, message: (error as Error).message } };
+  }
   return { ...result, sysctlsBefore: new Map([...(result.sysctlsBefore ?? []), ...sysctlsBefore]) };
 }
 
@@ -80,19 +88,26 @@ function performSome(batch: Batch, progress: Progress, turn: Turn): void {
       const transaction = new Transaction(batch.namespace);
       try {
         performInside(batch, progress, transaction, turn);
-        progress.failure ??= transaction.flush();
+        // What still waits comes before what failed.
+        progress.failure = transaction.flush() ?? progress.failure;
       } finally {
         transaction.close();
       }
     });
   } catch (error) {
     // The namespace is gone, or the socket failed: nothing that a message can be blamed for.
-    progress.failure = { index: progress.next, message: (error as Error).message };
+    const index = Math.min(progress.next, batch.commands.length - 1);
+    progress.failure ??= { index, message: (error as Error).message };
   }
 }
 
 function performInside(batch: Batch, progress: Progress, transaction: Transaction, turn: Turn): void {
-  while (progress.next < batch.commands.length && !turn.isOver()) {
+  // One command at the least, or a slow machine would never come to its end.
+  for (
+    let isFirst = true;
+    progress.next < batch.commands.length && (isFirst || !turn.isOver());
+    isFirst = false
+  ) {
     const index = progress.next;
     const command = batch.commands[index]?.command;
     if (command === undefined) return;

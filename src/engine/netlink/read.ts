@@ -117,8 +117,8 @@ function addPeers(namespaces: Map<string, LiveNamespace>): void {
   for (const namespace of namespaces.values()) {
     const ends = namespace.links.filter(({ link_netnsid: id }) => id !== undefined);
     if (ends.length === 0) continue;
-    const ids = visit(namespace.name, () => findPeers(ends, byIndex));
-    namespaces.set(namespace.name, { ...namespace, namespaceIds: ids });
+    const ids = unlessGone(() => visit(namespace.name, () => findPeers(ends, byIndex)));
+    if (ids !== undefined) namespaces.set(namespace.name, { ...namespace, namespaceIds: ids });
   }
 }
 
@@ -137,11 +137,23 @@ function findPeers(
       const isLikely = ({ link }: { link: IpLink }) =>
         tag !== undefined && parseMark(link.ifalias)?.tag === tag;
       const sorted = [...candidates.filter(isLikely), ...candidates.filter((other) => !isLikely(other))];
-      const peer = sorted.find(({ namespace }) => namespaceId(socket, namespace) === wanted);
+      const peer = sorted.find(
+        ({ namespace }) => unlessGone(() => namespaceId(socket, namespace)) === wanted,
+      );
       if (peer !== undefined) ids.set(wanted, peer.namespace);
     }
   } finally {
     socket.close();
   }
   return ids;
+}
+
+/** What a namespace gives, or undefined when it went meanwhile. */
+function unlessGone<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }

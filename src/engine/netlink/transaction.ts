@@ -27,6 +27,16 @@ export interface CommandFailure {
 /** Thrown inside of an encoder that asks for a device which an unsent message may make: send first, then encode. */
 class SendFirst extends Error {}
 
+/** A message that is not sent yet. */
+interface Pending {
+  readonly sequence: number;
+  readonly start: number;
+  /** What it does, as one line. */
+  command: Command;
+  /** The lines that it was joined from. */
+  readonly parts: { readonly index: number; readonly command: Command }[];
+}
+
 /** One buffer for all: only one transaction is open at a time. */
 const writer = new MessageWriter();
 
@@ -37,9 +47,11 @@ const writer = new MessageWriter();
 export class Transaction {
   readonly #namespace: string;
   readonly #socket = new NetlinkSocket();
-  #pending: { index: number; sequence: number; start: number; command: Command }[] = [];
+  #pending: Pending[] = [];
   #openNamespaces: OpenNamespace[] = [];
   #relocations: Relocation[] = [];
+  /** Names of links that unsent messages make. */
+  readonly #made = new Set<string>();
   /** An unsent message makes or removes links. */
   #changesLinks = false;
   readonly #indexes = new Map<string, number>();
@@ -77,6 +89,7 @@ export class Transaction {
     const pending = this.#pending;
     this.#pending = [];
     this.#changesLinks = false;
+    this.#made.clear();
     if (pending.length > 0)
       record('messages', this.#namespace, writer.bytes.subarray(0, writer.length), this.#relocations);
     this.#relocations = [];
@@ -84,11 +97,25 @@ export class Transaction {
       const [first] = this.#socket.transact(writer, pending.length);
       if (first === undefined) return undefined;
       const refused = pending.find(({ sequence }) => sequence === first.sequence);
-      return { index: refused?.index ?? 0, message: explain(first, refused?.start ?? 0) };
+      if (refused === undefined)
+        return { index: pending[0]?.parts[0]?.index ?? 0, message: explain(first, 0) };
+      if (refused.parts.length > 1) return this.#sendSingly(refused.parts);
+      return { index: refused.parts[0]?.index ?? 0, message: explain(first, refused.start) };
     } finally {
       writer.clear();
       for (const namespace of this.#openNamespaces.splice(0)) namespace.close();
     }
+  }
+
+  /** Of a joined message that was refused: does what can be done, and tells which line cannot. */
+  #sendSingly(parts: Pending['parts']): CommandFailure | undefined {
+    for (const { index, command } of parts) {
+      writer.clear();
+      encodeCommand(command, writer, this.#socket.nextSequence(), this.#context);
+      const [refusal] = this.#socket.transact(writer, 1);
+      if (refusal !== undefined) return { index, message: explain(refusal, 0) };
+    }
+    return undefined;
   }
 
   close(): void {
@@ -97,12 +124,15 @@ export class Transaction {
   }
 
   #encode(command: Command, index: number): boolean {
+    // A refused creation must not leave its settings to a stranger's link of that name: the kernel would go on.
+    if (setsLink(command) && this.#made.has(command.args[3] ?? '')) throw new SendFirst();
     const last = this.#pending.at(-1);
     const joined = last === undefined ? undefined : joinSettings(last.command, command);
     if (last !== undefined && joined !== undefined) {
       writer.cutTo(last.start);
       if (encodeCommand(joined, writer, last.sequence, this.#context)) {
         last.command = joined;
+        last.parts.push({ index, command });
         return true;
       }
       // What was encoded once can be encoded again.
@@ -118,10 +148,11 @@ export class Transaction {
       if (!isKnown) writer.cutTo(start);
     }
     if (!isKnown) return false;
-    this.#pending.push({ index, sequence, start, command });
+    this.#pending.push({ sequence, start, command, parts: [{ index, command }] });
     if (makesOrRemovesLinks(command)) {
       this.#changesLinks = true;
       this.#indexes.clear();
+      for (const name of namesMade(command)) this.#made.add(name);
     }
     return true;
   }
@@ -163,6 +194,16 @@ function joinSettings(first: Command, second: Command): Command | undefined {
     one[0] === 'link' && one[1] === 'set' && one.slice(0, 4).every((word, at) => word === other[at]);
   if (!isSameLink || !isPlain(one) || !isPlain(other) || isState(one.at(-1))) return undefined;
   return { ...first, args: [...one, ...other.slice(4)] };
+}
+
+function setsLink(command: Command): command is Extract<Command, { tool: 'ip' }> {
+  return command.tool === 'ip' && command.args[0] === 'link' && command.args[1] === 'set';
+}
+
+/** Both ends of a pair, say: each name stands behind the word `name`. */
+function namesMade(command: Command): string[] {
+  if (command.tool !== 'ip' || command.args[1] !== 'add') return [];
+  return command.args.filter((_, at) => command.args[at - 1] === 'name');
 }
 
 function isPlain(words: readonly string[]): boolean {

@@ -6,10 +6,10 @@ import type { MessageWriter } from '../message.ts';
 /** Size of struct ifinfomsg, and where its flags stand. */
 const HEADER_SIZE = 16;
 
-/** struct ifinfomsg: the device is named by IFLA_IFNAME, so that no index has to be asked for. */
-export function writeLinkHeader(writer: MessageWriter, flags = 0, change = 0): void {
+/** struct ifinfomsg: without an index the device is named by IFLA_IFNAME, so that none has to be asked for. */
+export function writeLinkHeader(writer: MessageWriter, flags = 0, change = 0, index = 0): void {
   writer.u32(0);
-  writer.u32(0);
+  writer.u32(index);
   writer.u32(flags);
   writer.u32(change);
 }

@@ -51,9 +51,11 @@ function encodeSet(
   const state = rest.includes('type') ? undefined : rest.at(-1);
   const hasState = state === 'up' || state === 'down';
   const settings = hasState ? rest.slice(0, -1) : rest;
+  // Kernels before 5.19 take a group without an index as a change of all links of that group, whatever the name.
+  const index = settings.includes('group') ? context.ifindex(name) : 0;
   writer.begin(RTM_NEWLINK, 0, sequence);
-  writeLinkHeader(writer, state === 'up' ? IFF_UP : 0, hasState ? IFF_UP : 0);
-  writer.attributeText(IFLA.IFNAME, name);
+  writeLinkHeader(writer, state === 'up' ? IFF_UP : 0, hasState ? IFF_UP : 0, index);
+  if (index === 0) writer.attributeText(IFLA.IFNAME, name);
   const known = writeLinkSettings(settings, writer, context);
   if (known < settings.length) {
     if (settings[known] !== 'type' || !encodeType(settings.slice(known + 1), writer, context)) return false;
