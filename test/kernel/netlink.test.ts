@@ -225,6 +225,23 @@ describe('a batch stops where `ip -batch` would', () => {
   });
 });
 
+test('a group behind other settings, and behind a link that is still to be made', async () => {
+  const { outcome } = await perform(
+    'nl',
+    line('nl', 'link add name br0 type bridge'),
+    line('nl', 'link add name v0 type veth peer name v1'),
+    line('nl', 'link set dev lo alias mine'),
+    line('nl', 'link set dev lo group 7'),
+    line('nl', 'link set dev v0 alias mine'),
+    line('nl', 'link set dev v0 group 7'),
+    line('nl', 'link set dev v0 up'),
+  );
+  expect(outcome).toBe('done');
+  const links = JSON.parse(ip('nl', '-j', 'link')) as { ifname: string; group: string }[];
+  const ofGroup = links.filter(({ group }) => group === '7').map(({ ifname }) => ifname);
+  expect(ofGroup.sort()).toEqual(['lo', 'v0']);
+});
+
 test('the host is found as a peer from inside of a namespace', async () => {
   sh('ip', 'link', 'add', 'h0', 'type', 'veth', 'peer', 'name', 'p0', 'netns', 'nl');
   const live = await netlinkEngine.read(['host', 'nl'], { ...nothing, withPeers: true });

@@ -206,8 +206,11 @@ function namesMade(command: Command): string[] {
   return command.args.filter((_, at) => command.args[at - 1] === 'name');
 }
 
+/** Words that ask for an index, which may need what is pending to be sent first, or that are of a kind. */
+const notPlain = ['type', 'master', 'nomaster', 'group'];
+
 function isPlain(words: readonly string[]): boolean {
-  return !words.includes('type') && !words.includes('master') && !words.includes('nomaster');
+  return !notPlain.some((word) => words.includes(word));
 }
 
 function isState(word: string | undefined): boolean {
