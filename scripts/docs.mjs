@@ -217,7 +217,7 @@ function objectsIn(node) {
   const look = (raw) => {
     const target = resolve(raw);
     if (target.properties !== undefined) found.push({ target, name: raw.$ref?.split('/').at(-1) });
-    for (const alternative of target.anyOf ?? []) look(alternative);
+    for (const alternative of [...(target.anyOf ?? []), ...(target.oneOf ?? [])]) look(alternative);
     if (target.items !== undefined) look(target.items);
     if (typeof target.additionalProperties === 'object') look(target.additionalProperties);
   };
@@ -271,6 +271,7 @@ function sectionLines({ target, title }, sections) {
 /** The value that a key takes, in words: `an address or a list of texts`. */
 function valueText(raw) {
   const node = resolve(raw);
+  if (node.oneOf !== undefined) return 'keys';
   if (node.anyOf !== undefined) return [...new Set(node.anyOf.map(valueText))].join(' or ');
   if (node.enum !== undefined) return node.enum.map(code).join(', ');
   if (node.const !== undefined) return code(node.const);

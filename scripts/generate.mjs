@@ -11,6 +11,8 @@ mkdirSync('src/generated', { recursive: true });
 const ajv = new Ajv2020({
   strict: true,
   strictTypes: false,
+  // Of a choice by `type`, only the errors of the branch that is meant.
+  discriminator: true,
   allErrors: true,
   // The errors carry the part of the schema that they come from: its keys become suggestions.
   verbose: true,

@@ -11,6 +11,10 @@ import type { Attributes, Value } from './resource.ts';
 export const greKind = defineLinkKind<Gre>('gre', {
   kinds: ['gre', 'gretap', 'ip6gre', 'ip6gretap'],
   infoKind: (kind) => kind,
+  needs: (kind) =>
+    kind.startsWith('ip6')
+      ? { module: 'ip6_gre', words: ['remote', '2001:db8::1'] }
+      : { module: 'ip_gre', words: ['remote', '192.0.2.1'] },
   codec: (kind) => greCodec(kind.startsWith('ip6')),
   changes: { local: 'in-place', remote: 'in-place', key: 'in-place', ttl: 'in-place', tos: 'in-place' },
   lower: ({ local, remote, dev, key, ttl, tos }) => ({

@@ -36,9 +36,23 @@ export interface LinkKind<T extends Interface> {
   readonly settings?: (resource: Resource, changed: readonly string[]) => readonly Command[];
   readonly requires?: (resource: Resource) => readonly string[];
   readonly same?: (attribute: string, wanted: Value, live: Value | undefined) => boolean;
+  /** What the kernel must have for it; undefined where every kernel does. */
+  readonly needs?: (kind: T['kind']) => KernelNeed;
   /** Its own attributes as the kernel has them; undefined where it has none. */
   readonly codec?: (kind: T['kind']) => LinkCodec;
 }
+
+/** A module that not every kernel has, and how to find out. */
+export interface KernelNeed {
+  readonly module: string;
+  /** Whether it is made on top of another interface. */
+  readonly link?: boolean;
+  /** Words behind the kind for a try with `ip link add`. */
+  readonly words: readonly string[];
+}
+
+/** By IFLA_INFO_KIND. */
+export const kernelNeeds = new Map<string, KernelNeed>();
 
 export interface LinkContext {
   readonly live: Live;
@@ -77,6 +91,7 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
   for (const kind of link.kinds) {
     const infoKind = link.infoKind(kind) ?? '';
     knownInfoKinds.add(infoKind);
+    if (link.needs !== undefined) kernelNeeds.set(infoKind, link.needs(kind));
     if (link.codec !== undefined) registerLinkCodec(infoKind, link.codec(kind));
   }
   const isMine = (item: Interface): item is T => (link.kinds as readonly string[]).includes(item.kind);
@@ -143,8 +158,12 @@ function lowerCommon(item: Interface, lab: string): Record<string, Value> {
 }
 
 function tagOf(item: Interface): string {
+  const own = interfaceId(item.namespace, item.name);
+  // What it is on top of cannot be read where that is in another namespace.
+  if ('settings' in item && item.link !== undefined && item.link.namespace !== item.namespace)
+    return linkTag(own, interfaceId(item.link.namespace, item.link.name));
   if (item.kind !== 'veth') return '';
-  return linkTag(interfaceId(item.namespace, item.name), interfaceId(item.peer.namespace, item.peer.name));
+  return linkTag(own, interfaceId(item.peer.namespace, item.peer.name));
 }
 
 function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: LinkKind<T>): LiveResource[] {

@@ -105,6 +105,12 @@ export const u32 = numberType(
   (data, number) => data.u32(number),
 );
 
+/** In network byte order, as ports and Ethernet types are. */
+export const u16be = numberType(
+  (writer, number, value) => writer.attributeU16be(number, value),
+  (data, number) => data.u16be(number),
+);
+
 /** `on` or `off`, a byte; true or false in the JSON. */
 export function onOff(number: number): AttributeType {
   return {

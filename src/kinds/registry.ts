@@ -1,5 +1,6 @@
 import { addressKind } from './address.ts';
 import { bridgeKind } from './bridge.ts';
+import { dummyKind } from './dummy.ts';
 import { fdbKind } from './fdb.ts';
 import { greKind } from './gre.ts';
 import { loopbackKind } from './loopback.ts';
@@ -10,6 +11,7 @@ import type { Kind, Resource } from './resource.ts';
 import { routeKind } from './route.ts';
 import { sysctlKind } from './sysctl.ts';
 import { vethKind } from './veth.ts';
+import { vlanKind } from './vlan.ts';
 import { vxlanKind } from './vxlan.ts';
 
 /**
@@ -24,6 +26,8 @@ export const kinds: readonly Kind[] = [
   bridgeKind,
   greKind,
   vxlanKind,
+  dummyKind,
+  vlanKind,
   otherLinkKind,
   fdbKind,
   addressKind,

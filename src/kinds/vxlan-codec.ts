@@ -81,11 +81,7 @@ function encodeWord(word: string, value: string, writer: MessageWriter, context:
     case 'id':
       return encodeNumber(value, (number) => writer.attributeU32(IFLA_VXLAN.ID, number));
     case 'dstport':
-      return encodeNumber(value, (number) => {
-        const port = Buffer.alloc(2);
-        port.writeUInt16BE(number);
-        writer.attributeBytes(IFLA_VXLAN.PORT, port);
-      });
+      return encodeNumber(value, (number) => writer.attributeU16be(IFLA_VXLAN.PORT, number));
     default:
       return 0;
   }

@@ -12,6 +12,7 @@ import { vxlanCodec } from './vxlan-codec.ts';
 export const vxlanKind = defineLinkKind<Vxlan>('vxlan', {
   kinds: ['vxlan'],
   infoKind: () => 'vxlan',
+  needs: () => ({ module: 'vxlan', words: ['id', '1', 'dstport', '4789'] }),
   codec: () => vxlanCodec,
   changes: { ttl: 'in-place', learning: 'in-place' },
   lower: ({ id, port, learning, local, dev, ttl, tos, peers }) => ({

@@ -91,6 +91,7 @@ function entryProblems({ path, errors }: Wrong): Problem[] {
     };
   });
   for (const error of errors) {
+    if (error.keyword === 'discriminator') problems.push(unknownType(error, path));
     const key = String(error.params['missingProperty']);
     // The misspelt key is the same mistake.
     if (error.keyword === 'required' && !suggested.has(key)) problems.push(missingKey(key, path, error));
@@ -101,6 +102,22 @@ function entryProblems({ path, errors }: Wrong): Problem[] {
     }
   }
   return problems;
+}
+
+/** Of a choice by `type`: it is missing, or it is none of those that there are. */
+function unknownType({ params, parentSchema }: ErrorObject, path: string): Problem {
+  const tag = String(params['tag']);
+  const value: unknown = params['tagValue'];
+  const branches = (parentSchema?.['oneOf'] ?? []) as readonly { readonly $ref?: string }[];
+  const choices = branches.map(({ $ref = '' }) => $ref.replace(/^.*\/(.*)Device$/, '$1'));
+  const known = `accepted: ${choices.join(', ')}`;
+  if (value === undefined) {
+    const message = `'${tag}' is missing in ${nameOf(path)}`;
+    return { code: 'missing-key', message, help: known, key: path };
+  }
+  const near = question(suggest(String(value), choices));
+  const message = `'${tag}' cannot be ${shown(value)}${near}; ${known}`;
+  return { code: 'wrong-value', message, key: `${path}${pointer(tag)}` };
 }
 
 function missingKey(key: string, path: string, { parentSchema }: ErrorObject): Problem {

@@ -1,7 +1,9 @@
 import type { Topology } from '../topology/model.ts';
+import { deviceRules } from './devices/rules.ts';
 import { longChecks } from './long-form/checks.ts';
 import { longBridges, longLinks, longTunnels } from './long-form/interfaces.ts';
 import { longNamespaces } from './long-form/namespaces.ts';
+import { isDevice } from './normalize/devices.ts';
 
 /**
  * A topology as a plain document in long form, keys in the order of the documentation. It is itself a valid topology
@@ -22,9 +24,12 @@ export function longForm(topology: Topology): object {
 
 /** Every other default stands at its interface; that the kernel chooses MAC addresses can only be said here. */
 function longDefaults({ interfaces }: Topology): object {
-  const hasRandom = interfaces.some(({ kind, macaddress }) => {
-    const isEthernet = kind !== 'gre' && kind !== 'ip6gre' && kind !== 'loopback';
-    return isEthernet && macaddress === undefined;
+  const hasRandom = interfaces.some((item) => {
+    const { kind, macaddress } = item;
+    const hasOwn = isDevice(item)
+      ? deviceRules(item.kind).mac === 'derived'
+      : kind !== 'gre' && kind !== 'ip6gre' && kind !== 'loopback';
+    return hasOwn && macaddress === undefined;
   });
   return hasRandom ? { macaddress: 'random' } : {};
 }

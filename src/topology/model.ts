@@ -185,7 +185,19 @@ export interface Loopback extends InterfaceBase {
   readonly kind: 'loopback';
 }
 
-export type Interface = Veth | Bridge | Gre | Vxlan | Loopback;
+export type DeviceKind = 'dummy' | 'vlan';
+export type DeviceSetting = string | number | boolean | readonly string[];
+
+/** A single-ended interface, which a namespace itself defines under `interfaces`. */
+export interface Device extends InterfaceBase {
+  readonly kind: DeviceKind;
+  /** The interface that it is on top of; the kinds of a namespace's devices say whether there must be one. */
+  readonly link: { readonly namespace: string; readonly name: string } | undefined;
+  /** The keys of its own kind in canonical form, every default filled in; see loader/devices. */
+  readonly settings: Readonly<Record<string, DeviceSetting>>;
+}
+
+export type Interface = Veth | Bridge | Gre | Vxlan | Loopback | Device;
 export type InterfaceKind = Interface['kind'];
 
 export interface Check {

@@ -1,14 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { expect, onTestFailed, test } from 'vitest';
+import { kernelNeeds } from '../../src/kinds/interface.ts';
+import '../../src/kinds/registry.ts';
+import { loadText } from '../../src/loader/load.ts';
 import { dump, expectCode, namespaces, sh, topoweave } from './host.ts';
 
-/** The kinds of tunnels that a file needs; the kernel tier runs those that its kernel has, the guest tier the others. */
-export function neededKinds(file: string): string[] {
-  const kinds = [
-    ...readFileSync(file, 'utf8').matchAll(/^\s+type: (gre|gretap|ip6gre|ip6gretap|vxlan)\s*$/gm),
-  ];
-  return [...new Set(kinds.map((match) => match[1] ?? ''))];
+/**
+ * The kinds of links in a file that not every kernel has; the kernel tier runs the files whose kinds its kernel has, the
+ * guest tier all others.
+ */
+export async function neededKinds(file: string): Promise<string[]> {
+  const { topology } = await loadText(file, readFileSync(file, 'utf8'));
+  const kinds = new Set((topology?.interfaces ?? []).map(({ kind }) => kind));
+  return [...kinds].filter((kind) => kernelNeeds.has(kind));
 }
 
 /** The promise that every example keeps: it applies, works, plans empty, and leaves the machine as it was. */

@@ -3,6 +3,8 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { main } from '../../src/cli/run.ts';
+import { kernelNeeds } from '../../src/kinds/interface.ts';
+import '../../src/kinds/registry.ts';
 
 /**
  * Tests of the kernel tiers run in a process that is itself in a throw-away host (scripts/test.sh), so the command line
@@ -119,15 +121,20 @@ export function workFolder(): { write: (name: string, text: string) => string; r
 
 /** The kinds of links that the running kernel can make, tried in a throw-away namespace. */
 export function kernelHas(kind: string): boolean {
-  const args: Record<string, string[]> = {
-    gre: ['type', 'gre', 'local', '192.0.2.1', 'remote', '192.0.2.2'],
-    gretap: ['type', 'gretap', 'local', '192.0.2.1', 'remote', '192.0.2.2'],
-    ip6gre: ['type', 'ip6gre', 'local', '2001:db8::1', 'remote', '2001:db8::2'],
-    ip6gretap: ['type', 'ip6gretap', 'local', '2001:db8::1', 'remote', '2001:db8::2'],
-    vxlan: ['type', 'vxlan', 'id', '1', 'dstport', '4789'],
-  };
+  const { link, words = [] } = kernelNeeds.get(kind) ?? {};
+  const below = link === true ? 'ip link add below0 type veth peer name below1;' : '';
+  const on = link === true ? 'link below0' : '';
   try {
-    sh('unshare', '--net', 'ip', 'link', 'add', 'probe0', ...(args[kind] ?? ['type', kind]));
+    sh(
+      'unshare',
+      '--net',
+      'sh',
+      '-euc',
+      `${below} ip link add ${on} name probe0 type "$@"`,
+      'sh',
+      kind,
+      ...words,
+    );
     return true;
   } catch {
     return false;

@@ -67,6 +67,13 @@ export class MessageWriter {
     this.#pad();
   }
 
+  /** In network byte order. */
+  attributeU16be(type: number, value: number): void {
+    const bytes = Buffer.alloc(2);
+    bytes.writeUInt16BE(value);
+    this.attributeBytes(type, bytes);
+  }
+
   attributeU16(type: number, value: number): void {
     this.#attribute(type, 2);
     this.u16(value);

@@ -207,7 +207,7 @@ function namesMade(command: Command): string[] {
 }
 
 /** Words that ask for an index, which may need what is pending to be sent first, or that are of a kind. */
-const notPlain = ['type', 'master', 'nomaster', 'group'];
+const notPlain = ['type', 'link', 'master', 'nomaster', 'group'];
 
 function isPlain(words: readonly string[]): boolean {
   return !notPlain.some((word) => words.includes(word));

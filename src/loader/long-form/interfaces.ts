@@ -1,5 +1,6 @@
-import type { Bridge, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
+import type { Bridge, Device, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
+import { isDevice } from '../normalize/devices.ts';
 import { isTunnel } from '../normalize/underlay.ts';
 
 /** The bridges, each with its ports and members. */
@@ -114,6 +115,29 @@ function longRemote(end: Gre | Vxlan): object {
   // An empty list too: without it the other ends' addresses would be taken.
   if (end.kind === 'vxlan') return { remote: end.peers.length === 1 ? end.peers[0] : end.peers };
   return end.remote === undefined ? {} : { remote: end.remote };
+}
+
+/** The devices of one namespace, by name. */
+export function longDevices(interfaces: readonly Interface[]): Map<string, Record<string, object>> {
+  const found = new Map<string, Record<string, object>>();
+  for (const item of interfaces) {
+    if (!isDevice(item)) continue;
+    const devices = found.get(item.namespace) ?? {};
+    devices[item.name] = longDevice(item);
+    found.set(item.namespace, devices);
+  }
+  return found;
+}
+
+function longDevice(item: Device): object {
+  const { kind, link, namespace, settings } = item;
+  const below = link && (link.namespace === namespace ? link.name : `${link.namespace}:${link.name}`);
+  return {
+    type: kind,
+    ...(below === undefined ? {} : { link: below }),
+    ...settings,
+    ...longSettings(item),
+  };
 }
 
 function longSettings({ addresses, macaddress, mtu, state, alias }: Interface): object {

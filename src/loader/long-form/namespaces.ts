@@ -10,16 +10,23 @@ import type {
   Topology,
 } from '../../topology/model.ts';
 
+import { longDevices } from './interfaces.ts';
+
 export function longNamespaces({ namespaces, interfaces }: Topology): object {
   const loopbacks = new Map(
     interfaces.filter(({ kind }) => kind === 'loopback').map((item) => [item.namespace, item]),
   );
+  const devices = longDevices(interfaces);
   return Object.fromEntries(
-    namespaces.map((namespace) => [namespace.name, longNamespace(namespace, loopbacks.get(namespace.name))]),
+    namespaces.map((namespace) => {
+      const lo = loopbacks.get(namespace.name);
+      const all = { ...(lo === undefined ? {} : { lo: longLoopback(lo) }), ...devices.get(namespace.name) };
+      return [namespace.name, longNamespace(namespace, all)];
+    }),
   );
 }
 
-function longNamespace({ forwarding, sysctls, routes, nat }: Namespace, lo: Interface | undefined): object {
+function longNamespace({ forwarding, sysctls, routes, nat }: Namespace, interfaces: object): object {
   return {
     ...(forwarding === undefined ? {} : { forwarding: longForwarding(forwarding) }),
     ...(sysctls.length === 0
@@ -27,7 +34,7 @@ function longNamespace({ forwarding, sysctls, routes, nat }: Namespace, lo: Inte
       : { sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [name, value])) }),
     ...(routes.length === 0 ? {} : { routes: routes.map(longRoute) }),
     ...longNat(nat),
-    ...(lo === undefined ? {} : { interfaces: { lo: longLoopback(lo) } }),
+    ...(Object.keys(interfaces).length === 0 ? {} : { interfaces }),
   };
 }
 

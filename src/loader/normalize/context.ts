@@ -2,6 +2,7 @@ import type { Defaults, TopologyFile } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import {
   type Bridge,
+  type Device,
   type Gre,
   HOST,
   type Interface,
@@ -21,7 +22,8 @@ export type InterfaceDraft =
   | Mutable<Bridge>
   | Mutable<Gre>
   | Mutable<Vxlan>
-  | Mutable<Loopback>;
+  | Mutable<Loopback>
+  | Mutable<Device>;
 
 export interface Sized {
   readonly mtu: number;

@@ -1,8 +1,10 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
-import { HOST } from '../../topology/model.ts';
+import { type Device, HOST } from '../../topology/model.ts';
+import { deviceRules } from '../devices/rules.ts';
 import { suggest } from '../suggest.ts';
 import { type Context, interfaceKey } from './context.ts';
+import { isDevice } from './devices.ts';
 import { listNames } from './names.ts';
 
 /** Sets the master of every interface that a bridge names under `members`. */
@@ -40,12 +42,19 @@ function addMember(context: Context, { bridge, namespace, member, place }: Membe
     );
   } else if (item.kind === 'bridge') {
     fail(`${member} is a bridge, which cannot be a port of another one`, 'join the two with a link');
+  } else if (isDevice(item) && portObstacle(item) !== undefined) {
+    fail(`${member} cannot be a port of a bridge: ${portObstacle(item)}`);
   } else if (item.master !== undefined) {
     const where = item.master === bridge ? 'this bridge' : `bridge ${item.master}`;
     fail(`${member} is already a port of ${where}; an interface is a port of one bridge, once`);
   } else {
     item.master = bridge;
   }
+}
+
+function portObstacle({ kind }: Device): string | undefined {
+  const { mac, noPort } = deviceRules(kind);
+  return noPort ?? (mac === 'none' ? 'it carries IP packets and no Ethernet frames' : undefined);
 }
 
 function failUnknown(context: Context, { bridge, namespace, member, place }: Member): void {

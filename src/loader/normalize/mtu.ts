@@ -1,5 +1,8 @@
 import type { Place } from '../../lib/diagnostic.ts';
+import type { Device } from '../../topology/model.ts';
+import { deviceRules } from '../devices/rules.ts';
 import { type Context, type Entry, interfaceKey } from './context.ts';
+import { isDevice } from './devices.ts';
 import type { Network } from './network.ts';
 import { findUnderlay, isTunnel, tunnelOverhead } from './underlay.ts';
 
@@ -49,11 +52,18 @@ function createResolver(context: Context, network: Network): (entry: Entry) => F
         standard,
         ...(membersOf.get(interfaceKey(item.namespace, item.name)) ?? []).flatMap(memberMtu),
       ]);
+    if (isDevice(item)) return deviceMtu(item);
     if (!isTunnel(item)) return portOf === undefined ? standard : resolve(portOf);
     const underlay = findUnderlay(network, item);
     const below = underlay && entries.get(interfaceKey(underlay.namespace, underlay.name));
     const available = below === undefined ? undefined : resolve(below).mtu;
     return available === undefined ? unknown : { mtu: available - tunnelOverhead(item), place: undefined };
+  };
+  const deviceMtu = ({ kind, link }: Device): Found => {
+    const rule = deviceRules(kind).mtu;
+    if (rule !== 'link') return rule === 'standard' ? standard : unknown;
+    const below = link && entries.get(interfaceKey(link.namespace, link.name));
+    return below === undefined ? unknown : { mtu: resolve(below).mtu, place: undefined };
   };
   /** A port without an mtu of its own follows the bridge, and so has no say. */
   const memberMtu = (member: Entry): Found[] =>

@@ -3,12 +3,10 @@ import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST, type Namespace } from '../../topology/model.ts';
-import { suggest } from '../suggest.ts';
-import { addEntry, type Context } from './context.ts';
+import type { Context } from './context.ts';
 import { noNat, normalizeNat } from './nat.ts';
 import type { Network } from './network.ts';
 import { normalizeRoutes } from './routes.ts';
-import { expandSettings } from './settings.ts';
 import { normalizeSysctls } from './sysctls.ts';
 
 export interface DeclaredNamespace {
@@ -33,46 +31,6 @@ export function listNamespaces({ namespaces }: TopologyFile): DeclaredNamespace[
     raw: raw ?? {},
     place: { pointer: pointer('namespaces', name), part: 'key' },
   }));
-}
-
-/** `lo`, the only interface so far that is defined in its namespace. */
-export function normalizeLoopbacks(context: Context, declared: readonly DeclaredNamespace[]): void {
-  for (const { name: namespace, raw } of declared) {
-    for (const [name, settings] of Object.entries(raw.interfaces ?? {})) {
-      const base = pointer('namespaces', namespace, 'interfaces', name);
-      const place: Place = { pointer: base, part: 'key' };
-      if (name !== 'lo') {
-        failOtherInterface(context, name, place);
-        continue;
-      }
-      const { addresses, mtu, state } = expandSettings(settings, base, context.report);
-      const item = {
-        namespace,
-        name,
-        addresses,
-        mtu: undefined,
-        mtuPlace: undefined,
-        macaddress: undefined,
-        state,
-      };
-      addEntry(context, {
-        item: { kind: 'loopback', ...item, alias: undefined, master: undefined, place },
-        mtu,
-      });
-    }
-  }
-}
-
-function failOtherInterface({ report }: Context, name: string, place: Place): void {
-  const isTypo = suggest(name, ['lo']) !== undefined && name.length <= 3;
-  report({
-    code: 'unsupported-interface',
-    message: `interface '${name}' cannot be defined here; so far only lo can`,
-    place,
-    help: isTypo
-      ? "did you mean 'lo'?"
-      : 'define it once, as an endpoint of a link or tunnel, a port of a bridge, or a bridge',
-  });
 }
 
 /** Every declared namespace, and the machine's own where an interface of the file is in it. */

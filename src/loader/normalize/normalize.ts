@@ -4,10 +4,11 @@ import type { Topology } from '../../topology/model.ts';
 import { normalizeBridges } from './bridges.ts';
 import { normalizeChecks } from './checks.ts';
 import { createContext } from './context.ts';
+import { checkDeviceLinks, normalizeDevices } from './devices.ts';
 import { normalizeLinks } from './links.ts';
 import { normalizeMembers } from './members.ts';
 import { deriveMtus } from './mtu.ts';
-import { listNamespaces, normalizeLoopbacks, normalizeNamespaces } from './namespaces.ts';
+import { listNamespaces, normalizeNamespaces } from './namespaces.ts';
 import { createNetwork, type Network } from './network.ts';
 import type { Report } from './problem.ts';
 import { normalizeTunnels } from './tunnels.ts';
@@ -19,11 +20,12 @@ import { normalizeTunnels } from './tunnels.ts';
 export function normalize(data: TopologyFile, report: Report): { topology: Topology; network: Network } {
   const declared = listNamespaces(data);
   const context = createContext(data, new Map(declared.map(({ name, place }) => [name, place])), report);
-  normalizeLoopbacks(context, declared);
+  normalizeDevices(context, declared);
   normalizeLinks(context);
   normalizeTunnels(context);
   normalizeBridges(context);
   normalizeMembers(context);
+  checkDeviceLinks(context);
   const interfaces = [...context.entries.values()]
     .map(({ item }) => item)
     .sort((a, b) => compareNames(a.namespace, b.namespace) || compareNames(a.name, b.name));

@@ -4,8 +4,10 @@ import type { Network } from './network.ts';
 
 export type TunnelInterface = Gre | Vxlan;
 
+const tunnelKinds: ReadonlySet<string> = new Set(['gre', 'gretap', 'ip6gre', 'ip6gretap', 'vxlan']);
+
 export function isTunnel(item: Interface): item is TunnelInterface {
-  return item.kind !== 'veth' && item.kind !== 'bridge' && item.kind !== 'loopback';
+  return tunnelKinds.has(item.kind);
 }
 
 /**

@@ -20,7 +20,7 @@ export function writePeerHeader(writer: MessageWriter): void {
 }
 
 /**
- * Writes the settings that every link has, in the words of ip-link(8): `name`, `group`, `mtu`, `address`, `alias`,
+ * Writes the settings that every link has, in the words of ip-link(8): `name`, `group`, `mtu`, `address`, `alias`, `link`,
  * `master`, `nomaster`, `netns`. Returns how many words were understood, from the front.
  */
 export function writeLinkSettings(
@@ -50,6 +50,9 @@ function writeSetting(name: string, value: string, writer: MessageWriter, contex
     case 'alias':
       // The kernel takes the bytes alone; an empty one removes the alias (dev_set_alias in net/core/dev.c).
       writer.attributeBytes(IFLA.IFALIAS, Buffer.from(value));
+      return true;
+    case 'link':
+      writer.attributeU32(IFLA.LINK, context.ifindex(value));
       return true;
     case 'master':
       writer.attributeU32(IFLA.MASTER, context.ifindex(value));
