@@ -5,7 +5,9 @@ import { isHostRoute } from '../kinds/route.ts';
 import { wantedSysctls } from '../kinds/sysctl.ts';
 import type { Place } from '../lib/diagnostic.ts';
 import { TopoweaveError } from '../lib/errors.ts';
+import { isLongName, kernelName } from '../lib/interface-name.ts';
 import type { Live } from '../observe/live.ts';
+import type { Renames } from '../observe/names.ts';
 import { observe, observeAgain } from '../observe/observe.ts';
 import { makePlan } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
@@ -71,9 +73,22 @@ export async function planFor(
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     sysctls: sysctlsToRead(target.topology, record),
   };
+  const longNames = longNamesOf(target.topology);
+  if (longNames !== undefined) Object.assign(request, { longNames });
   const live =
     untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
   return { plan: makePlan({ lab: target.lab, topology: target.topology, live, record }), live };
+}
+
+/** By namespace and kernel's name; undefined where the file has none that is too long. */
+function longNamesOf(topology: Topology | undefined): Renames | undefined {
+  const found = new Map<string, Map<string, string>>();
+  for (const { namespace, name } of topology?.interfaces ?? []) {
+    if (!isLongName(name)) continue;
+    const names = found.get(namespace) ?? new Map<string, string>();
+    found.set(namespace, names.set(kernelName(name), name));
+  }
+  return found.size === 0 ? undefined : found;
 }
 
 export interface ReconcileOptions extends ExecuteOptions {

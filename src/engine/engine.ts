@@ -12,6 +12,8 @@ export interface ReadRequest {
   readonly nat: ReadonlySet<string>;
   /** Dotted sysctl names to read, by namespace. */
   readonly sysctls: ReadonlyMap<string, readonly string[]>;
+  /** Names that interfaces have in the file, by namespace and by the kernel's name, where the two are not the same. */
+  readonly longNames?: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** Also ask which namespace each namespace id means; with `ip` its cost grows with the square of their number. */
   readonly withPeers?: boolean;
 }

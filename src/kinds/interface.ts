@@ -1,4 +1,5 @@
 import { append, groupBy } from '../lib/collections.ts';
+import { isLongName } from '../lib/interface-name.ts';
 import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
 import { type LinkCodec, registerLinkCodec } from './link-codec.ts';
@@ -84,6 +85,7 @@ const commonChanges: Readonly<Record<string, ChangeClass>> = {
   state: 'in-place',
   alias: 'in-place',
   master: 'in-place',
+  altname: 'in-place',
 };
 
 /** Makes a resource kind of a link kind: reading, settings, masters and ownership are the same for all of them. */
@@ -143,9 +145,10 @@ export function interfaceOwner(link: IpLink, lab: string): Owner {
 
 function lowerCommon(item: Interface, lab: string): Record<string, Value> {
   const { state, mtu, macaddress, alias = '', master = '' } = item;
+  const altname = isLongName(item.name) ? { altname: item.name } : undefined;
   const mark = item.kind === 'loopback' ? undefined : formatMark({ lab, tag: tagOf(item), text: '' });
   // Most links are of these three forms; putting an object together from parts costs ten times as much.
-  if (mtu === undefined) {
+  if (mtu === undefined && altname === undefined) {
     if (mark !== undefined && macaddress !== undefined) return { macaddress, state, alias, master, mark };
     if (macaddress === undefined) return mark === undefined ? { state } : { state, alias, master, mark };
   }
@@ -154,6 +157,7 @@ function lowerCommon(item: Interface, lab: string): Record<string, Value> {
     ...(macaddress === undefined ? {} : { macaddress }),
     state,
     ...(mark === undefined ? {} : { alias, master, mark }),
+    ...altname,
   };
 }
 
@@ -200,9 +204,12 @@ export function readCommon(link: IpLink): Record<string, Value> {
   const alias = mark === undefined ? '' : mark.text;
   const master = link.master ?? '';
   const ownership = mark === undefined ? '' : formatMark({ lab: mark.lab, tag: mark.tag, text: '' });
-  return macaddress === undefined
-    ? { mtu, state, alias, master, mark: ownership }
-    : { mtu, macaddress, state, alias, master, mark: ownership };
+  const common: Record<string, Value> =
+    macaddress === undefined
+      ? { mtu, state, alias, master, mark: ownership }
+      : { mtu, macaddress, state, alias, master, mark: ownership };
+  if (isLongName(link.ifname)) common['altname'] = link.altnames?.includes(link.ifname) ? link.ifname : '';
+  return common;
 }
 
 interface End {
@@ -263,6 +270,13 @@ function settingsAfterCreate(resource: Resource): Command[] {
   if (attributes['first'] === false) args.push(...commonArguments(resource).settings.slice(2));
   if (attributes['master']) args.push('master', String(attributes['master']));
   if (attributes['state'] === 'up') args.push('up');
+  return [...altnameCommands(resource), { tool: 'ip', namespace, args }];
+}
+
+/** The whole name of an interface whose name is too long for the kernel; ip-link(8), `property`. */
+function altnameCommands({ namespace, label, attributes: { altname } }: Resource): Command[] {
+  if (altname === undefined) return [];
+  const args = ['link', 'property', 'add', 'dev', label, 'altname', String(altname)];
   return [{ tool: 'ip', namespace, args }];
 }
 
@@ -288,6 +302,7 @@ function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Com
   const commands: Command[] = [];
   if (change.class === 'bounce') commands.push(set('down'));
   if (words.length > 0) commands.push(set(...words));
+  if (changed.includes('altname')) commands.push(...altnameCommands(wanted));
   if (changed.includes('mark')) {
     commands.push(set('group', String(labGroup(parseMark(String(attributes['mark']))?.lab ?? ''))));
   }

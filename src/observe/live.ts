@@ -14,6 +14,9 @@ export interface Mark {
 export interface IpLink {
   readonly ifindex: number;
   readonly ifname: string;
+  readonly altnames?: readonly string[];
+  /** What the kernel calls it, where the documents give it another name; see observe/names.ts. */
+  readonly kernelName?: string;
   readonly flags: readonly string[];
   readonly mtu: number;
   readonly operstate?: string;

@@ -6,6 +6,7 @@ import type { Live } from '../observe/live.ts';
 import type { LabRecord } from '../system/record.ts';
 import { HOST, type Topology } from '../topology/model.ts';
 import { type Difference, type DiffResult, diff, toChange } from './diff.ts';
+import { longNames, withKernelNames } from './kernel-names.ts';
 import { makeBatches, makeNode, type Node, sortNodes } from './order.ts';
 import type { AttributeChange, Conflict, Plan, Step } from './step.ts';
 
@@ -19,12 +20,11 @@ export interface PlanRequest {
 
 /** Makes the whole plan from data, without touching the system. */
 export function makePlan(request: PlanRequest): Plan {
-  const { lab, topology } = request;
+  const { lab, topology, live } = request;
   const desired = topology === undefined ? [] : lower(topology);
   const wanted = byId(desired);
-  const live = readResources(request, wanted);
-  const result = diff(wanted, live);
-  const steps = makeSteps(result, desired, lab);
+  const result = diff(wanted, readResources(request, wanted));
+  const steps = makeSteps(result, desired, { lab, long: longNames(topology, live) });
   const nodes = makeNodes(steps, result);
   return {
     lab,
@@ -63,11 +63,15 @@ const noCommands: readonly Command[] = [];
 const noChanges: readonly AttributeChange[] = [];
 
 /** By namespace, the machine's own first; inside it by kind, then by name. */
-function makeSteps(result: DiffResult, desired: readonly Resource[], lab: string): Step[] {
+function makeSteps(
+  result: DiffResult,
+  desired: readonly Resource[],
+  { lab, long }: { lab: string; long: ReadonlySet<string> },
+): Step[] {
   const wholes = wholeCommands(result, desired, lab);
   const byNamespace = new Map<string, Step[]>();
   result.differences.forEach((difference) => {
-    const step = makeStep(difference, result, wholes);
+    const step = makeStep(difference, result, { wholes, long });
     append(byNamespace, step.namespace === HOST ? '' : step.namespace, step);
   });
   return [...byNamespace]
@@ -80,7 +84,7 @@ function makeSteps(result: DiffResult, desired: readonly Resource[], lab: string
 function makeStep(
   difference: Difference,
   result: DiffResult,
-  wholes: ReadonlyMap<string, readonly Command[]>,
+  { wholes, long }: { wholes: ReadonlyMap<string, readonly Command[]>; long: ReadonlySet<string> },
 ): Step {
   const { action, wanted, live, dropsWith } = difference;
   const resource = wanted ?? live;
@@ -102,8 +106,8 @@ function makeStep(
     place: wanted?.place,
     // What only goes along is said once, at its cause.
     disrupts: action === 'create' || dropsWith !== undefined ? undefined : kind.disrupts?.(change, action),
-    removal: isRemoved && live !== undefined ? kindOf(live).remove(live) : noCommands,
-    making: wholes.get(resource.id) ?? makingOf(difference, change),
+    removal: isRemoved && live !== undefined ? withKernelNames(kindOf(live).remove(live), long) : noCommands,
+    making: withKernelNames(wholes.get(resource.id) ?? makingOf(difference, change), long),
   };
 }
 

@@ -15,6 +15,7 @@ const symbols: Readonly<Record<Action, { symbol: string; style: Style }>> = {
 
 /** Attributes that identify or describe and would only repeat the label. */
 const hidden = new Set([
+  'altname',
   'first',
   'devs',
   'family',

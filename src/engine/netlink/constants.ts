@@ -31,6 +31,8 @@ export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 export const NLM_F_APPEND = 0x800;
+/** Of an attribute's type: attributes are inside. */
+export const NLA_F_NESTED = 0x8000;
 export const NLM_F_DUMP_INTR = 0x10;
 export const NLM_F_CAPPED = 0x100;
 export const NLM_F_ACK_TLVS = 0x200;
@@ -41,6 +43,8 @@ export const NLMSGERR_ATTR_OFFS = 2;
 export const NLMSGERR_ATTR_MISS_TYPE = 5;
 
 export const RTM_NEWLINK = 16;
+export const RTM_NEWLINKPROP = 108;
+export const RTM_DELLINKPROP = 109;
 export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
 export const RTM_NEWADDR = 20;
@@ -69,6 +73,8 @@ export const IFLA = {
   LINKINFO: 18,
   NET_NS_PID: 19,
   IFALIAS: 20,
+  PROP_LIST: 52,
+  ALT_IFNAME: 53,
   AF_SPEC: 26,
   GROUP: 27,
   NET_NS_FD: 28,

@@ -125,7 +125,7 @@ export class Transaction {
 
   #encode(command: Command, index: number): boolean {
     // A refused creation must not leave its settings to a stranger's link of that name: the kernel would go on.
-    if (setsLink(command) && this.#made.has(command.args[3] ?? '')) throw new SendFirst();
+    if (this.#made.has(linkThatIsSet(command) ?? '')) throw new SendFirst();
     const last = this.#pending.at(-1);
     const joined = last === undefined ? undefined : joinSettings(last.command, command);
     if (last !== undefined && joined !== undefined) {
@@ -196,8 +196,11 @@ function joinSettings(first: Command, second: Command): Command | undefined {
   return { ...first, args: [...one, ...other.slice(4)] };
 }
 
-function setsLink(command: Command): command is Extract<Command, { tool: 'ip' }> {
-  return command.tool === 'ip' && command.args[0] === 'link' && command.args[1] === 'set';
+/** The link of `link set dev NAME …` and of `link property add dev NAME …`. */
+function linkThatIsSet(command: Command): string | undefined {
+  if (command.tool !== 'ip' || command.args[0] !== 'link') return undefined;
+  if (command.args[1] === 'set') return command.args[3];
+  return command.args[1] === 'property' ? command.args[4] : undefined;
 }
 
 /** Both ends of a pair, say: each name stands behind the word `name`. */
@@ -219,7 +222,7 @@ function isState(word: string | undefined): boolean {
 
 function makesOrRemovesLinks(command: Command): boolean {
   if (command.tool !== 'ip' || command.args[0] !== 'link') return false;
-  return command.args[1] !== 'set';
+  return command.args[1] === 'add' || command.args[1] === 'del';
 }
 
 /** The kernel's own words before the general ones of the errno, and the attribute that it means. */

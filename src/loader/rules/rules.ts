@@ -5,7 +5,7 @@ import { checkDuplicateAddresses, checkEdgeAddresses, checkPortAddresses } from 
 import { checkLoops } from './loops.ts';
 import { checkMacs } from './macs.ts';
 import { checkMtus } from './mtus.ts';
-import { checkForeignNames, checkInterfaceNames, checkNamespaceNames } from './names.ts';
+import { checkForeignNames, checkInterfaceNames, checkKernelNames, checkNamespaceNames } from './names.ts';
 import { checkForwarding, checkNatInterfaces } from './nat.ts';
 import { checkNextHops } from './next-hops.ts';
 import { checkPublishedPorts, checkPublishTargets } from './publish.ts';
@@ -27,6 +27,7 @@ export type Rule = (subject: Subject, report: Report) => void;
 const rules: readonly Rule[] = [
   checkNamespaceNames,
   checkInterfaceNames,
+  checkKernelNames,
   checkForeignNames,
   checkEdgeAddresses,
   checkDuplicateAddresses,
