@@ -7,7 +7,7 @@ import type { Place } from '../lib/diagnostic.ts';
 import { TopoweaveError } from '../lib/errors.ts';
 import { isLongName, kernelName } from '../lib/interface-name.ts';
 import type { Live } from '../observe/live.ts';
-import type { Renames } from '../observe/names.ts';
+import { type Renames, withNewNames } from '../observe/names.ts';
 import { observe, observeAgain } from '../observe/observe.ts';
 import { makePlan } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
@@ -75,8 +75,9 @@ export async function planFor(
   };
   const longNames = longNamesOf(target.topology);
   if (longNames !== undefined) Object.assign(request, { longNames });
-  const live =
+  const found =
     untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
+  const live = target.topology === undefined ? found : withNewNames(found, target.topology);
   return { plan: makePlan({ lab: target.lab, topology: target.topology, live, record }), live };
 }
 

@@ -1,20 +1,22 @@
+import { release } from 'node:os';
 import { append, groupBy } from '../lib/collections.ts';
-import { isLongName } from '../lib/interface-name.ts';
+import { isLongName, kernelName } from '../lib/interface-name.ts';
 import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
 import { type LinkCodec, registerLinkCodec } from './link-codec.ts';
 import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
-import type {
-  Attributes,
-  Change,
-  ChangeClass,
-  Command,
-  Kind,
-  LiveResource,
-  Owner,
-  ReadContext,
-  Resource,
-  Value,
+import {
+  type Attributes,
+  type Change,
+  type ChangeClass,
+  type Command,
+  type Kind,
+  type LiveResource,
+  type Owner,
+  type ReadContext,
+  type Resource,
+  sameValue,
+  type Value,
 } from './resource.ts';
 
 /** What one kind of link adds to what all links have in common. */
@@ -78,6 +80,12 @@ export interface CommonArguments {
 /** IFLA_INFO_KIND of every link kind that topoweave makes. */
 export const knownInfoKinds = new Set<string>();
 
+/** Since 6.2 the kernel renames an interface that is up (bd039b5ea2a9, "net/core: Allow live renaming when an interface is up"). */
+function kernelRenamesRunning(): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  return major > 6 || (major === 6 && minor >= 2);
+}
+
 const commonChanges: Readonly<Record<string, ChangeClass>> = {
   mark: 'in-place',
   mtu: 'in-place',
@@ -86,6 +94,7 @@ const commonChanges: Readonly<Record<string, ChangeClass>> = {
   alias: 'in-place',
   master: 'in-place',
   altname: 'in-place',
+  name: kernelRenamesRunning() ? 'in-place' : 'bounce',
 };
 
 /** Makes a resource kind of a link kind: reading, settings, masters and ownership are the same for all of them. */
@@ -116,14 +125,19 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
     },
     after: ({ namespace, attributes }) =>
       attributes['master'] ? [interfaceId(namespace, String(attributes['master']))] : [],
-    ...(link.same === undefined ? {} : { same: link.same }),
+    same: (attribute, wanted, live) =>
+      attribute === 'name'
+        ? live === undefined || wanted === live
+        : (link.same ?? sameValue)(attribute, wanted, live),
     create: (resource) => [
       ...link.create(resource, commonArguments(resource)),
       ...settingsAfterCreate(resource),
       ...(link.settings?.(resource, Object.keys(resource.attributes)) ?? []),
     ],
     update: (change) => updateLink(change, link),
-    remove: ({ namespace, label }) => [{ tool: 'ip', namespace, args: ['link', 'del', 'dev', label] }],
+    remove: ({ namespace, label, attributes }) => [
+      { tool: 'ip', namespace, args: ['link', 'del', 'dev', String(attributes['name'] ?? label)] },
+    ],
     loses: ({ namespace, attributes }, removed) =>
       attributes['master'] && interfaceId(namespace, String(attributes['master'])) === removed
         ? ['master']
@@ -145,10 +159,17 @@ export function interfaceOwner(link: IpLink, lab: string): Owner {
 
 function lowerCommon(item: Interface, lab: string): Record<string, Value> {
   const { state, mtu, macaddress, alias = '', master = '' } = item;
-  const altname = isLongName(item.name) ? { altname: item.name } : undefined;
+  const isLong = isLongName(item.name);
+  const naming =
+    isLong || item.was !== undefined
+      ? {
+          ...(isLong ? { altname: item.name } : {}),
+          ...(item.was === undefined ? {} : { name: kernelName(item.name) }),
+        }
+      : undefined;
   const mark = item.kind === 'loopback' ? undefined : formatMark({ lab, tag: tagOf(item), text: '' });
   // Most links are of these three forms; putting an object together from parts costs ten times as much.
-  if (mtu === undefined && altname === undefined) {
+  if (mtu === undefined && naming === undefined) {
     if (mark !== undefined && macaddress !== undefined) return { macaddress, state, alias, master, mark };
     if (macaddress === undefined) return mark === undefined ? { state } : { state, alias, master, mark };
   }
@@ -157,7 +178,7 @@ function lowerCommon(item: Interface, lab: string): Record<string, Value> {
     ...(macaddress === undefined ? {} : { macaddress }),
     state,
     ...(mark === undefined ? {} : { alias, master, mark }),
-    ...altname,
+    ...naming,
   };
 }
 
@@ -208,6 +229,11 @@ export function readCommon(link: IpLink): Record<string, Value> {
     macaddress === undefined
       ? { mtu, state, alias, master, mark: ownership }
       : { mtu, macaddress, state, alias, master, mark: ownership };
+  if (link.kernelName !== undefined) {
+    common['name'] = link.kernelName;
+    const former = link.altnames?.find((name) => isLongName(name) && kernelName(name) === link.kernelName);
+    if (former !== undefined && former !== link.ifname) common['former altname'] = former;
+  }
   if (isLongName(link.ifname)) common['altname'] = link.altnames?.includes(link.ifname) ? link.ifname : '';
   return common;
 }
@@ -300,7 +326,19 @@ function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Com
   if (changed.includes('macaddress')) words.push('address', String(attributes['macaddress']));
   if (changed.includes('alias') || changed.includes('mark')) words.push('alias', aliasText(attributes));
   const commands: Command[] = [];
-  if (change.class === 'bounce') commands.push(set('down'));
+  const earlier = String(change.live.attributes['name'] ?? label);
+  if (change.class === 'bounce') {
+    commands.push({ tool: 'ip', namespace, args: ['link', 'set', 'dev', earlier, 'down'] });
+  }
+  if (changed.includes('name')) {
+    const args = ['link', 'set', 'dev', earlier, 'name', String(attributes['name'])];
+    commands.push({ tool: 'ip', namespace, args });
+    const former = change.live.attributes['former altname'];
+    if (former !== undefined) {
+      const property = ['link', 'property', 'del', 'dev', label, 'altname', String(former)];
+      commands.push({ tool: 'ip', namespace, args: property });
+    }
+  }
   if (words.length > 0) commands.push(set(...words));
   if (changed.includes('altname')) commands.push(...altnameCommands(wanted));
   if (changed.includes('mark')) {

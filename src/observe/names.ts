@@ -1,5 +1,7 @@
+import { linkBelongsTo } from '../kinds/marks.ts';
 import { isLongName, kernelName } from '../lib/interface-name.ts';
 import { sysctlPath } from '../lib/sysctl.ts';
+import type { Topology } from '../topology/model.ts';
 import type { IpLink, Live, LiveNamespace } from './live.ts';
 
 /** By namespace: the name in the documents → the name that it gets. */
@@ -22,6 +24,29 @@ export function withLongNames(live: Live, wanted: Renames): Live {
     }
   }
   return renames.size === 0 ? live : rename(live, renames);
+}
+
+/**
+ * Gives interfaces of the lab that were renamed in the file (`was`) their new name, so that only the name is different:
+ * where there is one of the old name, and none of the new one, and the file has no other use for the old one.
+ */
+export function withNewNames(live: Live, topology: Topology): Live {
+  const renames = new Map<string, Map<string, string>>();
+  const declared = new Set<string>();
+  for (const { was, namespace, name } of topology.interfaces) {
+    if (was !== undefined) renames.set(namespace, (renames.get(namespace) ?? new Map()).set(was, name));
+  }
+  if (renames.size === 0) return live;
+  for (const { namespace, name } of topology.interfaces) declared.add(`${namespace}/${name}`);
+  for (const [namespace, names] of renames) {
+    const links = new Map(live.namespaces.get(namespace)?.links.map((link) => [link.ifname, link]));
+    for (const [old, name] of names) {
+      const link = links.get(old);
+      const isOurs = link !== undefined && linkBelongsTo(link, topology.name);
+      if (!isOurs || links.has(name) || declared.has(`${namespace}/${old}`)) names.delete(old);
+    }
+  }
+  return rename(live, renames);
 }
 
 /** The documents as if the interfaces had other names; each link keeps the one that the kernel knows. */

@@ -185,6 +185,7 @@ function makeNodes(steps: readonly Step[], { differences }: DiffResult): Node[] 
       halves.makings.set(resource, makeNode('make', step));
   });
   linkRemovals(differences, halves);
+  linkRenames(differences, halves);
   halves.makings.forEach((node, id) => {
     const difference = differences.get(id);
     if (difference !== undefined) linkMaking(node, difference, halves);
@@ -218,6 +219,21 @@ function linkRemovals(differences: DiffResult['differences'], { removals }: Halv
   });
   before.forEach((list, node) => {
     node.after = list;
+  });
+}
+
+/** What is removed from an interface that is renamed in the same run is named by its new name. */
+function linkRenames(differences: DiffResult['differences'], { removals, makings }: Halves): void {
+  const isRename = ({ action, attributes }: Difference) => action === 'update' && attributes.includes('name');
+  if (![...differences.values()].some(isRename)) return;
+  removals.forEach((node, id) => {
+    const live = differences.get(id)?.live;
+    for (const required of live === undefined ? [] : kindOf(live).requires(live)) {
+      const making = makings.get(required);
+      const difference = differences.get(required);
+      if (making !== undefined && difference !== undefined && isRename(difference))
+        node.after = [...node.after, making];
+    }
   });
 }
 

@@ -130,6 +130,8 @@ interface InterfaceBase {
   readonly macaddress: string | undefined;
   readonly state: 'up' | 'down';
   readonly alias: string | undefined;
+  /** The name that it had before, in the same namespace. */
+  readonly was?: string | undefined;
   /** The bridge, in the same namespace, that this interface is a port of. */
   readonly master: string | undefined;
   /** The place that defines the interface. */

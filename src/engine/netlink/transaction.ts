@@ -210,7 +210,7 @@ function namesMade(command: Command): string[] {
 }
 
 /** Words that ask for an index, which may need what is pending to be sent first, or that are of a kind. */
-const notPlain = ['type', 'link', 'master', 'nomaster', 'group'];
+const notPlain = ['type', 'link', 'master', 'nomaster', 'group', 'name'];
 
 function isPlain(words: readonly string[]): boolean {
   return !notPlain.some((word) => words.includes(word));
@@ -222,7 +222,8 @@ function isState(word: string | undefined): boolean {
 
 function makesOrRemovesLinks(command: Command): boolean {
   if (command.tool !== 'ip' || command.args[0] !== 'link') return false;
-  return command.args[1] === 'add' || command.args[1] === 'del';
+  const action = command.args[1];
+  return action === 'add' || action === 'del' || (action === 'set' && command.args[4] === 'name');
 }
 
 /** The kernel's own words before the general ones of the errno, and the attribute that it means. */

@@ -1,7 +1,7 @@
 import type { Bridge, Device, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
-import { isTunnel } from '../normalize/underlay.ts';
+import { isTunnel, tunnelKinds } from '../normalize/underlay.ts';
 
 /** The bridges, each with its ports and members. */
 export function longBridges(interfaces: readonly Interface[]): object {
@@ -97,6 +97,7 @@ function longTunnel(ends: readonly (Gre | Vxlan)[]): object {
     ...(first.kind !== 'vxlan' && first.key !== undefined ? { key: first.key } : {}),
     ttl: first.ttl,
     tos: first.tos,
+    ...(first.was === undefined ? {} : { was: first.was }),
     endpoints: Object.fromEntries(ends.map((end) => [end.namespace, longTunnelEnd(end)])),
   };
 }
@@ -140,7 +141,7 @@ function longDevice(item: Device): object {
   };
 }
 
-function longSettings({ addresses, macaddress, mtu, state, alias }: Interface): object {
+function longSettings({ kind, addresses, macaddress, mtu, state, alias, was }: Interface): object {
   return {
     ...(addresses.length === 0
       ? {}
@@ -149,6 +150,8 @@ function longSettings({ addresses, macaddress, mtu, state, alias }: Interface): 
     ...(mtu === undefined ? {} : { mtu }),
     state,
     ...(alias === undefined ? {} : { alias }),
+    // Of a tunnel it stands at the tunnel.
+    ...(was === undefined || tunnelKinds.has(kind) ? {} : { was }),
   };
 }
 

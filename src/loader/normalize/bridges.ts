@@ -33,7 +33,8 @@ export function normalizeBridges(context: Context): void {
   for (const draft of sorted) {
     const { namespace } = draft.bridge.item;
     const isFree = (name: string) => !context.entries.has(interfaceKey(namespace, name));
-    addNearEnd(context, draft, { name: makePortName(draft.far, isFree), place: draft.place });
+    const name = makePortName(draft.far, isFree);
+    addNearEnd(context, draft, { name, place: draft.place });
   }
 }
 
@@ -43,7 +44,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
   if (raw.namespace !== undefined) {
     checkNamespace(context, namespace, { pointer: `${base}/namespace`, part: 'value' });
   }
-  const { addresses, macaddress, mtu, state, alias } = expandSettings(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, alias, was } = expandSettings(raw, base, context.report);
   const parameters = raw.parameters ?? {};
   const entry: Entry = {
     item: {
@@ -53,7 +54,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
       addresses,
       mtu: undefined,
       mtuPlace: undefined,
-      macaddress: macaddress ?? deriveMac(context, { namespace, name, addresses }),
+      macaddress: macaddress ?? deriveMac(context, { namespace, name: was ?? name, addresses }),
       state,
       alias,
       master: undefined,
@@ -67,6 +68,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
         ageingTime: parameters['ageing-time'] ?? 300,
       },
       place: { pointer: base, part: 'key' },
+      ...(was === undefined ? {} : { was }),
     },
     mtu,
   };
@@ -100,12 +102,16 @@ function addNearEnd(
 ): void {
   const near: Endpoint = { namespace: bridge.item.namespace, name };
   addVeth(context, { endpoint: far, settings, place: farPlace }, { peer: near, portOf: bridge });
+  // The near end's name is made of the far end's, and goes with it.
+  const was =
+    settings.was === undefined ? undefined : makePortName({ ...far, name: settings.was }, () => true);
   const nearSettings: Settings = {
     addresses: [],
     macaddress: undefined,
     mtu: settings.mtu,
     state: 'up',
     alias: undefined,
+    ...(was === undefined ? {} : { was }),
   };
   const master = bridge.item.name;
   addVeth(context, { endpoint: near, settings: nearSettings, place }, { peer: far, portOf: bridge, master });

@@ -35,7 +35,7 @@ function addLoopback({ context, namespace, name, base }: DevicePlace, raw: RawLo
 
 function addDevice(at: DevicePlace, raw: RawDevice): void {
   const { context, namespace, name, base } = at;
-  const { addresses, macaddress, mtu, state, alias } = expandSettings(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, alias, was } = expandSettings(raw, base, context.report);
   const { mac, settings } = deviceRules(raw.type);
   if (mac === 'none' && macaddress !== undefined) {
     context.report({
@@ -45,7 +45,8 @@ function addDevice(at: DevicePlace, raw: RawDevice): void {
       help: 'leave macaddress out',
     });
   }
-  const derived = mac === 'derived' ? deriveMac(context, { namespace, name, addresses }) : undefined;
+  const derived =
+    mac === 'derived' ? deriveMac(context, { namespace, name: was ?? name, addresses }) : undefined;
   addEntry(context, {
     item: {
       kind: raw.type,
@@ -61,6 +62,7 @@ function addDevice(at: DevicePlace, raw: RawDevice): void {
       place: { pointer: base, part: 'key' },
       link: expandLink(at, raw),
       settings: settings(raw, at),
+      ...(was === undefined ? {} : { was }),
     },
     mtu,
   });

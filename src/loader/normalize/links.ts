@@ -56,6 +56,8 @@ export function addVeth(
   if (endpoint === undefined || peer === undefined) return;
   const { namespace, name } = endpoint;
   const { addresses, state, alias } = settings;
+  // A near end has no address whose neighbours would notice.
+  const former = master === undefined ? settings.was : undefined;
   // Written out: an object made by spreading others takes several times the room, and there are thousands.
   addEntry(context, {
     item: {
@@ -65,13 +67,14 @@ export function addVeth(
       addresses,
       mtu: undefined,
       mtuPlace: undefined,
-      macaddress: settings.macaddress ?? deriveMac(context, { namespace, name, addresses }),
+      macaddress: settings.macaddress ?? deriveMac(context, { namespace, name: former ?? name, addresses }),
       state,
       alias,
       master,
       peer,
       madeForPort: master !== undefined,
       place,
+      ...(settings.was === undefined ? {} : { was: settings.was }),
     },
     mtu: settings.mtu ?? shared,
     portOf,

@@ -10,6 +10,7 @@ export interface RawSettings {
   readonly mtu?: number;
   readonly state?: 'up' | 'down';
   readonly alias?: string;
+  readonly was?: string;
 }
 
 export interface Settings {
@@ -18,6 +19,7 @@ export interface Settings {
   readonly mtu: { readonly mtu: number; readonly place: Place } | undefined;
   readonly state: 'up' | 'down';
   readonly alias: string | undefined;
+  readonly was?: string | undefined;
 }
 
 /** Expands the settings of one interface; `base` is their pointer. */
@@ -29,13 +31,14 @@ export function expandSettings(
   if (typeof raw === 'string') return withAddresses(expandAddresses(raw, base, report));
   if (isList(raw)) return withAddresses(expandAddresses(raw, base, report));
   if (raw === null || raw === undefined) return withAddresses([]);
-  const { addresses, macaddress, mtu, state, alias } = raw;
+  const { addresses, macaddress, mtu, state, alias, was } = raw;
   return {
     addresses: addresses === undefined ? [] : expandAddresses(addresses, `${base}/addresses`, report),
     macaddress: macaddress === undefined ? undefined : expandMac(macaddress, `${base}/macaddress`, report),
     mtu: mtu === undefined ? undefined : { mtu, place: { pointer: `${base}/mtu`, part: 'value' } },
     state: state ?? 'up',
     alias: alias === '' ? undefined : alias,
+    ...(was === undefined ? {} : { was }),
   };
 }
 

@@ -51,12 +51,13 @@ function addTunnelEnd(context: Context, tunnelEnd: TunnelEnd): void {
     mtu: undefined,
     mtuPlace: undefined,
     macaddress: isEthernet
-      ? (settings.macaddress ?? deriveMac(context, { ...settings, namespace, name }))
+      ? (settings.macaddress ?? deriveMac(context, { ...settings, namespace, name: tunnel.was ?? name }))
       : undefined,
     state: settings.state,
     alias: settings.alias,
     master: undefined,
     place,
+    ...(tunnel.was === undefined ? {} : { was: tunnel.was }),
     local: end.local === undefined ? undefined : expandOuter(context, end.local, `${base}/local`, tunnel),
     dev: end.dev,
     // With a ttl of its own an outer packet cannot circle for ever where the underlay's route leads into the tunnel, and

@@ -4,7 +4,7 @@ import type { Network } from './network.ts';
 
 export type TunnelInterface = Gre | Vxlan;
 
-const tunnelKinds: ReadonlySet<string> = new Set(['gre', 'gretap', 'ip6gre', 'ip6gretap', 'vxlan']);
+export const tunnelKinds: ReadonlySet<string> = new Set(['gre', 'gretap', 'ip6gre', 'ip6gretap', 'vxlan']);
 
 export function isTunnel(item: Interface): item is TunnelInterface {
   return tunnelKinds.has(item.kind);

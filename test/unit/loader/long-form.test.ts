@@ -13,6 +13,15 @@ test.each(examples)('the long form of %s loads to an equal topology', async (nam
   await expectSameAgain(readFileSync(`topologies/${name}`, 'utf8'));
 });
 
+test('so does that of interfaces with earlier names', async () => {
+  await expectSameAgain(`name: lab
+namespaces: { a: { interfaces: { d1: { type: dummy, was: d0 } } }, b: {} }
+links: [{ endpoints: { a:eth1: { was: eth0 }, b:eth0: {} } }]
+bridges: { br1: { namespace: a, was: br0, ports: { b:eth1: { was: eth9 } } } }
+tunnels: { vx1: { was: vx0, type: vxlan, id: 1, endpoints: { a: {} } } }
+`);
+});
+
 test('so does that of any topology', async () => {
   await fc.assert(fc.asyncProperty(topologyFile, (document) => expectSameAgain(stringifyYaml(document))));
 });

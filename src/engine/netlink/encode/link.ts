@@ -81,7 +81,9 @@ function encodeSet(
   const hasState = state === 'up' || state === 'down';
   const settings = hasState ? rest.slice(0, -1) : rest;
   // Kernels before 5.19 take a group without an index as a change of all links of that group, whatever the name.
-  const index = settings.includes('group') ? context.ifindex(name) : 0;
+  // A new name stands where the present one would.
+  const needsIndex = settings.includes('group') || settings.includes('name');
+  const index = needsIndex ? context.ifindex(name) : 0;
   writer.begin(RTM_NEWLINK, 0, sequence);
   writeLinkHeader(writer, state === 'up' ? IFF_UP : 0, hasState ? IFF_UP : 0, index);
   if (index === 0) writer.attributeText(IFLA.IFNAME, name);
