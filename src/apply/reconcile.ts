@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Engine, StepFailure } from '../engine/engine.ts';
 import { isUnmarkedHostAddress } from '../kinds/address.ts';
+import { formerState } from '../kinds/adopted.ts';
 import { isHostRoute } from '../kinds/route.ts';
 import { wantedSysctls } from '../kinds/sysctl.ts';
 import type { Place } from '../lib/diagnostic.ts';
@@ -9,11 +10,12 @@ import { isLongName, kernelName } from '../lib/interface-name.ts';
 import type { Live } from '../observe/live.ts';
 import { type Renames, withNewNames } from '../observe/names.ts';
 import { observe, observeAgain } from '../observe/observe.ts';
-import { makePlan } from '../plan/plan.ts';
+import { makePlan, readLive } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
 import { withLock } from '../system/lock.ts';
 import { type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import { hasNat, type Topology } from '../topology/model.ts';
+import { adoptionConflicts } from './adoption.ts';
 import { requireLinkKinds } from './capabilities.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 
@@ -32,7 +34,7 @@ export class ConflictError extends TopoweaveError {
   constructor(conflicts: readonly Conflict[]) {
     super(
       'conflict',
-      `${conflicts.length} declared ${conflicts.length === 1 ? 'name is' : 'names are'} taken; nothing was changed`,
+      `${conflicts.length === 1 ? 'something is' : `${conflicts.length} things are`} in the way; nothing was changed`,
     );
     this.conflicts = conflicts;
   }
@@ -78,7 +80,18 @@ export async function planFor(
   const found =
     untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
   const live = target.topology === undefined ? found : withNewNames(found, target.topology);
-  return { plan: makePlan({ lab: target.lab, topology: target.topology, live, record }), live };
+  const { topology, lab } = target;
+  const planRequest = { lab, topology, live, record };
+  const plan = makePlan(planRequest);
+  if (topology === undefined || !topology.interfaces.some(({ kind }) => kind === 'adopted'))
+    return { plan, live };
+  const { desired } = plan;
+  const resources = readLive(planRequest, desired);
+  const conflicts = [
+    ...plan.conflicts,
+    ...adoptionConflicts({ topology, live, record, desired, found: resources }),
+  ];
+  return { plan: { ...plan, conflicts }, live };
 }
 
 /** By namespace and kernel's name; undefined where the file has none that is too long. */
@@ -197,7 +210,7 @@ async function perform(
   const record = claimRecord(target, plan);
   writeRecord(record);
   const result = await execute(engine, plan.batches, options);
-  writeRecord(addSysctls(record, plan, result));
+  writeRecord(afterwards(record, plan, result));
   if (!result.failures.every(isAlreadyGone)) {
     const [first] = result.failures;
     throw new ApplyError(
@@ -239,8 +252,16 @@ function claimRecord({ lab, file }: Target, plan: Plan): LabRecord {
     if (kind !== 'sysctl' || action === 'delete' || before === undefined) continue;
     sysctls[namespace] = { [String(before['name'])]: String(before['value']), ...sysctls[namespace] };
   }
+  const adopted = { ...record.adopted };
+  for (const { kind, resource, action, before, after } of plan.steps) {
+    if (kind !== 'adopted' || action === 'delete' || before === undefined) continue;
+    const isExact = after?.['isExact'] !== false;
+    if (adopted[resource] === undefined || (isExact && !adopted[resource].isExact))
+      adopted[resource] = formerState(before, isExact);
+  }
   return {
     ...record,
+    adopted,
     ...(file === undefined ? {} : { file }),
     claims: [...new Set([...record.claims, ...claims])].sort(),
     // While it runs, what is to be removed must stay known: it leaves the record when it is gone.
@@ -249,7 +270,7 @@ function claimRecord({ lab, file }: Target, plan: Plan): LabRecord {
   };
 }
 
-function addSysctls(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: ExecutionResult): LabRecord {
+function afterwards(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: ExecutionResult): LabRecord {
   const sysctls: Record<string, Record<string, string>> = structuredClone(record.sysctls);
   for (const [namespace, values] of sysctlsBefore) {
     sysctls[namespace] = { ...Object.fromEntries(values), ...sysctls[namespace] };
@@ -261,7 +282,14 @@ function addSysctls(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: 
       if (kind === 'namespace') delete sysctls[namespace];
     }
   }
-  return { ...record, sysctls };
+  const adopted = { ...record.adopted };
+  for (const { kind, action, resource } of plan.steps) {
+    const entry = adopted[resource];
+    // Its own addresses and routes are back.
+    if (kind === 'adopted' && action === 'replace' && entry !== undefined && failures.length === 0)
+      adopted[resource] = { ...entry, lines: [], isExact: false };
+  }
+  return { ...record, sysctls, adopted };
 }
 
 /** Everything is as it should be: claims are over, and a lab without anything has no record. */
@@ -285,6 +313,7 @@ function finishRecord({ lab, topology, file }: Target, { desired }: Plan): void 
     claims: [],
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
     hostObjects: record.hostObjects.filter((id) => ids.has(id)),
+    adopted: Object.fromEntries(Object.entries(record.adopted).filter(([id]) => ids.has(id))),
     sysctls,
   };
   if (JSON.stringify(next) !== JSON.stringify(record)) writeRecord(next);

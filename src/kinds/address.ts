@@ -3,7 +3,7 @@ import { parseCidr } from '../lib/ip.ts';
 import type { IpAddress } from '../observe/live.ts';
 import { HOST } from '../topology/model.ts';
 import { interfaceId, interfaceOwner } from './interface.ts';
-import type { Kind, LiveResource, Owner, Resource, Value } from './resource.ts';
+import type { Kind, LiveResource, Owner, ReadContext, Resource, Value } from './resource.ts';
 
 /**
  * An address of an interface. On a link of ours every static address is ours: neither iproute2 6.1 nor older kernels
@@ -15,12 +15,13 @@ export const addressKind: Kind = {
   lower: ({ topology }) => {
     const sources = sourceAddresses(topology.namespaces);
     const resources: Resource[] = [];
-    for (const { namespace, name, addresses } of topology.interfaces) {
+    for (const { kind, namespace, name, addresses } of topology.interfaces) {
       for (const { address, prefixLength, family, place } of addresses) {
         const text = `${address}/${prefixLength}`;
         const attributes: Record<string, Value> = { address: text, dev: name, duplicate: false };
         // The kernel refuses a route's preferred source while duplicate address detection still runs.
         if (family === 6 && sources.has(`${namespace} ${address}`)) attributes['nodad'] = true;
+        if (kind === 'adopted' && namespace === HOST) attributes['unmarked'] = true;
         const id = addressId(namespace, name, text);
         resources.push({ kind: 'address', id, namespace, label: `${text} on ${name}`, attributes, place });
       }
@@ -32,14 +33,19 @@ export const addressKind: Kind = {
     for (const { name: namespace, mark, links } of live.namespaces.values()) {
       const isOurs = mark?.lab === context.lab;
       for (const link of links) {
-        const linkOwner = interfaceOwner(link, context.lab);
+        const adopted =
+          context.adopted.get(interfaceId(namespace, link.ifname)) ??
+          movedLater(namespace, link.ifname, context);
+        const linkOwner = adopted?.isExact ? 'ours' : interfaceOwner(link, context.lab);
         for (const address of link.addr_info ?? []) {
           const text = `${address.local}/${address.prefixlen}`;
           const id = addressId(namespace, link.ifname, text);
           const owner =
             link.ifname === 'lo'
               ? loopbackAddressOwner(address, isOurs || context.record.hostObjects.includes(id))
-              : addressOwner(address, linkOwner);
+              : adopted?.isExact === false
+                ? addressOwner(address, context.record.hostObjects.includes(id) ? 'ours' : 'builtin')
+                : addressOwner(address, linkOwner);
           if (owner !== 'ours' && !context.wanted.has(id)) continue;
           const attributes = {
             address: text,
@@ -55,7 +61,7 @@ export const addressKind: Kind = {
     return found;
   },
   requires: ({ namespace, attributes }) => [interfaceId(namespace, String(attributes['dev']))],
-  same: (attribute, wanted, live) => attribute === 'nodad' || wanted === live,
+  same: (attribute, wanted, live) => attribute === 'nodad' || attribute === 'unmarked' || wanted === live,
   create: ({ namespace, attributes }) => [
     {
       tool: 'ip',
@@ -82,6 +88,19 @@ export const addressKind: Kind = {
   lostWhenDown: ({ attributes }) => !isV4(String(attributes['address'])),
   disrupts: (_change, action) => (action === 'delete' ? 'connections from and to it break' : undefined),
 };
+
+/** An interface of the host that is about to be moved into a namespace. */
+function movedLater(
+  namespace: string,
+  name: string,
+  { adopted }: ReadContext,
+): { isExact: boolean } | undefined {
+  if (namespace !== HOST) return undefined;
+  for (const [id, entry] of adopted) {
+    if (entry.origin === name && !id.startsWith(`${HOST}/`)) return entry;
+  }
+  return undefined;
+}
 
 function addressId(namespace: string, dev: string, addressWithLength: string): string {
   return `${namespace}/${dev}/${addressWithLength}`;
@@ -186,5 +205,7 @@ export function isUnmarkedHostAddress(resource: {
   readonly namespace: string;
   readonly attributes: Readonly<Record<string, unknown>>;
 }): boolean {
-  return resource.kind === 'address' && resource.namespace === HOST && resource.attributes['dev'] === 'lo';
+  const { kind, namespace, attributes } = resource;
+  if (kind !== 'address' || namespace !== HOST) return false;
+  return attributes['dev'] === 'lo' || attributes['unmarked'] === true;
 }

@@ -202,6 +202,7 @@ function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: 
       const mine = names.get(infoKindOf(link));
       if (mine === undefined) continue;
       const id = interfaceId(namespace.name, link.ifname);
+      if (context.adopted.has(id)) continue;
       const owner = interfaceOwner(link, context.lab);
       const isOurLoopback = owner === 'builtin' && namespace.mark?.lab === context.lab;
       if (owner !== 'ours' && !isOurLoopback && !context.wanted.has(id)) continue;

@@ -1,4 +1,5 @@
 import { addressKind } from './address.ts';
+import { adoptedKind } from './adopted.ts';
 import { bridgeKind } from './bridge.ts';
 import { dummyKind } from './dummy.ts';
 import { fdbKind } from './fdb.ts';
@@ -28,6 +29,7 @@ export const kinds: readonly Kind[] = [
   vxlanKind,
   dummyKind,
   vlanKind,
+  adoptedKind,
   otherLinkKind,
   fdbKind,
   addressKind,

@@ -48,6 +48,11 @@ export interface ReadContext {
   readonly record: LabRecord;
   /** Identities of the desired resources: what is in their way is read even if it is not ours. */
   readonly wanted: { readonly has: (id: string) => boolean };
+  /**
+   * Interfaces that were there before the lab, by id. The addresses and routes of an exact one are the lab's alone; on
+   * the others, what the lab did not add is left alone.
+   */
+  readonly adopted: ReadonlyMap<string, { readonly origin: string; readonly isExact: boolean }>;
 }
 
 export interface LowerContext {
@@ -78,6 +83,10 @@ export interface Kind {
   readonly loses?: (resource: LiveResource, removed: string) => readonly string[];
   /** Whether the kernel drops it when its link goes down. */
   readonly lostWhenDown?: (resource: LiveResource) => boolean;
+  /** It is removed after everything else of its namespace and of the host. */
+  readonly removedLast?: boolean;
+  /** Its removal takes nothing along that is on it. */
+  readonly staysBehind?: boolean;
   /** For kinds that are replaced as one per namespace: the commands for the whole, instead of those of each resource. */
   readonly whole?: (namespace: string, wanted: readonly Resource[], lab: string) => readonly Command[];
   /** What creating, changing or removing it does to traffic; undefined: nothing. */

@@ -1,4 +1,4 @@
-import type { IpNexthop, IpRoute, Live, LiveNamespace } from '../observe/live.ts';
+import type { IpLink, IpNexthop, IpRoute, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Nexthop, type Route } from '../topology/model.ts';
 import { interfaceId, interfaceOwner } from './interface.ts';
 import { ROUTE_PROTOCOL } from './marks.ts';
@@ -206,7 +206,7 @@ function routeOwner(
   namespace: LiveNamespace,
   route: IpRoute,
   id: string,
-  { lab, record, wanted }: ReadContext,
+  { lab, record, wanted, adopted }: ReadContext,
 ): Owner {
   const isMarked = route.protocol === String(ROUTE_PROTOCOL);
   if (namespace.name !== HOST) {
@@ -214,8 +214,14 @@ function routeOwner(
     // In a namespace of ours a wanted route is ours even if somebody replaced it by hand: that is drift to mend.
     return isMarked || wanted.has(id) ? 'ours' : 'foreign';
   }
-  if (!isMarked) return 'foreign';
   const devs = devices(route.nexthops ?? [route]);
+  // Routes over an interface that becomes a port, or leaves the host, go with it.
+  const isTaken = (dev: string) =>
+    [...adopted].some(
+      ([key, { origin, isExact }]) => isExact && (key === interfaceId(HOST, dev) || origin === dev),
+    );
+  if (adopted.size > 0 && devs.length > 0 && devs.every(isTaken)) return 'ours';
+  if (!isMarked) return 'foreign';
   const isOnOurLink = namespace.links.some(
     (link) => devs.includes(link.ifname) && interfaceOwner(link, lab) === 'ours',
   );
@@ -322,4 +328,46 @@ export function readAllRoutes(live: Live, namespace: string): { resource: Resour
     resource: readRoute(namespace, route, identityOf(route)),
     protocol: route.protocol ?? '',
   }));
+}
+
+/**
+ * Lines of ip(8) that bring the addresses and routes of an interface back as they are now. What the kernel, router
+ * advertisements or DHCP made is theirs.
+ */
+export function linesThatRestore({ name, routes }: LiveNamespace, link: IpLink): string[] {
+  const lines: string[] = [];
+  for (const address of link.addr_info ?? []) {
+    const {
+      family,
+      local,
+      prefixlen,
+      scope,
+      broadcast,
+      label,
+      address: peer,
+      dynamic,
+      temporary,
+      nodad,
+    } = address;
+    if (dynamic || temporary || (family === 'inet6' && scope === 'link')) continue;
+    const words = ['address', 'replace', peer === undefined ? `${local}/${prefixlen}` : local];
+    if (peer !== undefined) words.push('peer', `${peer}/${prefixlen}`);
+    if (broadcast !== undefined) words.push('broadcast', broadcast);
+    if (scope !== 'global') words.push('scope', scope);
+    if (label !== undefined && label !== link.ifname) words.push('label', label);
+    if (nodad) words.push('nodad');
+    lines.push([...words, 'dev', link.ifname].join(' '));
+  }
+  // Those without a gateway first: the others may need them.
+  const own = routes
+    .filter((route) => !builtinProtocols.has(route.protocol ?? ''))
+    .map((route) => ({ route, resource: readRoute(name, route, identityOf(route)) }))
+    .filter(({ resource: { attributes } }) => (attributes['devs'] as readonly string[]).includes(link.ifname))
+    .sort((a, b) => Number(hasGateway(a.resource.attributes)) - Number(hasGateway(b.resource.attributes)));
+  for (const { route, resource } of own) {
+    const { args } = routeCommand('replace', resource) as { args: readonly string[] };
+    const at = args.lastIndexOf('proto');
+    lines.push(args.map((word, index) => (index === at + 1 ? (route.protocol ?? 'boot') : word)).join(' '));
+  }
+  return lines;
 }

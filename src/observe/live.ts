@@ -43,6 +43,7 @@ export interface IpAddress {
   readonly local: string;
   /** The peer of a point-to-point address. */
   readonly address?: string;
+  readonly broadcast?: string;
   readonly prefixlen: number;
   readonly scope: string;
   readonly label?: string;
@@ -51,6 +52,7 @@ export interface IpAddress {
   readonly tentative?: boolean;
   readonly dadfailed?: boolean;
   readonly temporary?: boolean;
+  readonly nodad?: boolean;
   readonly mngtmpaddr?: boolean;
 }
 

@@ -120,7 +120,7 @@ function addCascades(
     // What was in the queue before its cause was found is in it a second time.
     if (difference === undefined || followed.has(difference)) continue;
     followed.add(difference);
-    const gone = isGone(difference);
+    const gone = isGone(difference) && kindOf(cause).staysBehind !== true;
     const lost = gone
       ? goneWith(cause, difference, differences, index)
       : lostByChange(difference, cause, index, liveById);
@@ -160,6 +160,8 @@ function mustGoFirst(
   differences: ReadonlyMap<string, Difference>,
   peer: LiveResource,
 ): boolean {
+  // It is given back, and does not go with anything.
+  if (kindOf(peer).staysBehind === true) return true;
   const goesWithNamespace = cause.live?.kind === 'veth' && cause.dropsWith === cause.live.namespace;
   return goesWithNamespace && peer.kind === 'veth' && !differences.has(peer.namespace);
 }

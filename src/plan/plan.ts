@@ -1,3 +1,4 @@
+import { adoptedInterfaces } from '../kinds/adopted.ts';
 import { kindOf, kinds, rankOf } from '../kinds/registry.ts';
 import type { Change, Command, LiveResource, ReadContext, Resource } from '../kinds/resource.ts';
 import { peerId } from '../kinds/veth.ts';
@@ -51,10 +52,11 @@ export function readLive(request: PlanRequest, desired: readonly Resource[]): Li
 }
 
 function readResources(
-  { lab, live, record }: PlanRequest,
+  { lab, topology, live, record }: PlanRequest,
   wanted: ReadonlyMap<string, Resource>,
 ): LiveResource[] {
-  const context: ReadContext = { lab, record, wanted };
+  const adopted = adoptedInterfaces({ topology, live, record, lab });
+  const context: ReadContext = { lab, record, wanted, adopted };
   return kinds.flatMap((kind) => kind.read(live, context));
 }
 
@@ -219,6 +221,14 @@ function linkRemovals(differences: DiffResult['differences'], { removals }: Halv
   });
   before.forEach((list, node) => {
     node.after = list;
+  });
+  removals.forEach((node) => {
+    if (kindOf(node.step).removedLast !== true) return;
+    const places = new Set([node.step.namespace, HOST]);
+    const others = [...removals.values()].filter(
+      ({ step }) => places.has(step.namespace) && step.kind !== 'namespace' && !kindOf(step).removedLast,
+    );
+    node.after = [...new Set([...node.after, ...others])];
   });
 }
 

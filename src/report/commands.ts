@@ -17,12 +17,17 @@ export function shellCommand(command: Command): string {
   switch (command.tool) {
     case 'ip':
     case 'bridge':
-      return `${command.tool} ${inside}${command.args.map(quote).join(' ')}`;
+      return `${command.tool} ${inside}${command.args.map((word, at) => quote(inHost(command.args, at) ? '1' : word)).join(' ')}`;
     case 'sysctl':
       return `${exec}sysctl -q -w ${quote(`${sysctlPath(command.name)}=${command.value}`)}`;
     case 'nft':
       return `${exec}nft -f - <<'EOF'\n${command.script}EOF`;
   }
+}
+
+/** The machine's own namespace is that of process 1, for a person who reads the line. */
+function inHost(args: readonly string[], at: number): boolean {
+  return args[at - 1] === 'netns' && args[at] === HOST;
 }
 
 function quote(word: string): string {

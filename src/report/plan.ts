@@ -15,6 +15,9 @@ const symbols: Readonly<Record<Action, { symbol: string; style: Style }>> = {
 
 /** Attributes that identify or describe and would only repeat the label. */
 const hidden = new Set([
+  'isExact',
+  'unmarked',
+  'namespace',
   'altname',
   'first',
   'devs',

@@ -29,12 +29,27 @@ export interface LabRecord {
   readonly sysctls: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Identities of addresses and routes on objects of the host that carry no mark. */
   readonly hostObjects: readonly string[];
+  /** Interfaces that were there before the lab, by id: how they were. */
+  readonly adopted: Readonly<Record<string, AdoptedRecord>>;
+}
+
+export interface AdoptedRecord {
+  /** In the machine's own namespace. */
+  readonly name: string;
+  readonly mtu: number;
+  readonly macaddress: string;
+  readonly state: string;
+  readonly master: string;
+  /** Lines of ip(8), without the program's name, that bring its addresses and routes back. */
+  readonly lines: readonly string[];
+  /** Whether its addresses and routes are the lab's alone, as for a port of a bridge. */
+  readonly isExact: boolean;
 }
 
 const FOLDER = '/run/topoweave';
 
 export function emptyRecord(lab: string): LabRecord {
-  return { version: 1, lab, claims: [], sysctls: {}, hostObjects: [] };
+  return { version: 1, lab, claims: [], sysctls: {}, hostObjects: [], adopted: {} };
 }
 
 /** Makes the folder, root-only, and refuses one that somebody else could write. */

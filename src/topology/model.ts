@@ -199,7 +199,14 @@ export interface Device extends InterfaceBase {
   readonly settings: Readonly<Record<string, DeviceSetting>>;
 }
 
-export type Interface = Veth | Bridge | Gre | Vxlan | Loopback | Device;
+/** An interface of the machine that exists already. */
+export interface Adopted extends InterfaceBase {
+  readonly kind: 'adopted';
+  /** Its name in the machine's own namespace. */
+  readonly origin: string;
+}
+
+export type Interface = Veth | Bridge | Gre | Vxlan | Loopback | Device | Adopted;
 export type InterfaceKind = Interface['kind'];
 
 export interface Check {

@@ -40,6 +40,8 @@ const addressFields = [
   'dadfailed',
   'temporary',
   'mngtmpaddr',
+  'nodad',
+  'broadcast',
 ];
 const routeFields = [
   'type',

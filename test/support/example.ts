@@ -4,7 +4,7 @@ import { expect, onTestFailed, test } from 'vitest';
 import { kernelNeeds } from '../../src/kinds/interface.ts';
 import '../../src/kinds/registry.ts';
 import { loadText } from '../../src/loader/load.ts';
-import { dump, expectCode, namespaces, sh, topoweave } from './host.ts';
+import { dump, expectCode, ip, namespaces, sh, topoweave } from './host.ts';
 
 /**
  * The kinds of links in a file that not every kernel has; the kernel tier runs the files whose kinds its kernel has, the
@@ -16,6 +16,23 @@ export async function neededKinds(file: string): Promise<string[]> {
   return [...kinds].filter((kind) => kernelNeeds.has(kind));
 }
 
+/** What a machine has that an example is about; the namespaces that stand for the world outside of it. */
+function prepare(file: string): string[] {
+  if (basename(file) !== 'uplink-bridge.yaml') return [];
+  sh('ip', 'netns', 'add', 'outside');
+  ip('host', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', 'outside');
+  for (const line of ['address add 192.0.2.1/24 dev eth0', 'link set eth0 up'])
+    ip('outside', ...line.split(' '));
+  for (const line of [
+    'link set eth0 up',
+    'address add 192.0.2.10/24 brd + dev eth0',
+    'route add default via 192.0.2.1',
+  ])
+    ip('host', ...line.split(' '));
+  sh('sleep', '2.2');
+  return ['outside'];
+}
+
 /** The promise that every example keeps: it applies, works, plans empty, and leaves the machine as it was. */
 export function testExample(file: string): void {
   test(`${basename(file)} applies, checks, plans empty and destroys clean`, async () => {
@@ -23,6 +40,7 @@ export function testExample(file: string): void {
     onTestFailed(async () => {
       await topoweave('destroy', '--all');
     });
+    const remains = prepare(file);
     const before = dump();
     await expectCode(0, 'validate', file);
     await expectCode(0, 'apply', file);
@@ -36,7 +54,8 @@ export function testExample(file: string): void {
     const again = await expectCode(0, 'apply', file);
     expect(again.stdout).toContain('No changes');
     await expectCode(0, 'destroy', file);
-    expect(namespaces()).toEqual([]);
+    expect(namespaces()).toEqual(remains);
     expect(dump()).toBe(before);
+    for (const name of remains) sh('ip', 'netns', 'del', name);
   });
 }

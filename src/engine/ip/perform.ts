@@ -3,6 +3,7 @@ import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
 import { sysctlComesAfter } from '../../plan/order.ts';
 import type { Batch, Step } from '../../plan/step.ts';
 import { netnsPath } from '../../system/netns.ts';
+import { HOST } from '../../topology/model.ts';
 import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
 
@@ -57,9 +58,15 @@ function toJob(batch: Batch): Job {
 function lines(batch: Batch): { text: string; command: Command; step: Step }[] {
   return batch.commands.flatMap(({ command, step }) =>
     command.tool === 'ip' || command.tool === 'bridge'
-      ? [{ text: batchLine(command.args), command, step }]
+      ? [{ text: batchLine(withHost(command.args)), command, step }]
       : [],
   );
+}
+
+/** The machine's own namespace has no name: it is that of this process. */
+function withHost(args: readonly string[]): readonly string[] {
+  const at = args.indexOf('netns');
+  return at > 0 && args[at + 1] === HOST ? args.with(at + 1, String(process.pid)) : args;
 }
 
 /**

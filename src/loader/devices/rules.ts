@@ -1,4 +1,4 @@
-import type { Device as RawDevice } from '../../generated/topology-file.ts';
+import type { NewDevice as RawDevice } from '../../generated/topology-file.ts';
 import type { DeviceKind, DeviceSetting } from '../../topology/model.ts';
 import type { Context } from '../normalize/context.ts';
 import { dummy } from './dummy.ts';

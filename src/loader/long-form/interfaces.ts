@@ -1,4 +1,4 @@
-import type { Bridge, Device, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
+import type { Adopted, Bridge, Device, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
 import { isTunnel, tunnelKinds } from '../normalize/underlay.ts';
@@ -122,12 +122,16 @@ function longRemote(end: Gre | Vxlan): object {
 export function longDevices(interfaces: readonly Interface[]): Map<string, Record<string, object>> {
   const found = new Map<string, Record<string, object>>();
   for (const item of interfaces) {
-    if (!isDevice(item)) continue;
+    if (!isDevice(item) && item.kind !== 'adopted') continue;
     const devices = found.get(item.namespace) ?? {};
-    devices[item.name] = longDevice(item);
+    devices[item.name] = isDevice(item) ? longDevice(item) : longAdopted(item);
     found.set(item.namespace, devices);
   }
   return found;
+}
+
+function longAdopted(item: Adopted): object {
+  return { adopt: item.origin === item.name ? true : item.origin, ...longSettings(item) };
 }
 
 function longDevice(item: Device): object {

@@ -1,6 +1,7 @@
 import type { Defaults, TopologyFile } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import {
+  type Adopted,
   type Bridge,
   type Device,
   type Gre,
@@ -23,7 +24,8 @@ export type InterfaceDraft =
   | Mutable<Gre>
   | Mutable<Vxlan>
   | Mutable<Loopback>
-  | Mutable<Device>;
+  | Mutable<Device>
+  | Mutable<Adopted>;
 
 export interface Sized {
   readonly mtu: number;
@@ -47,6 +49,8 @@ export interface Context {
   readonly declared: ReadonlyMap<string, Place>;
   /** By `NAMESPACE/INTERFACE`, in the order of the file. */
   readonly entries: Map<string, Entry>;
+  /** Interfaces of the host that are adopted, with the place. */
+  readonly adoptedFrom: Map<string, Place>;
 }
 
 export function createContext(
@@ -54,7 +58,14 @@ export function createContext(
   declared: ReadonlyMap<string, Place>,
   report: Report,
 ): Context {
-  return { data, defaults: data.defaults ?? {}, report, declared, entries: new Map() };
+  return {
+    data,
+    defaults: data.defaults ?? {},
+    report,
+    declared,
+    entries: new Map(),
+    adoptedFrom: new Map(),
+  };
 }
 
 export function interfaceKey(namespace: string, name: string): string {

@@ -1,4 +1,8 @@
-import type { Device as RawDevice, Loopback as RawLoopback } from '../../generated/topology-file.ts';
+import type {
+  AdoptedDevice,
+  NewDevice as RawDevice,
+  Loopback as RawLoopback,
+} from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { type Device, HOST } from '../../topology/model.ts';
@@ -18,6 +22,7 @@ export function normalizeDevices(context: Context, declared: readonly DeclaredNa
       const place: DevicePlace = { context, namespace, name, base };
       // The schema tells the two apart by the name.
       if (name === 'lo') addLoopback(place, settings as RawLoopback);
+      else if (isAdopted(settings)) addAdopted(place, settings);
       else addDevice(place, settings as RawDevice);
     }
   }
@@ -30,6 +35,53 @@ function addLoopback({ context, namespace, name, base }: DevicePlace, raw: RawLo
   addEntry(context, {
     item: { kind: 'loopback', namespace, name, addresses, ...rest, state, master: undefined, place },
     mtu,
+  });
+}
+
+function isAdopted(raw: unknown): raw is AdoptedDevice {
+  return typeof raw === 'object' && raw !== null && 'adopt' in raw;
+}
+
+/** An interface that exists already: its mtu and its MAC address stay as they are, unless the file says them. */
+function addAdopted({ context, namespace, name, base }: DevicePlace, raw: AdoptedDevice): void {
+  const { addresses, macaddress, mtu, state } = expandSettings(raw, base, context.report);
+  const origin = raw.adopt === true ? name : raw.adopt;
+  if (namespace === HOST && origin !== name) {
+    context.report({
+      code: 'device',
+      message: `the host calls it ${origin}, and it stays there: it cannot be called ${name}`,
+      place: { pointer: `${base}/adopt`, part: 'value' },
+      help: `write ${origin}: { adopt: true }`,
+    });
+  }
+  if (context.adoptedFrom.has(origin)) reportAdoptedTwice(context, origin, base);
+  else context.adoptedFrom.set(origin, { pointer: base, part: 'key' });
+  addEntry(context, {
+    item: {
+      kind: 'adopted',
+      namespace,
+      name,
+      addresses,
+      mtu: undefined,
+      mtuPlace: undefined,
+      macaddress,
+      state,
+      alias: undefined,
+      master: undefined,
+      place: { pointer: base, part: 'key' },
+      origin,
+    },
+    mtu,
+  });
+}
+
+function reportAdoptedTwice({ report, adoptedFrom }: Context, origin: string, base: string): void {
+  const earlier = adoptedFrom.get(origin);
+  report({
+    code: 'interface-twice',
+    message: `the host's interface ${origin} is adopted twice`,
+    place: { pointer: base, part: 'key' },
+    ...(earlier === undefined ? {} : { related: [{ message: 'it is first adopted here', place: earlier }] }),
   });
 }
 

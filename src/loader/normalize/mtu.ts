@@ -46,7 +46,7 @@ function createResolver(context: Context, network: Network): (entry: Entry) => F
   };
   const compute = ({ item, mtu, portOf }: Entry): Found => {
     if (mtu !== undefined) return mtu;
-    if (item.kind === 'loopback') return unknown;
+    if (item.kind === 'loopback' || item.kind === 'adopted') return unknown;
     if (item.kind === 'bridge')
       return smallest([
         standard,

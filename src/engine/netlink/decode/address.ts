@@ -45,9 +45,12 @@ function decodeAddress(bytes: Buffer, start: number, end: number): IpAddress {
   if (peer !== undefined && local !== undefined && !peer.equals(local)) address.address = readAddress(peer);
   const label = attributes.text(IFA.LABEL);
   if (label !== undefined) address.label = label;
+  const broadcast = attributes.value(IFA.BROADCAST);
+  if (broadcast !== undefined) address.broadcast = readAddress(broadcast);
   if ((flags & IFA_F.PERMANENT) === 0) address.dynamic = true;
   // One bit, two meanings: a further IPv4 address of a subnet, a temporary IPv6 one.
   if ((flags & IFA_F.SECONDARY) !== 0) address[isV4 ? 'secondary' : 'temporary'] = true;
+  if ((flags & IFA_F.NODAD) !== 0) address.nodad = true;
   if ((flags & IFA_F.TENTATIVE) !== 0) address.tentative = true;
   if ((flags & IFA_F.DADFAILED) !== 0) address.dadfailed = true;
   if ((flags & IFA_F.MANAGETEMPADDR) !== 0) address.mngtmpaddr = true;
