@@ -1,6 +1,6 @@
-// docs.mjs [--check]: makes docs/language.md from the schema, and docs/cli.md and man/topoweave.1 from the table of
-// commands. With --check it writes nothing, and exits with 1 if a file differs from what it would write.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// docs.mjs [--check]: makes docs/language.md from the schema, docs/cli.md and man/topoweave.1 from the table of commands,
+// and docs/changes.md from the kinds. With --check it writes nothing, and exits with 1 if a file differs from what it would write.
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -17,6 +17,7 @@ const files = {
   'docs/language.md': languagePage(),
   'docs/cli.md': cliPage(),
   'man/topoweave.1': manPage(),
+  'docs/changes.md': await changesPage(),
 };
 
 if (process.argv.includes('--check')) {
@@ -41,17 +42,29 @@ function readOrEmpty(path) {
 // --- sources ---
 
 /** The table of commands and the parser, without the commands themselves: those are imported only when they run. */
-async function importSources() {
+function importSources() {
+  return importBundle(
+    `export { commands } from './src/cli/commands.ts';
+export { buildProgram } from './src/cli/parse.ts';
+export { exitCodes } from './src/lib/exit-codes.ts';`,
+    [
+      {
+        name: 'commands-stay-outside',
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /./ }, ({ kind, path }) =>
+            kind === 'dynamic-import' ? { path, external: true } : undefined,
+          ),
+      },
+    ],
+  );
+}
+
+async function importBundle(contents, plugins = []) {
   const folder = mkdtempSync(join(tmpdir(), 'topoweave-docs-'));
   try {
     const outfile = join(folder, 'sources.mjs');
     await build({
-      stdin: {
-        contents: `export { commands } from './src/cli/commands.ts';
-export { buildProgram } from './src/cli/parse.ts';
-export { exitCodes } from './src/lib/exit-codes.ts';`,
-        resolveDir: root,
-      },
+      stdin: { contents, resolveDir: root },
       outfile,
       bundle: true,
       format: 'esm',
@@ -60,15 +73,7 @@ export { exitCodes } from './src/lib/exit-codes.ts';`,
       banner: {
         js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
       },
-      plugins: [
-        {
-          name: 'commands-stay-outside',
-          setup: ({ onResolve }) =>
-            onResolve({ filter: /./ }, ({ kind, path }) =>
-              kind === 'dynamic-import' ? { path, external: true } : undefined,
-            ),
-        },
-      ],
+      plugins,
       logLevel: 'warning',
     });
     return await import(pathToFileURL(outfile).href);
@@ -386,6 +391,70 @@ function commandLines(command) {
 
 function withChoices(text, choices) {
   return choices === undefined ? text : `${text}: ${choices.join(', ')}`;
+}
+
+// --- docs/changes.md ---
+
+/** What the kernel does with a changed attribute, for each kind, from the kinds themselves and the examples. */
+async function changesPage() {
+  const { kinds, kindOf, loadText, lower } = await importBundle(
+    `export { kinds, kindOf } from './src/kinds/registry.ts';
+export { loadText } from './src/loader/load.ts';
+export { lower } from './src/plan/plan.ts';`,
+  );
+  // What makes an object another one stands in its identity; the rest of these says the same in other words.
+  const identity = new Set([
+    'first',
+    'devs',
+    'family',
+    'to',
+    'table',
+    'metric',
+    'dev',
+    'address',
+    'name',
+    'mark',
+  ]);
+  const attributes = new Map(kinds.map((kind) => [kind, new Set(Object.keys(kind.changes))]));
+  for (const file of readdirSync(join(root, 'topologies'))
+    .filter((name) => name.endsWith('.yaml'))
+    .sort()) {
+    const path = join(root, 'topologies', file);
+    const { topology } = await loadText(path, readFileSync(path, 'utf8'));
+    for (const resource of topology === undefined ? [] : lower(topology))
+      for (const name of Object.keys(resource.attributes)) attributes.get(kindOf(resource)).add(name);
+  }
+  const common = Object.keys(kinds.find(({ name }) => name === 'dummy').changes);
+  const isLink = (kind) => common.every((name) => name in kind.changes);
+  const lines = [
+    '# What a change does',
+    '',
+    '<!-- Generated from src/kinds by scripts/docs.mjs; do not edit. -->',
+    '',
+    'A changed attribute is changed on the running object (**in place**), with the interface down for a moment',
+    '(**bounce**), or it takes a new object (**replaced**). `plan` says which, and what it does to traffic. Addresses, routes',
+    'and whatever else the kernel drops along is put back in the same run.',
+    '',
+    `Every interface: ${common
+      .filter((name) => name !== 'mark')
+      .map(code)
+      .join(', ')} in place. Before Linux 6.2, a new name is a bounce.`,
+    '',
+    '| Kind | In place | Bounce | Replaced |',
+    '|---|---|---|---|',
+  ];
+  const described = kinds.filter((kind) => attributes.get(kind).size > 0);
+  for (const kind of described.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const of = { 'in-place': [], bounce: [], replace: [] };
+    for (const name of [...attributes.get(kind)].sort()) {
+      if (isLink(kind) && common.includes(name)) continue;
+      if (identity.has(name) && !(name in kind.changes)) continue;
+      of[kind.changes[name] ?? 'replace'].push(code(name));
+    }
+    const cells = Object.values(of).map((list) => list.join(', ') || '–');
+    lines.push(`| ${kind.name} | ${cells.map(cell).join(' | ')} |`);
+  }
+  return `${lines.join('\n')}\n`;
 }
 
 // --- man/topoweave.1 ---
