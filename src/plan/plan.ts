@@ -181,6 +181,7 @@ function makeNodes(steps: readonly Step[], { differences }: DiffResult): Node[] 
       halves.makings.set(resource, makeNode('make', step));
   });
   linkRemovals(differences, halves);
+  linkReleases(differences, halves);
   halves.makings.forEach((node, id) => {
     const difference = differences.get(id);
     if (difference !== undefined) linkMaking(node, difference, halves);
@@ -214,6 +215,19 @@ function linkRemovals(differences: DiffResult['differences'], { removals }: Halv
   });
   before.forEach((list, node) => {
     node.after = list;
+  });
+}
+
+/** What is used without being needed for good is removed behind the change that lets go of it. */
+function linkReleases(differences: DiffResult['differences'], { removals, makings }: Halves): void {
+  if (removals.size === 0) return;
+  differences.forEach(({ action, live }, id) => {
+    if (action !== 'update' || live === undefined) return;
+    for (const used of kindOf(live).releases?.(live) ?? []) {
+      const [removal, making] = [removals.get(used), makings.get(id)];
+      if (removal === undefined || making === undefined || makings.has(used)) continue;
+      removal.after = [...removal.after, making];
+    }
   });
 }
 

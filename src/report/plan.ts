@@ -29,6 +29,9 @@ const hidden = new Set([
   'nodad',
   'before',
   'peer-dev',
+  'selector',
+  'proxy',
+  'id',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -37,9 +40,9 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   alias: [''],
   master: [''],
   mark: [],
-  table: ['main'],
+  table: ['main', ''],
   metric: [0, 1024],
-  type: ['unicast'],
+  type: ['unicast', 'lookup', 'single', 'group'],
   from: [''],
   mtu: [0],
   'advertised-mss': [0],
@@ -53,6 +56,11 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   'max-age': [20],
   'ageing-time': [300],
   tos: [0],
+  options: [''],
+  goto: [0],
+  'suppress-prefix-length': [''],
+  via: [''],
+  'on-link': [false],
   dev: [''],
   key: ['none'],
   remote: ['none'],
@@ -173,7 +181,15 @@ function formatValue(value: Value | undefined): string {
 }
 
 /** Kinds whose label says what they are. */
-const selfNamed: ReadonlySet<string> = new Set(['route', 'sysctl', 'nat', 'peer']);
+const selfNamed: ReadonlySet<string> = new Set([
+  'route',
+  'sysctl',
+  'nat',
+  'peer',
+  'rule',
+  'neighbor',
+  'nexthop',
+]);
 
 function isSelfNamed(kind: string): boolean {
   return selfNamed.has(kind);
