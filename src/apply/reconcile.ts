@@ -2,19 +2,20 @@ import { setTimeout } from 'node:timers/promises';
 import type { Engine, StepFailure } from '../engine/engine.ts';
 import { isUnmarkedHostAddress } from '../kinds/address.ts';
 import { formerState } from '../kinds/adopted.ts';
+import type { Resource } from '../kinds/resource.ts';
 import { isHostRoute } from '../kinds/route.ts';
 import { wantedSysctls } from '../kinds/sysctl.ts';
 import type { Place } from '../lib/diagnostic.ts';
 import { TopoweaveError } from '../lib/errors.ts';
 import { isLongName, kernelName } from '../lib/interface-name.ts';
-import type { Live } from '../observe/live.ts';
+import type { ExtraTable, Live } from '../observe/live.ts';
 import { type Renames, withNewNames } from '../observe/names.ts';
 import { observe, observeAgain } from '../observe/observe.ts';
 import { makePlan, readLive } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
 import { withLock } from '../system/lock.ts';
 import { type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
-import { hasNat, type Topology } from '../topology/model.ts';
+import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
 import { requireLinkKinds } from './capabilities.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
@@ -74,6 +75,7 @@ export async function planFor(
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     sysctls: sysctlsToRead(target.topology, record),
+    extra: extraToRead(target.topology, record),
   };
   const longNames = longNamesOf(target.topology);
   if (longNames !== undefined) Object.assign(request, { longNames });
@@ -226,7 +228,8 @@ async function perform(
 
 /** A removal that found nothing any more, because the kernel was faster: the next round sees what is left. */
 function isAlreadyGone({ command, message }: StepFailure): boolean {
-  const isRemoval = (command?.tool === 'ip' || command?.tool === 'bridge') && command.args[1] === 'del';
+  const words = command?.tool === 'ip' || command?.tool === 'bridge' ? command.args : [];
+  const isRemoval = words[words[0] === '-6' ? 2 : 1] === 'del';
   return (
     isRemoval &&
     /Cannot find device|No such (file|process|device)|Cannot assign|[Aa]ddress not found|FIB table does not exist/.test(
@@ -241,7 +244,7 @@ function claimRecord({ lab, file }: Target, plan: Plan): LabRecord {
   const making = plan.steps.filter(({ action }) => action !== 'delete');
   const claims = making.filter(({ kind }) => kind === 'namespace').map(({ namespace }) => namespace);
   const unmarked = plan.desired.filter(
-    (resource) => isHostRoute(resource) || isUnmarkedHostAddress(resource),
+    (resource) => isHostRoute(resource) || isUnmarkedHostAddress(resource) || isHostExtra(resource),
   );
   const made = new Set(making.filter(({ action }) => action !== 'update').map(({ resource }) => resource));
   const hostObjects = unmarked
@@ -331,4 +334,30 @@ function sysctlsToRead(topology: Topology | undefined, record: LabRecord): Map<s
       [...new Set(list)].filter((name) => !byNetconf.has(name)),
     ]),
   );
+}
+
+/** Rules, neighbours and nexthops: where the file wants some, and on the host where the lab made some. */
+function extraToRead(topology: Topology | undefined, record: LabRecord): Map<string, Set<ExtraTable>> {
+  const tables = new Map<string, Set<ExtraTable>>();
+  for (const namespace of topology?.namespaces ?? []) {
+    const list = extraTablesOf(namespace);
+    if (list.length > 0) tables.set(namespace.name, new Set(list));
+  }
+  const ofHost = tables.get(HOST) ?? new Set();
+  for (const id of record.hostObjects) {
+    for (const [table, part] of extraParts) if (part.test(id)) ofHost.add(table);
+  }
+  if (ofHost.size > 0) tables.set(HOST, ofHost);
+  return tables;
+}
+
+const extraParts: readonly (readonly [ExtraTable, RegExp])[] = [
+  ['rules', /^host\/rule\//],
+  ['neighbors', /^host\/[^/]+\/(neighbor|proxy)\//],
+  ['nexthops', /^host\/nexthop\//],
+];
+
+/** The protocol number says that one of the host is ours, and the record, that it is this lab's. */
+function isHostExtra({ kind, namespace }: Resource): boolean {
+  return namespace === HOST && (kind === 'rule' || kind === 'neighbor' || kind === 'nexthop');
 }

@@ -7,9 +7,12 @@ import { greKind } from './gre.ts';
 import { loopbackKind } from './loopback.ts';
 import { namespaceKind } from './namespace.ts';
 import { natKind } from './nat.ts';
+import { neighborKind } from './neighbor.ts';
+import { nexthopKind } from './nexthop.ts';
 import { otherLinkKind } from './other-link.ts';
 import type { Kind, Resource } from './resource.ts';
 import { routeKind } from './route.ts';
+import { ruleKind } from './rule.ts';
 import { sysctlKind } from './sysctl.ts';
 import { vethKind } from './veth.ts';
 import { vlanKind } from './vlan.ts';
@@ -33,7 +36,10 @@ export const kinds: readonly Kind[] = [
   otherLinkKind,
   fdbKind,
   addressKind,
+  neighborKind,
+  nexthopKind,
   routeKind,
+  ruleKind,
   natKind,
 ];
 

@@ -19,6 +19,8 @@ export interface Resource {
   readonly label: string;
   readonly attributes: Attributes;
   readonly place?: Place;
+  /** Ids of resources that must be made first, in other namespaces too, and do not take it along. */
+  readonly needs?: readonly string[];
   /** Ids of resources of the same kind that come before it, where the kind's own order does not say so. */
   readonly comesAfter?: readonly string[];
 }
@@ -47,7 +49,7 @@ export interface ReadContext {
   readonly lab: string;
   readonly record: LabRecord;
   /** Identities of the desired resources: what is in their way is read even if it is not ours. */
-  readonly wanted: { readonly has: (id: string) => boolean };
+  readonly wanted: ReadonlyMap<string, Resource>;
   /**
    * Interfaces that were there before the lab, by id. The addresses and routes of an exact one are the lab's alone; on
    * the others, what the lab did not add is left alone.
@@ -87,6 +89,10 @@ export interface Kind {
   readonly removedLast?: boolean;
   /** Its removal takes nothing along that is on it. */
   readonly staysBehind?: boolean;
+  /** Whether the kernel drops it when its link gets another MAC address. */
+  readonly lostWithMac?: (resource: LiveResource) => boolean;
+  /** What it uses without being taken along: changed so that it does so no more, it comes before their removal. */
+  readonly releases?: (resource: LiveResource) => readonly string[];
   /** For kinds that are replaced as one per namespace: the commands for the whole, instead of those of each resource. */
   readonly whole?: (namespace: string, wanted: readonly Resource[], lab: string) => readonly Command[];
   /** What creating, changing or removing it does to traffic; undefined: nothing. */

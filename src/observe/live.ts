@@ -72,6 +72,9 @@ export interface IpRoute {
   readonly metrics?: readonly Readonly<Record<string, unknown>>[];
   readonly nexthops?: readonly IpNexthop[];
   readonly pref?: string;
+  readonly tos?: string;
+  /** The nexthop object that it uses. */
+  readonly nhid?: number;
 }
 
 export interface IpNexthop {
@@ -81,6 +84,75 @@ export interface IpNexthop {
   readonly weight?: number;
   readonly flags?: readonly string[];
 }
+
+/** A rule of the routing policy, of `ip -j -d rule show` and `ip -6 -j -d rule show`. */
+export interface IpRule {
+  /** Only with the engines' own mark: iproute2 prints one family at a time. */
+  readonly family?: 4 | 6;
+  readonly priority: number;
+  /** null where the rule is inverted. */
+  readonly not?: null;
+  /** `all` or an address, with `srclen` where it is a prefix. */
+  readonly src: string;
+  readonly srclen?: number;
+  readonly dst?: string;
+  readonly dstlen?: number;
+  readonly iif?: string;
+  readonly iif_detached?: null;
+  readonly oif?: string;
+  readonly oif_detached?: null;
+  /** Hexadecimal, as are the mask and the type of service. */
+  readonly fwmark?: string;
+  readonly fwmask?: string;
+  readonly tos?: string;
+  readonly uid_start?: number;
+  readonly uid_end?: number;
+  readonly ipproto?: string;
+  readonly sport?: number;
+  readonly sport_start?: number;
+  readonly sport_end?: number;
+  readonly dport?: number;
+  readonly dport_start?: number;
+  readonly dport_end?: number;
+  readonly l3mdev?: null;
+  readonly table?: string;
+  readonly suppress_prefixlen?: number;
+  readonly suppress_ifgroup?: string;
+  readonly goto?: number;
+  readonly unresolved?: null;
+  readonly nop?: null;
+  /** `blackhole`, `unreachable` or `prohibit`. */
+  readonly action?: string;
+  readonly protocol?: string;
+}
+
+/** An entry of `ip -j -d neigh show`, or of `ip -j -d neigh show proxy`. */
+export interface IpNeighbor {
+  readonly dst: string;
+  readonly dev: string;
+  readonly lladdr?: string;
+  readonly proxy?: null;
+  readonly router?: null;
+  readonly state?: readonly string[];
+  readonly protocol?: string;
+}
+
+/** An object of `ip -j -d nexthop show`. */
+export interface IpNexthopObject {
+  readonly id: number;
+  readonly group?: readonly { readonly id: number; readonly weight?: number }[];
+  readonly type?: string;
+  readonly gateway?: string;
+  readonly dev?: string;
+  readonly scope?: string;
+  readonly blackhole?: null;
+  readonly fdb?: null;
+  readonly protocol?: string;
+  readonly flags?: readonly string[];
+}
+
+/** What is read only where the file, the record or the mark of a namespace says that the lab may have some of it. */
+export type ExtraTable = 'rules' | 'neighbors' | 'nexthops';
 
 /** An entry of `ip -j netconf show`. */
 export interface IpNetconf {
@@ -111,6 +183,10 @@ export interface LiveNamespace {
   /** The lab's own table, if there is one. */
   readonly nft: readonly NftObject[];
   readonly fdb: readonly FdbEntry[];
+  /** Of both families; undefined, as the next two, where they were not read. */
+  readonly rules?: readonly IpRule[];
+  readonly neighbors?: readonly IpNeighbor[];
+  readonly nexthops?: readonly IpNexthopObject[];
   /** Names by the id that this namespace knows them by (`link_netnsid`); only where they were asked for. */
   readonly namespaceIds: ReadonlyMap<number, string>;
 }

@@ -129,6 +129,7 @@ function addCascades(
       const known = differences.get(lostId);
       if (found === undefined || known?.dropsWith !== undefined || difference.dropsWith === lostId) return;
       if (known !== undefined && mustGoFirst(difference, differences, found)) return;
+      if (known !== undefined && letsGo(known, cause.id)) return;
       const again = wanted.get(lostId);
       const isListed = again !== undefined || found.owner === 'ours';
       if (!isListed && unlisted.has(lostId)) return;
@@ -164,6 +165,13 @@ function mustGoFirst(
   if (kindOf(peer).staysBehind === true) return true;
   const goesWithNamespace = cause.live?.kind === 'veth' && cause.dropsWith === cause.live.namespace;
   return goesWithNamespace && peer.kind === 'veth' && !differences.has(peer.namespace);
+}
+
+/** Whether a change makes the resource independent of another, before that one is removed. */
+function letsGo({ action, wanted, live }: Difference, id: string): boolean {
+  if (action !== 'update' || wanted === undefined || live === undefined) return false;
+  const { releases } = kindOf(wanted);
+  return releases?.(live).includes(id) === true && !releases({ ...wanted, owner: 'ours' }).includes(id);
 }
 
 interface LiveIndex {
@@ -226,7 +234,13 @@ function lostByChange(
   const goesDown =
     difference.class === 'bounce' ||
     (difference.attributes.includes('state') && difference.wanted?.attributes['state'] === 'down');
-  if (!goesDown) return none;
+  if (!goesDown) {
+    if (!difference.attributes.includes('macaddress')) return none;
+    return (index.dependents.get(cause.id) ?? none).filter((id) => {
+      const dependent = liveById.get(id);
+      return dependent !== undefined && kindOf(dependent).lostWithMac?.(dependent) === true;
+    });
+  }
   return (index.dependents.get(cause.id) ?? none).filter((id) => {
     const dependent = liveById.get(id);
     return dependent !== undefined && kindOf(dependent).lostWhenDown?.(dependent) === true;

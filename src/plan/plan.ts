@@ -188,6 +188,7 @@ function makeNodes(steps: readonly Step[], { differences }: DiffResult): Node[] 
   });
   linkRemovals(differences, halves);
   linkRenames(differences, halves);
+  linkReleases(differences, halves);
   halves.makings.forEach((node, id) => {
     const difference = differences.get(id);
     if (difference !== undefined) linkMaking(node, difference, halves);
@@ -243,6 +244,19 @@ function linkRenames(differences: DiffResult['differences'], { removals, makings
       const difference = differences.get(required);
       if (making !== undefined && difference !== undefined && isRename(difference))
         node.after = [...node.after, making];
+    }
+  });
+}
+
+/** What is used without being needed for good is removed behind the change that lets go of it. */
+function linkReleases(differences: DiffResult['differences'], { removals, makings }: Halves): void {
+  if (removals.size === 0) return;
+  differences.forEach(({ action, live }, id) => {
+    if (action !== 'update' || live === undefined) return;
+    for (const used of kindOf(live).releases?.(live) ?? []) {
+      const [removal, making] = [removals.get(used), makings.get(id)];
+      if (removal === undefined || making === undefined || makings.has(used)) continue;
+      removal.after = [...removal.after, making];
     }
   });
 }

@@ -33,6 +33,9 @@ const hidden = new Set([
   'nodad',
   'before',
   'peer-dev',
+  'selector',
+  'proxy',
+  'id',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -41,9 +44,9 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   alias: [''],
   master: [''],
   mark: [],
-  table: ['main'],
+  table: ['main', ''],
   metric: [0, 1024],
-  type: ['unicast'],
+  type: ['unicast', 'lookup', 'single', 'group'],
   from: [''],
   mtu: [0],
   'advertised-mss': [0],
@@ -57,6 +60,11 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   'max-age': [20],
   'ageing-time': [300],
   tos: [0],
+  options: [''],
+  goto: [0],
+  'suppress-prefix-length': [''],
+  via: [''],
+  'on-link': [false],
   dev: [''],
   key: ['none'],
   remote: ['none'],
@@ -177,7 +185,15 @@ function formatValue(value: Value | undefined): string {
 }
 
 /** Kinds whose label says what they are. */
-const selfNamed: ReadonlySet<string> = new Set(['route', 'sysctl', 'nat', 'peer']);
+const selfNamed: ReadonlySet<string> = new Set([
+  'route',
+  'sysctl',
+  'nat',
+  'peer',
+  'rule',
+  'neighbor',
+  'nexthop',
+]);
 
 function isSelfNamed(kind: string): boolean {
   return selfNamed.has(kind);

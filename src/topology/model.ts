@@ -1,4 +1,5 @@
 import type { Place } from '../lib/diagnostic.ts';
+import type { ExtraTable } from '../observe/live.ts';
 
 /**
  * A topology in its long form: every short form is expanded, every default and every derived value is filled in.
@@ -25,7 +26,19 @@ export interface Namespace {
     | undefined;
   readonly sysctls: readonly Sysctl[];
   readonly routes: readonly Route[];
+  readonly rules: readonly Rule[];
+  readonly nexthops: readonly NexthopObject[];
+  readonly neighbors: readonly Neighbor[];
   readonly nat: Nat;
+}
+
+/** What a namespace has that is read only where it may be. */
+export function extraTablesOf({ rules, nexthops, neighbors }: Namespace): ExtraTable[] {
+  return [
+    ...(rules.length > 0 ? (['rules'] as const) : []),
+    ...(neighbors.length > 0 ? (['neighbors'] as const) : []),
+    ...(nexthops.length > 0 ? (['nexthops'] as const) : []),
+  ];
 }
 
 export interface Sysctl {
@@ -52,6 +65,16 @@ export interface Route {
   readonly advertisedMss: number | undefined;
   readonly congestionWindow: number | undefined;
   readonly advertisedReceiveWindow: number | undefined;
+  /** IPv4: 0 for packets of any type of service. */
+  readonly tos: number;
+  readonly initialCongestionWindow: number | undefined;
+  readonly initialReceiveWindow: number | undefined;
+  readonly hopLimit: number | undefined;
+  readonly quickAck: boolean;
+  /** IPv6. */
+  readonly preference: 'low' | 'medium' | 'high';
+  /** The name and the id of the nexthop object that it uses, in the place of next hops of its own. */
+  readonly nexthop: { readonly name: string; readonly id: number } | undefined;
   /** One next hop for an ordinary route, none for a blackhole and its kin, several for multipath. */
   readonly nexthops: readonly Nexthop[];
   readonly place: Place;
@@ -64,6 +87,53 @@ export interface Nexthop {
   /** 1 to 256. */
   readonly weight: number;
   readonly onLink: boolean;
+  readonly place: Place;
+}
+
+/** A rule of the routing policy. */
+export interface Rule {
+  readonly family: 4 | 6;
+  readonly not: boolean;
+  /** Prefixes in canonical form. */
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+  readonly iif: string | undefined;
+  readonly oif: string | undefined;
+  readonly mark: { readonly value: number; readonly mask: number } | undefined;
+  readonly tos: number;
+  readonly ipProto: number | undefined;
+  readonly sport: PortRange | undefined;
+  readonly dport: PortRange | undefined;
+  readonly uidRange: PortRange | undefined;
+  readonly priority: number;
+  readonly type: 'lookup' | 'goto' | 'blackhole' | 'unreachable' | 'prohibit';
+  /** Of a lookup: as of a route. */
+  readonly table: string | undefined;
+  readonly suppressPrefixLength: number | undefined;
+  readonly goto: number | undefined;
+  readonly place: Place;
+}
+
+/** An object of `ip nexthop`: one next hop, a blackhole, or a group. */
+export interface NexthopObject {
+  readonly name: string;
+  readonly id: number;
+  /** undefined: a group, whose members tell it. */
+  readonly family: 4 | 6 | undefined;
+  readonly via: string | undefined;
+  readonly dev: string | undefined;
+  readonly onLink: boolean;
+  readonly blackhole: boolean;
+  readonly group: readonly { readonly name: string; readonly id: number; readonly weight: number }[];
+  readonly place: Place;
+}
+
+/** A permanent neighbour, or, without a MAC address, one that the namespace answers for. */
+export interface Neighbor {
+  readonly to: string;
+  readonly family: 4 | 6;
+  readonly dev: string;
+  readonly macaddress: string | undefined;
   readonly place: Place;
 }
 

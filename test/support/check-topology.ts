@@ -41,6 +41,9 @@ function namespaceOf(name: string, publish: readonly Publishing[]): Namespace {
     forwarding: undefined,
     sysctls: [],
     routes: [],
+    rules: [],
+    nexthops: [],
+    neighbors: [],
     nat: {
       masquerade: [],
       snat: [],

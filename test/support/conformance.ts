@@ -3,9 +3,11 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import { ipEngine } from '../../src/engine/ip/engine.ts';
 import { readLinkNames } from '../../src/engine/netlink/decode/link.ts';
-import { readNeighbors } from '../../src/engine/netlink/decode/neighbor.ts';
+import { readNeighbors, readProxies } from '../../src/engine/netlink/decode/neighbor.ts';
+import { readNexthops } from '../../src/engine/netlink/decode/nexthop.ts';
 import { readPortVlans } from '../../src/engine/netlink/decode/port-vlan.ts';
 import { readQdiscs } from '../../src/engine/netlink/decode/qdisc.ts';
+import { readRoutes } from '../../src/engine/netlink/decode/route.ts';
 import { readRules } from '../../src/engine/netlink/decode/rule.ts';
 import { netlinkEngine } from '../../src/engine/netlink/engine.ts';
 import { visit } from '../../src/engine/netlink/namespace.ts';
@@ -58,6 +60,8 @@ const routeFields = [
   'metrics',
   'nexthops',
   'pref',
+  'tos',
+  'nhid',
 ];
 
 /** What of a kind's own data is read: all of it must be there where iproute2 has it. */
@@ -345,11 +349,31 @@ export function testTables(hasVlanFiltering: boolean): void {
         'link set v0 master br0 up',
         'link set v1 up',
         'address add 10.0.0.1/24 dev v1',
+        'link set v0 up',
+        // A blackhole nexthop is on lo, which must be up.
+        'link set lo up',
+        'address add fd00::1/64 dev v1 nodad',
         'rule add from 10.0.0.0/8 table 77',
         'rule add to 192.0.2.1 iif v1 blackhole priority 9',
         'rule add fwmark 0x10/0xff oif v0 lookup main',
         'rule add fwmark 5 table 1000 protocol static',
-        '-6 rule add from fd00::/64 to fd01::1 table 99',
+        'rule add not from 10.9.0.0/16 iif v9 goto 32766 priority 8 protocol 116',
+        'rule add tos 0x10 uidrange 0-100 ipproto tcp sport 80-90 dport 443 lookup 101',
+        'rule add oif v9 table 102 suppress_prefixlength 0',
+        'rule add nop',
+        'rule add fwmark 7 prohibit',
+        'neigh add proxy 10.0.0.77 dev v1 protocol 116',
+        'neigh add proxy fd00::77 dev v1',
+        'neigh add 10.0.0.10 lladdr 02:00:00:00:00:0c dev v1 protocol 116',
+        'nexthop add id 11 via 10.0.0.2 dev v1 protocol 116',
+        'nexthop add id 12 via 10.77.0.3 dev v1 onlink',
+        'nexthop add id 13 via fd00::2 dev v1',
+        'nexthop add id 14 blackhole',
+        'nexthop add id 20 group 11/12,3 protocol 116',
+        'route add 10.20.0.0/16 nhid 20',
+        'route add 10.21.0.0/16 nhid 11 initcwnd 12 hoplimit 9 quickack 1',
+        'route add 10.22.0.0/16 tos 0x10 dev v1',
+        'route add fd21::/64 dev v1 pref high',
         'neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev v1',
         'neigh add fd00::9 lladdr 02:00:00:00:00:0a dev v1 nud reachable',
       ],
@@ -357,6 +381,8 @@ export function testTables(hasVlanFiltering: boolean): void {
     );
     const enter = (...argv: string[]) =>
       spawnSync('ip', ['netns', 'exec', 'c0', ...argv], { encoding: 'utf8' });
+    // One batch is of one family only.
+    enter('ip', '-6', 'rule', 'add', 'from', 'fd00::/64', 'to', 'fd01::1', 'table', '99');
     enter(
       'tc',
       'qdisc',
@@ -389,6 +415,9 @@ export function testTables(hasVlanFiltering: boolean): void {
           rules4: readRules(socket, 4),
           rules6: readRules(socket, 6),
           neighbors: readNeighbors(socket, names),
+          proxies: readProxies(socket, names),
+          nexthops: readNexthops(socket, names),
+          routes: readRoutes(socket, names),
           qdiscs: readQdiscs(socket, names),
           vlans: readPortVlans(socket),
         };
@@ -396,10 +425,20 @@ export function testTables(hasVlanFiltering: boolean): void {
         socket.close();
       }
     });
-    expect(mine.rules4).toHaveLength(7);
+    expect(mine.rules4).toHaveLength(12);
     expect(mine.rules4).toEqual(printed('ip', '-4', '-j', '-d', 'rule', 'show'));
+    expect(mine.rules6).toHaveLength(3);
     expect(mine.rules6).toEqual(printed('ip', '-6', '-j', '-d', 'rule', 'show'));
-    expect(mine.neighbors).toHaveLength(2);
+    expect(mine.proxies).toHaveLength(2);
+    expect(mine.proxies).toEqual(printed('ip', '-j', '-d', 'neigh', 'show', 'proxy'));
+    expect(mine.nexthops).toHaveLength(5);
+    expect(mine.nexthops).toEqual(printed('ip', '-j', '-d', 'nexthop', 'show'));
+    expect(mine.routes.filter(({ nhid, tos, pref }) => nhid ?? tos ?? pref === 'high')).toHaveLength(4);
+    const routes = printed('ip', '-j', '-d', 'route', 'show', 'table', 'all') as IpRoute[];
+    expect(mine.routes.filter(isDeclarable).map((route) => pick(route, routeFields))).toEqual(
+      routes.filter(isDeclarable).map((route) => pick(route, routeFields)),
+    );
+    expect(mine.neighbors).toHaveLength(3);
     expect(mine.neighbors).toEqual(printed('ip', '-j', '-d', 'neigh', 'show'));
     const fields = ['kind', 'handle', 'dev', 'root', 'parent'];
     expect(mine.qdiscs.map(({ kind }) => kind)).toContain('clsact');

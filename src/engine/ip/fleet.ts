@@ -6,13 +6,14 @@ import { recordFolder } from '../../system/record.ts';
 import { countProcesses, searchPath } from '../../system/run.ts';
 
 /**
- * One batch of work in one namespace. `show` reads, `ip` and `bridge` change by a batch, `nft` loads a script,
+ * One batch of work in one namespace. `show` reads, `ip` and `bridge` change by a batch (`show6` and `ip6` by `ip -6`),
+ * `nft` loads a script,
  * `nft-list` prints one table.
  */
 export interface Job {
   /** Path of the namespace; undefined: the one that topoweave runs in. */
   readonly netns: string | undefined;
-  readonly verb: 'show' | 'ip' | 'bridge' | 'bridge-show' | 'nft' | 'nft-list';
+  readonly verb: 'show' | 'show6' | 'ip' | 'ip6' | 'bridge' | 'bridge-show' | 'nft' | 'nft-list';
   /** The batch, the script, or for `nft-list` the table's name. */
   readonly input: string;
   /** For `show`: paths below /proc/sys to read, with their values written behind the batch's output. */
@@ -58,8 +59,10 @@ while [ $# -ge 4 ]; do
   input=$folder/$id.in
   case $verb$extra in
     show-) enter ip -j -d -batch "$input" ;;
+    show6-) enter ip -6 -j -d -batch "$input" ;;
     show*) enter bash -c "$sysctl" sh show "$folder/$id" ;;
     ip-) enter ip -batch "$input" ;;
+    ip6-) enter ip -6 -batch "$input" ;;
     ip*) enter bash -c "$sysctl" sh "$extra" "$folder/$id" ;;
     bridge-show-) enter bridge -j fdb show ;;
     bridge-) enter bridge -batch "$input" ;;

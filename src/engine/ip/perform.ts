@@ -58,7 +58,7 @@ function toJob(batch: Batch): Job {
 function lines(batch: Batch): { text: string; command: Command; step: Step }[] {
   return batch.commands.flatMap(({ command, step }) =>
     command.tool === 'ip' || command.tool === 'bridge'
-      ? [{ text: batchLine(withHost(command.args)), command, step }]
+      ? [{ text: batchLine(withHost(command.args.slice(batch.tool === 'ip6' ? 1 : 0))), command, step }]
       : [],
   );
 }

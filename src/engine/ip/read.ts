@@ -2,10 +2,22 @@ import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
-import type { FdbEntry, IpLink, IpNetconf, IpRoute, LiveNamespace, NftObject } from '../../observe/live.ts';
+import type {
+  ExtraTable,
+  FdbEntry,
+  IpLink,
+  IpNeighbor,
+  IpNetconf,
+  IpNexthopObject,
+  IpRoute,
+  IpRule,
+  LiveNamespace,
+  NftObject,
+} from '../../observe/live.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
 import type { ReadRequest } from '../engine.ts';
+import { extraTables } from '../extra-tables.ts';
 import { mayHaveTable } from '../nft-table.ts';
 import { type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
 
@@ -84,6 +96,13 @@ async function addSecondReadings(
     if (request.lab !== undefined && mayHaveTable(namespace, request)) {
       readings.push({ namespace, job: { netns, verb: 'nft-list', input: `${nftTable(request.lab)}\n` } });
     }
+    const extra = extraTables(namespace, request);
+    if (extra.size > 0) {
+      const input = extraLines.flatMap(([table, lines]) => (extra.has(table) ? lines : [])).join('');
+      readings.push({ namespace, job: { netns, verb: 'show', input } });
+    }
+    // Without a family `ip rule` means IPv4.
+    if (extra.has('rules')) readings.push({ namespace, job: { netns, verb: 'show6', input: 'rule show\n' } });
     if (namespace.links.some((link) => link.linkinfo?.info_kind === 'vxlan')) {
       readings.push({ namespace, job: { netns, verb: 'bridge-show', input: '' } });
     }
@@ -94,11 +113,40 @@ async function addSecondReadings(
     const known = namespaces.get(namespace.name) ?? namespace;
     if (job.verb === 'nft-list') {
       namespaces.set(namespace.name, { ...known, nft: parseNft(result, namespace.name) });
+    } else if (job.verb === 'show' || job.verb === 'show6') {
+      const tables = readExtra(result, job, namespace.name);
+      const rules = tables.rules === undefined ? {} : { rules: [...(known.rules ?? []), ...tables.rules] };
+      namespaces.set(namespace.name, { ...known, ...tables, ...rules });
     } else if (result?.code === 0) {
       namespaces.set(namespace.name, { ...known, fdb: JSON.parse(result.stdout || '[]') as FdbEntry[] });
     }
   });
   return namespaces;
+}
+
+const extraLines: readonly (readonly [ExtraTable, readonly string[]])[] = [
+  ['rules', ['rule show\n']],
+  ['neighbors', ['neigh show\n', 'neigh show proxy\n']],
+  ['nexthops', ['nexthop show\n']],
+];
+
+type Extra = Pick<LiveNamespace, 'rules' | 'neighbors' | 'nexthops'>;
+
+function readExtra(result: JobResult | undefined, { verb, input }: Job, namespace: string): Extra {
+  if (result?.code !== 0)
+    throw new TopoweaveError('observe', `cannot read namespace ${namespace}: ${result?.stderr.trim() ?? ''}`);
+  // A border: the shapes are iproute2's, as far as live.ts describes them. One document for each line of the batch.
+  const { documents } = parseShow(result.stdout);
+  const found: { rules?: IpRule[]; neighbors?: IpNeighbor[]; nexthops?: IpNexthopObject[] } = {};
+  const family = verb === 'show6' ? 6 : 4;
+  input.split('\n').forEach((line, index) => {
+    const document = (documents[index] ?? []) as object[];
+    if (line.startsWith('rule')) found.rules = (document as IpRule[]).map((rule) => ({ ...rule, family }));
+    if (line.startsWith('neigh'))
+      found.neighbors = [...(found.neighbors ?? []), ...(document as IpNeighbor[])];
+    if (line.startsWith('nexthop')) found.nexthops = document as IpNexthopObject[];
+  });
+  return found;
 }
 
 function parseNft(result: JobResult | undefined, namespace: string): NftObject[] {

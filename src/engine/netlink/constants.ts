@@ -56,10 +56,15 @@ export const RTM_GETROUTE = 26;
 export const RTM_NEWNEIGH = 28;
 export const RTM_DELNEIGH = 29;
 export const RTM_GETNEIGH = 30;
+export const RTM_NEWRULE = 32;
+export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
 export const RTM_GETQDISC = 38;
 export const RTM_GETNETCONF = 82;
 export const RTM_GETNSID = 90;
+export const RTM_NEWNEXTHOP = 104;
+export const RTM_DELNEXTHOP = 105;
+export const RTM_GETNEXTHOP = 106;
 
 export const RTEXT_FILTER_BRVLAN_COMPRESSED = 4;
 
@@ -123,4 +128,40 @@ export const RTA = {
   NH_ID: 30,
 } as const;
 
-export const NDA = { DST: 1, LLADDR: 2, VLAN: 5, PORT: 6, VNI: 7, IFINDEX: 8, MASTER: 9 } as const;
+export const NDA = {
+  DST: 1,
+  LLADDR: 2,
+  VLAN: 5,
+  PORT: 6,
+  VNI: 7,
+  IFINDEX: 8,
+  MASTER: 9,
+  PROTOCOL: 12,
+} as const;
+export const NTF = { PROXY: 0x08, ROUTER: 0x80 } as const;
+
+/** linux/fib_rules.h. */
+export const FRA = {
+  DST: 1,
+  SRC: 2,
+  IIFNAME: 3,
+  GOTO: 4,
+  PRIORITY: 6,
+  FWMARK: 10,
+  SUPPRESS_IFGROUP: 13,
+  SUPPRESS_PREFIXLEN: 14,
+  TABLE: 15,
+  FWMASK: 16,
+  OIFNAME: 17,
+  L3MDEV: 19,
+  UID_RANGE: 20,
+  PROTOCOL: 21,
+  IP_PROTO: 22,
+  SPORT_RANGE: 23,
+  DPORT_RANGE: 24,
+} as const;
+export const FIB_RULE = { INVERT: 0x2, UNRESOLVED: 0x4, IIF_DETACHED: 0x8, OIF_DETACHED: 0x10 } as const;
+export const FR_ACT = { TO_TBL: 1, GOTO: 2, NOP: 3, BLACKHOLE: 6, UNREACHABLE: 7, PROHIBIT: 8 } as const;
+
+/** linux/nexthop.h. */
+export const NHA = { ID: 1, GROUP: 2, BLACKHOLE: 4, OIF: 5, GATEWAY: 6, FDB: 11 } as const;

@@ -4,16 +4,20 @@ import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
 import { append } from '../../lib/collections.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
-import type { IpLink, LiveNamespace } from '../../observe/live.ts';
+import type { ExtraTable, IpLink, IpRule, LiveNamespace } from '../../observe/live.ts';
 import { HOST } from '../../topology/model.ts';
 import type { ReadRequest } from '../engine.ts';
+import { extraTables } from '../extra-tables.ts';
 import { read as readWithIp } from '../ip/read.ts';
 import { mayHaveTable } from '../nft-table.ts';
 import { readAddresses } from './decode/address.ts';
 import { readFdb } from './decode/fdb.ts';
-import { readLinks } from './decode/link.ts';
+import { type LinkNames, readLinks } from './decode/link.ts';
+import { readNeighbors, readProxies } from './decode/neighbor.ts';
 import { readNetconf } from './decode/netconf.ts';
+import { readNexthops } from './decode/nexthop.ts';
 import { readRoutes } from './decode/route.ts';
+import { readRules } from './decode/rule.ts';
 import { NeedsProgram } from './errors.ts';
 import { visit } from './namespace.ts';
 import { listTable } from './nftables.ts';
@@ -23,6 +27,8 @@ import { readSysctl } from './sysctl.ts';
 
 /** Namespaces between two turns of the event loop. */
 const NAMESPACES_PER_TURN = 200;
+
+const nothing = {};
 
 /** Reads namespaces in this process; one with a link that has no decoder is read by the programs. */
 export async function read(
@@ -84,10 +90,30 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
           : [],
       fdb: hasVxlan ? readFdb(socket, names) : [],
       namespaceIds: new Map(),
+      ...readExtra(socket, names, extraTables({ name, mark }, request)),
     };
   } finally {
     socket.close();
   }
+}
+
+type Extra = Pick<LiveNamespace, 'rules' | 'neighbors' | 'nexthops'>;
+
+function readExtra(socket: NetlinkSocket, names: LinkNames, tables: ReadonlySet<ExtraTable>): Extra {
+  if (tables.size === 0) return nothing;
+  return {
+    ...(tables.has('rules') ? { rules: readAllRules(socket) } : {}),
+    ...(tables.has('neighbors')
+      ? { neighbors: [...readNeighbors(socket, names), ...readProxies(socket, names)] }
+      : {}),
+    ...(tables.has('nexthops') ? { nexthops: readNexthops(socket, names) } : {}),
+  };
+}
+
+function readAllRules(socket: NetlinkSocket): IpRule[] {
+  return ([4, 6] as const).flatMap((family) =>
+    readRules(socket, family).map((rule) => ({ ...rule, family })),
+  );
 }
 
 /** Those that can be read; a kernel without a module, say, does not have its parameters. */

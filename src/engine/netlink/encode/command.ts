@@ -4,7 +4,10 @@ import type { MessageWriter } from '../message.ts';
 import { encodeAddress } from './address.ts';
 import { encodeFdb } from './fdb.ts';
 import { encodeLink } from './link.ts';
+import { encodeNeighbor } from './neighbor.ts';
+import { encodeNexthop } from './nexthop.ts';
 import { encodeRoute } from './route.ts';
+import { encodeRule } from './rule.ts';
 
 /**
  * Writes the message that performs a line of `ip` or `bridge`, without the object's name in front. false where a word is
@@ -17,6 +20,8 @@ export type Encode = (
   writer: MessageWriter,
   sequence: number,
   context: EncodeContext,
+  /** Of `ip -6`, for the lines that do not tell it otherwise. */
+  family?: 6,
 ) => boolean;
 
 /** A command that cannot even be sent. */
@@ -26,6 +31,9 @@ const ipObjects: Readonly<Record<string, Encode>> = {
   link: encodeLink,
   address: encodeAddress,
   route: encodeRoute,
+  rule: encodeRule,
+  neigh: encodeNeighbor,
+  nexthop: encodeNexthop,
 };
 
 /** The lines that topoweave writes are the commands' data; the kernel gets the same, without a program between. */
@@ -36,7 +44,8 @@ export function encodeCommand(
   context: EncodeContext,
 ): boolean {
   if (command.tool !== 'ip' && command.tool !== 'bridge') return false;
-  const [object = '', ...words] = command.args;
+  const isV6 = command.args[0] === '-6';
+  const [object = '', ...words] = isV6 ? command.args.slice(1) : command.args;
   const encode = command.tool === 'ip' ? ipObjects[object] : object === 'fdb' ? encodeFdb : undefined;
-  return encode?.(words, writer, sequence, context) ?? false;
+  return encode?.(words, writer, sequence, context, isV6 ? 6 : undefined) ?? false;
 }
