@@ -12,6 +12,8 @@ export interface ReadRequest {
   readonly nat: ReadonlySet<string>;
   /** Dotted sysctl names to read, by namespace. */
   readonly sysctls: ReadonlyMap<string, readonly string[]>;
+  /** Namespaces where the forwarding entries of bridges are read; they are many, and hardly ever in a file. */
+  readonly fdb?: ReadonlySet<string>;
   /** Also ask which namespace each namespace id means; with `ip` its cost grows with the square of their number. */
   readonly withPeers?: boolean;
 }

@@ -1,5 +1,6 @@
 import { addressKind } from './address.ts';
 import { bridgeKind } from './bridge.ts';
+import { bridgeFdbKind } from './bridge-fdb.ts';
 import { dummyKind } from './dummy.ts';
 import { fdbKind } from './fdb.ts';
 import { greKind } from './gre.ts';
@@ -30,6 +31,7 @@ export const kinds: readonly Kind[] = [
   vlanKind,
   otherLinkKind,
   fdbKind,
+  bridgeFdbKind,
   addressKind,
   routeKind,
   natKind,

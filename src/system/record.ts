@@ -29,6 +29,8 @@ export interface LabRecord {
   readonly sysctls: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Identities of addresses and routes on objects of the host that carry no mark. */
   readonly hostObjects: readonly string[];
+  /** Namespaces with static forwarding entries of bridges: those that leave the file are looked for there. */
+  readonly fdb?: readonly string[];
 }
 
 const FOLDER = '/run/topoweave';

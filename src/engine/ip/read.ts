@@ -1,8 +1,17 @@
 import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
+import { isVlanBridge } from '../../kinds/port-vlans.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
-import type { FdbEntry, IpLink, IpNetconf, IpRoute, LiveNamespace, NftObject } from '../../observe/live.ts';
+import type {
+  FdbEntry,
+  IpLink,
+  IpNetconf,
+  IpPortVlans,
+  IpRoute,
+  LiveNamespace,
+  NftObject,
+} from '../../observe/live.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
 import type { ReadRequest } from '../engine.ts';
@@ -20,7 +29,7 @@ const batch = 'address show\nroute show table all\nnetconf show\n';
 /**
  * Reads namespaces with iproute2 6.1: one process for each, `ip -j -d -batch`, which prints one JSON array per command
  * on its own line; one more where there is an nftables table of the lab, one more where there is a vxlan device with its
- * forwarding entries.
+ * forwarding entries, one more where a bridge filters VLANs.
  */
 export async function read(
   names: readonly string[],
@@ -84,8 +93,12 @@ async function addSecondReadings(
     if (request.lab !== undefined && mayHaveTable(namespace, request)) {
       readings.push({ namespace, job: { netns, verb: 'nft-list', input: `${nftTable(request.lab)}\n` } });
     }
-    if (namespace.links.some((link) => link.linkinfo?.info_kind === 'vxlan')) {
+    const hasVxlan = namespace.links.some((link) => link.linkinfo?.info_kind === 'vxlan');
+    if (hasVxlan || request.fdb?.has(namespace.name)) {
       readings.push({ namespace, job: { netns, verb: 'bridge-show', input: '' } });
+    }
+    if (namespace.links.some(isVlanBridge)) {
+      readings.push({ namespace, job: { netns, verb: 'vlan-show', input: '' } });
     }
   }
   const results = await runJobs(readings.map(({ job }) => job));
@@ -94,6 +107,9 @@ async function addSecondReadings(
     const known = namespaces.get(namespace.name) ?? namespace;
     if (job.verb === 'nft-list') {
       namespaces.set(namespace.name, { ...known, nft: parseNft(result, namespace.name) });
+    } else if (job.verb === 'vlan-show') {
+      const portVlans = result?.code === 0 ? (JSON.parse(result.stdout || '[]') as IpPortVlans[]) : [];
+      namespaces.set(namespace.name, { ...known, portVlans });
     } else if (result?.code === 0) {
       namespaces.set(namespace.name, { ...known, fdb: JSON.parse(result.stdout || '[]') as FdbEntry[] });
     }

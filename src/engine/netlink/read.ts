@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { indexKey } from '../../kinds/interface.ts';
 import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
+import { isVlanBridge } from '../../kinds/port-vlans.ts';
 import { append } from '../../lib/collections.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import type { IpLink, LiveNamespace } from '../../observe/live.ts';
@@ -13,6 +14,7 @@ import { readAddresses } from './decode/address.ts';
 import { readFdb } from './decode/fdb.ts';
 import { readLinks } from './decode/link.ts';
 import { readNetconf } from './decode/netconf.ts';
+import { readPortVlans } from './decode/port-vlan.ts';
 import { readRoutes } from './decode/route.ts';
 import { NeedsProgram } from './errors.ts';
 import { visit } from './namespace.ts';
@@ -82,7 +84,8 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
         request.lab !== undefined && mayHaveTable({ name, mark }, request)
           ? listTable(nftTable(request.lab))
           : [],
-      fdb: hasVxlan ? readFdb(socket, names) : [],
+      fdb: hasVxlan || request.fdb?.has(name) ? readFdb(socket, names) : [],
+      ...(links.some(isVlanBridge) ? { portVlans: readPortVlans(socket) } : {}),
       namespaceIds: new Map(),
     };
   } finally {

@@ -5,6 +5,7 @@ import { encodeAddress } from './address.ts';
 import { encodeFdb } from './fdb.ts';
 import { encodeLink } from './link.ts';
 import { encodeRoute } from './route.ts';
+import { encodeVlan } from './vlan.ts';
 
 /**
  * Writes the message that performs a line of `ip` or `bridge`, without the object's name in front. false where a word is
@@ -28,6 +29,8 @@ const ipObjects: Readonly<Record<string, Encode>> = {
   route: encodeRoute,
 };
 
+const bridgeObjects: Readonly<Record<string, Encode>> = { fdb: encodeFdb, vlan: encodeVlan };
+
 /** The lines that topoweave writes are the commands' data; the kernel gets the same, without a program between. */
 export function encodeCommand(
   command: Command,
@@ -37,6 +40,6 @@ export function encodeCommand(
 ): boolean {
   if (command.tool !== 'ip' && command.tool !== 'bridge') return false;
   const [object = '', ...words] = command.args;
-  const encode = command.tool === 'ip' ? ipObjects[object] : object === 'fdb' ? encodeFdb : undefined;
+  const encode = command.tool === 'ip' ? ipObjects[object] : bridgeObjects[object];
   return encode?.(words, writer, sequence, context) ?? false;
 }
