@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Engine, StepFailure } from '../engine/engine.ts';
 import { isUnmarkedHostAddress } from '../kinds/address.ts';
 import { formerState } from '../kinds/adopted.ts';
+import { namespacesWithFdb } from '../kinds/bridge-fdb.ts';
 import type { Resource } from '../kinds/resource.ts';
 import { isHostRoute } from '../kinds/route.ts';
 import { wantedSysctls } from '../kinds/sysctl.ts';
@@ -76,6 +77,7 @@ export async function planFor(
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     sysctls: sysctlsToRead(target.topology, record),
     extra: extraToRead(target.topology, record),
+    fdb: new Set([...namespacesWithFdb(target.topology), ...(record.fdb ?? [])]),
   };
   const longNames = longNamesOf(target.topology);
   if (longNames !== undefined) Object.assign(request, { longNames });
@@ -239,7 +241,7 @@ function isAlreadyGone({ command, message }: StepFailure): boolean {
 }
 
 /** What the kernel cannot carry is written down before the first change. */
-function claimRecord({ lab, file }: Target, plan: Plan): LabRecord {
+function claimRecord({ lab, topology, file }: Target, plan: Plan): LabRecord {
   const record = readRecord(lab);
   const making = plan.steps.filter(({ action }) => action !== 'delete');
   const claims = making.filter(({ kind }) => kind === 'namespace').map(({ namespace }) => namespace);
@@ -267,6 +269,7 @@ function claimRecord({ lab, file }: Target, plan: Plan): LabRecord {
     adopted,
     ...(file === undefined ? {} : { file }),
     claims: [...new Set([...record.claims, ...claims])].sort(),
+    ...withFdb([...(record.fdb ?? []), ...namespacesWithFdb(topology)]),
     // While it runs, what is to be removed must stay known: it leaves the record when it is gone.
     hostObjects: [...new Set([...record.hostObjects, ...hostObjects])].sort(),
     sysctls,
@@ -310,16 +313,22 @@ function finishRecord({ lab, topology, file }: Target, { desired }: Plan): void 
     ),
   );
   const ids = new Set(desired.map(({ id }) => id));
+  const { fdb: _, ...rest } = record;
   const next: LabRecord = {
-    ...record,
+    ...rest,
     ...(file === undefined ? {} : { file }),
     claims: [],
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
     hostObjects: record.hostObjects.filter((id) => ids.has(id)),
     adopted: Object.fromEntries(Object.entries(record.adopted).filter(([id]) => ids.has(id))),
     sysctls,
+    ...withFdb(namespacesWithFdb(topology)),
   };
   if (JSON.stringify(next) !== JSON.stringify(record)) writeRecord(next);
+}
+
+function withFdb(namespaces: readonly string[]): Pick<LabRecord, 'fdb'> {
+  return namespaces.length === 0 ? {} : { fdb: [...new Set(namespaces)].sort() };
 }
 
 function sysctlsToRead(topology: Topology | undefined, record: LabRecord): Map<string, string[]> {

@@ -16,6 +16,8 @@ export interface ReadRequest {
   readonly longNames?: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** What is read only where it may be, by namespace; see extra-tables.ts. */
   readonly extra?: ReadonlyMap<string, ReadonlySet<ExtraTable>>;
+  /** Namespaces where the forwarding entries of bridges are read; they are many, and hardly ever in a file. */
+  readonly fdb?: ReadonlySet<string>;
   /** Also ask which namespace each namespace id means; with `ip` its cost grows with the square of their number. */
   readonly withPeers?: boolean;
 }

@@ -5,6 +5,8 @@ import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
 import { type LinkCodec, registerLinkCodec } from './link-codec.ts';
 import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
+import { lowerPort, portChanges, portCommands, readPort } from './port.ts';
+import { losesVlan } from './port-vlans.ts';
 import {
   type Attributes,
   type Change,
@@ -57,6 +59,24 @@ export interface KernelNeed {
 /** By IFLA_INFO_KIND. */
 export const kernelNeeds = new Map<string, KernelNeed>();
 
+/** A part of a kind that every kernel has, which not every kernel has. */
+export interface KernelFeature {
+  /** How messages call it. */
+  readonly name: string;
+  readonly isNeeded: (resource: Pick<Resource, 'kind' | 'attributes'>) => boolean;
+  /** For a try with `ip link add`: the kind, and the words behind it. */
+  readonly kind: string;
+  readonly words: readonly string[];
+  /** What has it. */
+  readonly brings: string;
+}
+
+export const kernelFeatures: KernelFeature[] = [];
+
+export function registerKernelFeature(feature: KernelFeature): void {
+  kernelFeatures.push(feature);
+}
+
 export interface LinkContext {
   readonly live: Live;
   readonly namespace: LiveNamespace;
@@ -95,6 +115,7 @@ const commonChanges: Readonly<Record<string, ChangeClass>> = {
   master: 'in-place',
   altname: 'in-place',
   name: kernelRenamesRunning() ? 'in-place' : 'bounce',
+  ...portChanges,
 };
 
 /** Makes a resource kind of a link kind: reading, settings, masters and ownership are the same for all of them. */
@@ -115,7 +136,7 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
         id: interfaceId(item.namespace, item.name),
         namespace: item.namespace,
         label: item.name,
-        attributes: Object.assign(lowerCommon(item, topology.name), link.lower(item, topology)),
+        attributes: lowerLink(item, topology, link),
         place: item.place,
       })),
     read: (live, context) => readLinks(live, context, link),
@@ -125,15 +146,22 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
     },
     after: ({ namespace, attributes }) =>
       attributes['master'] ? [interfaceId(namespace, String(attributes['master']))] : [],
+    // The VLAN of a new port is no setting of the port.
     same: (attribute, wanted, live) =>
       attribute === 'name'
         ? live === undefined || wanted === live
-        : (link.same ?? sameValue)(attribute, wanted, live),
-    create: (resource) => [
-      ...link.create(resource, commonArguments(resource)),
-      ...settingsAfterCreate(resource),
-      ...(link.settings?.(resource, Object.keys(resource.attributes)) ?? []),
-    ],
+        : attribute === 'vlan-default' || (link.same ?? sameValue)(attribute, wanted, live),
+    create: (resource) => {
+      const own = portCommands(resource);
+      return [
+        ...link.create(resource, commonArguments(resource)),
+        ...settingsAfterCreate(resource, own.length === 0),
+        ...(link.settings?.(resource, Object.keys(resource.attributes)) ?? []),
+        ...own,
+        // A port passes nothing before it is isolated and in its VLAN.
+        ...(own.length > 0 && resource.attributes['state'] === 'up' ? [setUp(resource)] : []),
+      ];
+    },
     update: (change) => updateLink(change, link),
     remove: ({ namespace, label, attributes }) => [
       { tool: 'ip', namespace, args: ['link', 'del', 'dev', String(attributes['name'] ?? label)] },
@@ -155,6 +183,12 @@ export function interfaceOwner(link: IpLink, lab: string): Owner {
   if (linkBelongsTo(link, lab)) return 'ours';
   const mark = parseMark(link.ifalias);
   return mark === undefined ? 'foreign' : { lab: mark.lab };
+}
+
+function lowerLink<T extends Interface>(item: T, topology: Topology, link: LinkKind<T>): Attributes {
+  const attributes = Object.assign(lowerCommon(item, topology.name), link.lower(item, topology));
+  if (item.master !== undefined || item.vlans !== undefined) lowerPort(item, topology, attributes);
+  return attributes;
 }
 
 function lowerCommon(item: Interface, lab: string): Record<string, Value> {
@@ -208,6 +242,7 @@ function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: 
       if (owner !== 'ours' && !isOurLoopback && !context.wanted.has(id)) continue;
       const own = kind.read(link, { live, namespace, byTag, byIndex });
       const attributes = Object.assign(readCommon(link), own);
+      readPort(link, namespace, attributes);
       found.push({ kind: mine, id, namespace: namespace.name, label: link.ifname, attributes, owner });
     }
   }
@@ -290,13 +325,13 @@ function commonArguments({ attributes }: Resource): CommonArguments {
 }
 
 /** `ip link add … alias` is accepted and sets nothing (iproute2 6.1, measured), so the alias comes behind. */
-function settingsAfterCreate(resource: Resource): Command[] {
+function settingsAfterCreate(resource: Resource, mayGoUp: boolean): Command[] {
   const { namespace, label, attributes } = resource;
   const args = ['link', 'set', 'dev', label, 'alias', aliasText(attributes)];
   // The message that made a veth pair carried only the first end's settings.
   if (attributes['first'] === false) args.push(...commonArguments(resource).settings.slice(2));
   if (attributes['master']) args.push('master', String(attributes['master']));
-  if (attributes['state'] === 'up') args.push('up');
+  if (mayGoUp && attributes['state'] === 'up') args.push('up');
   return [...altnameCommands(resource), { tool: 'ip', namespace, args }];
 }
 
@@ -305,6 +340,10 @@ function altnameCommands({ namespace, label, attributes: { altname } }: Resource
   if (altname === undefined) return [];
   const args = ['link', 'property', 'add', 'dev', label, 'altname', String(altname)];
   return [{ tool: 'ip', namespace, args }];
+}
+
+function setUp({ namespace, label }: Resource): Command {
+  return { tool: 'ip', namespace, args: ['link', 'set', 'dev', label, 'up'] };
 }
 
 function aliasText(attributes: Attributes): string {
@@ -355,6 +394,7 @@ function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Com
       commands.push(set('type', infoKind, ...words));
     commands.push(...(kind.settings?.(wanted, own) ?? []));
   }
+  commands.push(...portCommands(wanted, change));
   if (changed.includes('state') || change.class === 'bounce') commands.push(set(String(attributes['state'])));
   return commands;
 }
@@ -368,5 +408,7 @@ function disruption(change: Change | undefined, action: 'update' | 'replace' | '
   if (change?.attributes.includes('macaddress'))
     return "neighbours keep the old MAC address until ARP's next answer";
   if (change?.attributes.includes('master')) return 'the port leaves one segment and joins another';
+  if (change?.attributes.includes('vlans') && losesVlan(change.wanted, change.live))
+    return 'hosts in a VLAN that it leaves are cut off';
   return undefined;
 }

@@ -49,6 +49,8 @@ export function portCodec(kind: string): LinkCodec | undefined {
 /** One attribute of a table: how its word is written, and how its value reads in the JSON. */
 export interface AttributeType {
   readonly number: number;
+  /** Its name in the JSON, where that is not its word. */
+  readonly json?: string;
   /** false where the word is not a value of this type. */
   readonly write: (writer: MessageWriter, number: number, word: string) => boolean;
   readonly read: (data: AttributeReader, number: number) => unknown;
@@ -69,9 +71,9 @@ export function tableCodec(table: Readonly<Record<string, AttributeType>>): Link
     },
     decode: (data) => {
       const found: Record<string, unknown> = {};
-      for (const [name, { number, read }] of entries) {
+      for (const [name, { number, json, read }] of entries) {
         const value = read(data, number);
-        if (value !== undefined) found[name] = value;
+        if (value !== undefined) found[json ?? name] = value;
       }
       return found;
     },

@@ -1,6 +1,7 @@
 import { addressKind } from './address.ts';
 import { adoptedKind } from './adopted.ts';
 import { bridgeKind } from './bridge.ts';
+import { bridgeFdbKind } from './bridge-fdb.ts';
 import { dummyKind } from './dummy.ts';
 import { fdbKind } from './fdb.ts';
 import { greKind } from './gre.ts';
@@ -35,6 +36,7 @@ export const kinds: readonly Kind[] = [
   adoptedKind,
   otherLinkKind,
   fdbKind,
+  bridgeFdbKind,
   addressKind,
   neighborKind,
   nexthopKind,

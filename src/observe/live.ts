@@ -167,6 +167,21 @@ export interface FdbEntry {
   readonly ifname: string;
   readonly dst?: string;
   readonly state?: string;
+  readonly vlan?: number;
+  readonly flags?: readonly string[];
+  /** The bridge, of an entry in the bridge's own table. */
+  readonly master?: string;
+}
+
+/** An entry of `bridge -j -compressvlans vlan show`: a port of a bridge, or the bridge itself. */
+export interface IpPortVlans {
+  readonly ifname: string;
+  readonly vlans: readonly {
+    readonly vlan: number;
+    /** The last one of a range. */
+    readonly vlanEnd?: number;
+    readonly flags?: readonly string[];
+  }[];
 }
 
 /** An object of `nft -j list table`: a table, a chain, a rule or a set, by its only key. */
@@ -187,6 +202,8 @@ export interface LiveNamespace {
   readonly rules?: readonly IpRule[];
   readonly neighbors?: readonly IpNeighbor[];
   readonly nexthops?: readonly IpNexthopObject[];
+  /** undefined where no bridge filters VLANs. */
+  readonly portVlans?: readonly IpPortVlans[];
   /** Names by the id that this namespace knows them by (`link_netnsid`); only where they were asked for. */
   readonly namespaceIds: ReadonlyMap<number, string>;
 }

@@ -1,6 +1,7 @@
 import type { Value } from '../kinds/resource.ts';
 import type { Place } from '../lib/diagnostic.ts';
 import type { Action, Conflict, Plan, Step } from '../plan/step.ts';
+import { bridgeDefaults } from '../topology/bridge.ts';
 import type { Paint, Style } from './style.ts';
 
 /** Where a place is, as `file:line`; undefined without a file. */
@@ -36,6 +37,7 @@ const hidden = new Set([
   'selector',
   'proxy',
   'id',
+  'vlan-default',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -52,13 +54,7 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   'advertised-mss': [0],
   'congestion-window': [0],
   'advertised-receive-window': [0],
-  hairpin: [false],
-  stp: [false],
-  priority: [32768],
-  'forward-delay': [15],
-  'hello-time': [2],
-  'max-age': [20],
-  'ageing-time': [300],
+  ...Object.fromEntries(Object.entries(bridgeDefaults).map(([name, value]) => [name, [value]])),
   tos: [0],
   options: [''],
   goto: [0],

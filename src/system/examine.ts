@@ -37,6 +37,12 @@ const tools: readonly { name: string; argv: readonly string[]; required: boolean
 const kernelFeatures: readonly { name: string; what: string; module?: string; required: boolean }[] = [
   { name: 'veth', what: 'links and bridge ports', module: 'veth', required: true },
   { name: 'bridge', what: 'bridges', module: 'bridge', required: true },
+  {
+    name: 'bridge-vlans',
+    what: 'VLANs of bridges (CONFIG_BRIDGE_VLAN_FILTERING)',
+    module: 'bridge',
+    required: false,
+  },
   { name: 'vxlan', what: 'vxlan tunnels', module: 'vxlan', required: false },
   { name: 'gre', what: 'gre tunnels', module: 'ip_gre', required: false },
   { name: 'gretap', what: 'gretap tunnels', module: 'ip_gre', required: false },
@@ -56,6 +62,7 @@ try() {
 forward() { echo 1 > /proc/sys/net/ipv4/ip_forward; }
 try veth ip link add probe0 type veth peer name probe1
 try bridge ip link add probe2 type bridge
+try bridge-vlans ip link add probe8 type bridge vlan_filtering 1
 try vxlan ip link add probe3 type vxlan id 1 dstport 4789
 try gre ip link add probe4 type gre local 192.0.2.1 remote 192.0.2.2
 try gretap ip link add probe5 type gretap local 192.0.2.1 remote 192.0.2.2

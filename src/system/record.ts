@@ -31,6 +31,8 @@ export interface LabRecord {
   readonly hostObjects: readonly string[];
   /** Interfaces that were there before the lab, by id: how they were. */
   readonly adopted: Readonly<Record<string, AdoptedRecord>>;
+  /** Namespaces with static forwarding entries of bridges: those that leave the file are looked for there. */
+  readonly fdb?: readonly string[];
 }
 
 export interface AdoptedRecord {

@@ -1,5 +1,6 @@
 import type { Place } from '../lib/diagnostic.ts';
 import type { ExtraTable } from '../observe/live.ts';
+import type { BridgeFdbEntry, BridgeParameters, PortSettings, PortVlans } from './bridge.ts';
 
 /**
  * A topology in its long form: every short form is expanded, every default and every derived value is filled in.
@@ -204,6 +205,10 @@ interface InterfaceBase {
   readonly was?: string | undefined;
   /** The bridge, in the same namespace, that this interface is a port of. */
   readonly master: string | undefined;
+  /** As a port of that bridge; undefined: all as by default. */
+  readonly portSettings?: PortSettings | undefined;
+  /** As a port of a bridge that filters VLANs, or as such a bridge itself. */
+  readonly vlans?: PortVlans | undefined;
   /** The place that defines the interface. */
   readonly place: Place;
 }
@@ -218,16 +223,8 @@ export interface Veth extends InterfaceBase {
 export interface Bridge extends InterfaceBase {
   readonly kind: 'bridge';
   readonly parameters: BridgeParameters;
-}
-
-/** Times in seconds. */
-export interface BridgeParameters {
-  readonly stp: boolean;
-  readonly priority: number;
-  readonly forwardDelay: number;
-  readonly helloTime: number;
-  readonly maxAge: number;
-  readonly ageingTime: number;
+  /** Sorted by MAC address and VLAN. */
+  readonly fdb: readonly BridgeFdbEntry[];
 }
 
 export interface Gre extends InterfaceBase {

@@ -1,19 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { expect, onTestFailed, test } from 'vitest';
-import { kernelNeeds } from '../../src/kinds/interface.ts';
+import { kernelFeatures, kernelNeeds } from '../../src/kinds/interface.ts';
 import '../../src/kinds/registry.ts';
 import { loadText } from '../../src/loader/load.ts';
+import { lower } from '../../src/plan/plan.ts';
 import { dump, expectCode, ip, namespaces, sh, topoweave } from './host.ts';
 
 /**
- * The kinds of links in a file that not every kernel has; the kernel tier runs the files whose kinds its kernel has, the
+ * The kinds of links, and their features, in a file that not every kernel has; the kernel tier runs the files whose kinds its kernel has, the
  * guest tier all others.
  */
 export async function neededKinds(file: string): Promise<string[]> {
   const { topology } = await loadText(file, readFileSync(file, 'utf8'));
   const kinds = new Set((topology?.interfaces ?? []).map(({ kind }) => kind));
-  return [...kinds].filter((kind) => kernelNeeds.has(kind));
+  const resources = topology === undefined ? [] : lower(topology);
+  const features = kernelFeatures.filter(({ isNeeded }) => resources.some(isNeeded));
+  return [...[...kinds].filter((kind) => kernelNeeds.has(kind)), ...features.map(({ name }) => name)];
 }
 
 /** What a machine has that an example is about; the namespaces that stand for the world outside of it. */

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { main } from '../../src/cli/run.ts';
-import { kernelNeeds } from '../../src/kinds/interface.ts';
+import { kernelFeatures, kernelNeeds } from '../../src/kinds/interface.ts';
 import '../../src/kinds/registry.ts';
 
 /**
@@ -119,9 +119,12 @@ export function workFolder(): { write: (name: string, text: string) => string; r
   };
 }
 
-/** The kinds of links that the running kernel can make, tried in a throw-away namespace. */
-export function kernelHas(kind: string): boolean {
-  const { link, words = [] } = kernelNeeds.get(kind) ?? {};
+/** The kinds of links, and their features, that the running kernel has, tried in a throw-away namespace. */
+export function kernelHas(name: string): boolean {
+  const feature = kernelFeatures.find((other) => other.name === name);
+  const kind = feature?.kind ?? name;
+  const { link, words = [] } =
+    feature === undefined ? (kernelNeeds.get(kind) ?? {}) : { ...feature, link: false };
   const below = link === true ? 'ip link add below0 type veth peer name below1;' : '';
   const on = link === true ? 'link below0' : '';
   try {

@@ -13,7 +13,16 @@ import { countProcesses, searchPath } from '../../system/run.ts';
 export interface Job {
   /** Path of the namespace; undefined: the one that topoweave runs in. */
   readonly netns: string | undefined;
-  readonly verb: 'show' | 'show6' | 'ip' | 'ip6' | 'bridge' | 'bridge-show' | 'nft' | 'nft-list';
+  readonly verb:
+    | 'show'
+    | 'show6'
+    | 'ip'
+    | 'ip6'
+    | 'bridge'
+    | 'bridge-show'
+    | 'vlan-show'
+    | 'nft'
+    | 'nft-list';
   /** The batch, the script, or for `nft-list` the table's name. */
   readonly input: string;
   /** For `show`: paths below /proc/sys to read, with their values written behind the batch's output. */
@@ -65,6 +74,7 @@ while [ $# -ge 4 ]; do
     ip6-) enter ip -6 -batch "$input" ;;
     ip*) enter bash -c "$sysctl" sh "$extra" "$folder/$id" ;;
     bridge-show-) enter bridge -j fdb show ;;
+    vlan-show-) enter bridge -j -compressvlans vlan show ;;
     bridge-) enter bridge -batch "$input" ;;
     nft-) enter nft -f "$input" ;;
     nft-list-) read -r table < "$input"; enter nft -j list table inet "$table" ;;

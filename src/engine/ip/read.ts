@@ -1,5 +1,6 @@
 import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
+import { isVlanBridge } from '../../kinds/port-vlans.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
 import type {
@@ -9,6 +10,7 @@ import type {
   IpNeighbor,
   IpNetconf,
   IpNexthopObject,
+  IpPortVlans,
   IpRoute,
   IpRule,
   LiveNamespace,
@@ -32,7 +34,7 @@ const batch = 'address show\nroute show table all\nnetconf show\n';
 /**
  * Reads namespaces with iproute2 6.1: one process for each, `ip -j -d -batch`, which prints one JSON array per command
  * on its own line; one more where there is an nftables table of the lab, one more where there is a vxlan device with its
- * forwarding entries.
+ * forwarding entries, one more where a bridge filters VLANs.
  */
 export async function read(
   names: readonly string[],
@@ -103,8 +105,12 @@ async function addSecondReadings(
     }
     // Without a family `ip rule` means IPv4.
     if (extra.has('rules')) readings.push({ namespace, job: { netns, verb: 'show6', input: 'rule show\n' } });
-    if (namespace.links.some((link) => link.linkinfo?.info_kind === 'vxlan')) {
+    const hasVxlan = namespace.links.some((link) => link.linkinfo?.info_kind === 'vxlan');
+    if (hasVxlan || request.fdb?.has(namespace.name)) {
       readings.push({ namespace, job: { netns, verb: 'bridge-show', input: '' } });
+    }
+    if (namespace.links.some(isVlanBridge)) {
+      readings.push({ namespace, job: { netns, verb: 'vlan-show', input: '' } });
     }
   }
   const results = await runJobs(readings.map(({ job }) => job));
@@ -117,6 +123,9 @@ async function addSecondReadings(
       const tables = readExtra(result, job, namespace.name);
       const rules = tables.rules === undefined ? {} : { rules: [...(known.rules ?? []), ...tables.rules] };
       namespaces.set(namespace.name, { ...known, ...tables, ...rules });
+    } else if (job.verb === 'vlan-show') {
+      const portVlans = result?.code === 0 ? (JSON.parse(result.stdout || '[]') as IpPortVlans[]) : [];
+      namespaces.set(namespace.name, { ...known, portVlans });
     } else if (result?.code === 0) {
       namespaces.set(namespace.name, { ...known, fdb: JSON.parse(result.stdout || '[]') as FdbEntry[] });
     }

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { indexKey } from '../../kinds/interface.ts';
 import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
+import { isVlanBridge } from '../../kinds/port-vlans.ts';
 import { append } from '../../lib/collections.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import type { ExtraTable, IpLink, IpRule, LiveNamespace } from '../../observe/live.ts';
@@ -16,6 +17,7 @@ import { type LinkNames, readLinks } from './decode/link.ts';
 import { readNeighbors, readProxies } from './decode/neighbor.ts';
 import { readNetconf } from './decode/netconf.ts';
 import { readNexthops } from './decode/nexthop.ts';
+import { readPortVlans } from './decode/port-vlan.ts';
 import { readRoutes } from './decode/route.ts';
 import { readRules } from './decode/rule.ts';
 import { NeedsProgram } from './errors.ts';
@@ -88,7 +90,8 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
         request.lab !== undefined && mayHaveTable({ name, mark }, request)
           ? listTable(nftTable(request.lab))
           : [],
-      fdb: hasVxlan ? readFdb(socket, names) : [],
+      fdb: hasVxlan || request.fdb?.has(name) ? readFdb(socket, names) : [],
+      ...(links.some(isVlanBridge) ? { portVlans: readPortVlans(socket) } : {}),
       namespaceIds: new Map(),
       ...readExtra(socket, names, extraTables({ name, mark }, request)),
     };

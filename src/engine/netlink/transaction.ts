@@ -188,12 +188,24 @@ export class Transaction {
  * must stay two. Only plain settings are joined: the state of a link goes last, and what else may depend on it does not.
  */
 function joinSettings(first: Command, second: Command): Command | undefined {
+  if (first.tool === 'bridge' && second.tool === 'bridge') return joinVlans(first, second);
   if (first.tool !== 'ip' || second.tool !== 'ip') return undefined;
   const [one, other] = [first.args, second.args];
   const isSameLink =
     one[0] === 'link' && one[1] === 'set' && one.slice(0, 4).every((word, at) => word === other[at]);
   if (!isSameLink || !isPlain(one) || !isPlain(other) || isState(one.at(-1))) return undefined;
   return { ...first, args: [...one, ...other.slice(4)] };
+}
+
+/** Two lines of one port's VLANs, in the form that encodeVlan takes. */
+function joinVlans(
+  first: Extract<Command, { tool: 'bridge' }>,
+  second: Extract<Command, { tool: 'bridge' }>,
+): Command | undefined {
+  const start = second.args.indexOf('vid');
+  const isSame = first.args[0] === 'vlan' && first.args.indexOf('vid') === start && start > 0;
+  if (!isSame || !second.args.slice(0, start).every((word, at) => word === first.args[at])) return undefined;
+  return { ...first, args: [...first.args, ...second.args.slice(start)] };
 }
 
 /** The link of `link set dev NAME …` and of `link property add dev NAME …`. */

@@ -1,3 +1,4 @@
+import { forwardedProtocols, type PortVlans } from '../../topology/bridge.ts';
 import type { Adopted, Bridge, Device, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
@@ -28,30 +29,69 @@ function longBridge(
   attached: readonly Interface[],
   veths: ReadonlyMap<string, Veth>,
 ): object {
-  const { stp, priority, forwardDelay, helloTime, maxAge, ageingTime } = bridge.parameters;
   const ports: Record<string, object> = {};
-  const members: string[] = [];
+  const members: Record<string, object> = {};
   for (const item of attached) {
     const far =
       item.kind === 'veth' && item.madeForPort
         ? veths.get(interfaceKey(item.peer.namespace, item.peer.name))
         : undefined;
-    if (far === undefined) members.push(item.name);
-    else ports[`${far.namespace}:${far.name}`] = { ...longSettings(far), 'port-name': item.name };
+    if (far === undefined) members[item.name] = longPort(item);
+    else
+      ports[`${far.namespace}:${far.name}`] = {
+        ...longSettings(far),
+        'port-name': item.name,
+        ...longPort(item),
+      };
   }
   return {
     namespace: bridge.namespace,
     ...longSettings(bridge),
+    ...longVlans(bridge.vlans),
     parameters: {
-      stp,
-      priority,
-      'forward-delay': forwardDelay,
-      'hello-time': helloTime,
-      'max-age': maxAge,
-      'ageing-time': ageingTime,
+      ...bridge.parameters,
+      'group-forward-mask': forwardedProtocols(bridge.parameters['group-forward-mask']),
     },
     ...(Object.keys(ports).length === 0 ? {} : { ports }),
-    ...(members.length === 0 ? {} : { members }),
+    ...longMembers(members),
+    ...longFdb(bridge),
+  };
+}
+
+/** A list where no member has settings. */
+function longMembers(members: Readonly<Record<string, object>>): object {
+  const names = Object.keys(members);
+  if (names.length === 0) return {};
+  const isPlain = names.every((name) => Object.keys(members[name] ?? {}).length === 0);
+  return { members: isPlain ? names : members };
+}
+
+function longFdb({ fdb }: Bridge): object {
+  if (fdb.length === 0) return {};
+  return {
+    fdb: Object.fromEntries(
+      fdb.map(({ mac, port, vlan }) => [mac, { port, ...(vlan === undefined ? {} : { vlan }) }]),
+    ),
+  };
+}
+
+/** What an interface is to its bridge. */
+function longPort({ portSettings: port, vlans }: Interface): object {
+  const mask = port?.['group-forward-mask'];
+  return {
+    ...longVlans(vlans),
+    ...port,
+    ...(mask === undefined ? {} : { 'group-forward-mask': forwardedProtocols(mask) }),
+  };
+}
+
+function longVlans(vlans: PortVlans | undefined): object {
+  if (vlans === undefined) return {};
+  const { native, trunks } = vlans;
+  if (native !== undefined && trunks.length === 0) return { tag: native };
+  return {
+    trunks: trunks.map(({ first, last }) => (first === last ? first : `${first}-${last}`)),
+    ...(native === undefined ? {} : { native }),
   };
 }
 

@@ -2,18 +2,22 @@ import type { Bridge, Port } from '../../generated/topology-file.ts';
 import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
+import { bridgeDefaults } from '../../topology/bridge.ts';
 import { HOST } from '../../topology/model.ts';
 import { addEntry, type Context, checkNamespace, type Entry, interfaceKey } from './context.ts';
 import { type Endpoint, listEndpoints, type RawEndpoint } from './endpoint.ts';
 import { addVeth, expandEnd } from './links.ts';
 import { deriveMac } from './macaddress.ts';
 import { makePortName } from './port-name.ts';
+import { type ExpandedPort, expandMask, expandPort, expandVlans } from './port-settings.ts';
 import { expandSettings, type Settings } from './settings.ts';
 
 interface PortDraft {
   readonly bridge: Entry;
   readonly far: Endpoint;
   readonly settings: Settings;
+  /** Of the near end. */
+  readonly own: ExpandedPort | undefined;
   readonly place: Place;
 }
 
@@ -58,15 +62,20 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
       state,
       alias,
       master: undefined,
-      // The kernel's defaults; br_device.c and br_stp_timer.c.
+      // Whether it filters follows from its ports; see bridge-vlans.ts.
       parameters: {
-        stp: parameters.stp ?? false,
-        priority: parameters.priority ?? 32768,
-        forwardDelay: parameters['forward-delay'] ?? 15,
-        helloTime: parameters['hello-time'] ?? 2,
-        maxAge: parameters['max-age'] ?? 20,
-        ageingTime: parameters['ageing-time'] ?? 300,
+        ...bridgeDefaults,
+        ...raw.parameters,
+        'group-address': bridgeDefaults['group-address'],
+        'group-forward-mask': expandMask(
+          parameters['group-forward-mask'] ?? 0,
+          'bridge',
+          `${base}/parameters`,
+          context.report,
+        ),
       },
+      vlans: expandVlans(raw, base, context.report),
+      fdb: [],
       place: { pointer: base, part: 'key' },
       ...(was === undefined ? {} : { was }),
     },
@@ -85,8 +94,10 @@ interface RawPort {
 function addPort(context: Context, { bridge, port, unnamed }: RawPort): void {
   const { endpoint: far, settings, place } = expandEnd(context, port);
   if (far === undefined) return;
-  const draft: PortDraft = { bridge, far, settings, place };
-  const name = portNameOf(port.settings);
+  const raw = settingsOf(port.settings);
+  const own = raw && expandPort(raw, port.base, context.report);
+  const draft: PortDraft = { bridge, far, settings, own, place };
+  const name = raw?.['port-name'];
   if (name === undefined) {
     unnamed.push(draft);
     return;
@@ -97,7 +108,7 @@ function addPort(context: Context, { bridge, port, unnamed }: RawPort): void {
 /** Both ends at once, so that each knows its peer's name. */
 function addNearEnd(
   context: Context,
-  { bridge, far, settings, place: farPlace }: PortDraft,
+  { bridge, far, settings, own, place: farPlace }: PortDraft,
   { name, place }: { name: string; place: Place },
 ): void {
   const near: Endpoint = { namespace: bridge.item.namespace, name };
@@ -114,12 +125,16 @@ function addNearEnd(
     ...(was === undefined ? {} : { was }),
   };
   const master = bridge.item.name;
-  addVeth(context, { endpoint: near, settings: nearSettings, place }, { peer: far, portOf: bridge, master });
+  addVeth(
+    context,
+    { endpoint: near, settings: nearSettings, place },
+    { peer: far, portOf: bridge, master, own },
+  );
 }
 
-function portNameOf(settings: Port | undefined): string | undefined {
-  if (settings === null || typeof settings !== 'object' || Array.isArray(settings)) return undefined;
-  return settings['port-name'];
+/** The settings of a port, where they are a map. */
+function settingsOf(raw: Port | undefined): Extract<Port, { readonly 'port-name'?: string }> | undefined {
+  return raw === null || typeof raw !== 'object' || Array.isArray(raw) ? undefined : raw;
 }
 
 function portKey({ far }: PortDraft): string {

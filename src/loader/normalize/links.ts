@@ -4,6 +4,7 @@ import { pointer } from '../../lib/pointer.ts';
 import { addEntry, type Context, type Entry, type Sized } from './context.ts';
 import { type Endpoint, listEndpoints, parseEndpoint, type RawEndpoint } from './endpoint.ts';
 import { deriveMac } from './macaddress.ts';
+import type { ExpandedPort } from './port-settings.ts';
 import { expandSettings, type Settings } from './settings.ts';
 
 /** Each link becomes two veth ends. */
@@ -45,13 +46,15 @@ export interface FarEnd {
   readonly portOf?: Entry | undefined;
   /** For the near end of a bridge's port, which the tool makes. */
   readonly master?: string;
+  /** What that end is to its bridge. */
+  readonly own?: ExpandedPort | undefined;
 }
 
 /** An end whose name could not be read is left out, and so is its peer. */
 export function addVeth(
   context: Context,
   { endpoint, settings, place }: End,
-  { peer, shared, portOf, master }: FarEnd,
+  { peer, shared, portOf, master, own }: FarEnd,
 ): void {
   if (endpoint === undefined || peer === undefined) return;
   const { namespace, name } = endpoint;
@@ -71,6 +74,8 @@ export function addVeth(
       state,
       alias,
       master,
+      portSettings: own?.port,
+      vlans: own?.vlans,
       peer,
       madeForPort: master !== undefined,
       place,

@@ -6,26 +6,50 @@ import { suggest } from '../suggest.ts';
 import { type Context, interfaceKey } from './context.ts';
 import { isDevice } from './devices.ts';
 import { listNames } from './names.ts';
+import { expandPort, type RawPortSettings } from './port-settings.ts';
 
 /** Sets the master of every interface that a bridge names under `members`. */
 export function normalizeMembers(context: Context): void {
   for (const [name, raw] of Object.entries(context.data.bridges ?? {})) {
     const namespace = raw?.namespace ?? HOST;
-    for (const [index, member] of (raw?.members ?? []).entries()) {
-      const place: Place = { pointer: pointer('bridges', name, 'members', index), part: 'value' };
-      addMember(context, { bridge: name, namespace, member, place });
-    }
+    for (const member of listMembers(raw?.members ?? [], ['bridges', name, 'members']))
+      addMember(context, { bridge: name, namespace, ...member });
   }
+}
+
+/** The list form and the map form. */
+function listMembers(
+  raw: readonly string[] | Readonly<Record<string, RawPortSettings | null>>,
+  base: readonly string[],
+): Pick<Member, 'member' | 'settings' | 'place'>[] {
+  if (isList(raw)) {
+    return raw.map((member, index) => ({
+      member,
+      settings: {},
+      place: { pointer: pointer(...base, index), part: 'value' },
+    }));
+  }
+  return Object.entries(raw).map(([member, settings]) => ({
+    member,
+    settings: settings ?? {},
+    place: { pointer: pointer(...base, member), part: 'key' },
+  }));
+}
+
+// Array.isArray does not narrow a readonly array out of a union.
+function isList(raw: readonly string[] | Readonly<Record<string, unknown>>): raw is readonly string[] {
+  return Array.isArray(raw);
 }
 
 interface Member {
   readonly bridge: string;
   readonly namespace: string;
   readonly member: string;
+  readonly settings: RawPortSettings;
   readonly place: Place;
 }
 
-function addMember(context: Context, { bridge, namespace, member, place }: Member): void {
+function addMember(context: Context, { bridge, namespace, member, settings, place }: Member): void {
   const fail = (message: string, help?: string) =>
     context.report({ code: 'member', message, place, ...(help === undefined ? {} : { help }) });
   const entry = context.entries.get(interfaceKey(namespace, member));
@@ -49,6 +73,9 @@ function addMember(context: Context, { bridge, namespace, member, place }: Membe
     fail(`${member} is already a port of ${where}; an interface is a port of one bridge, once`);
   } else {
     item.master = bridge;
+    const { port, vlans } = expandPort(settings, place.pointer, context.report);
+    item.portSettings = port;
+    item.vlans = vlans;
   }
 }
 
@@ -57,7 +84,7 @@ function portObstacle({ kind }: Device): string | undefined {
   return noPort ?? (mac === 'none' ? 'it carries IP packets and no Ethernet frames' : undefined);
 }
 
-function failUnknown(context: Context, { bridge, namespace, member, place }: Member): void {
+function failUnknown(context: Context, { bridge, namespace, member, place }: Omit<Member, 'settings'>): void {
   const names: string[] = [];
   const elsewhere: string[] = [];
   for (const { item } of context.entries.values()) {

@@ -1,6 +1,7 @@
 import type { TopologyFile } from '../../generated/topology-file.ts';
 import { compareNames } from '../../lib/collections.ts';
 import type { Topology } from '../../topology/model.ts';
+import { finishBridges } from './bridge-vlans.ts';
 import { normalizeBridges } from './bridges.ts';
 import { normalizeChecks } from './checks.ts';
 import { createContext } from './context.ts';
@@ -25,6 +26,7 @@ export function normalize(data: TopologyFile, report: Report): { topology: Topol
   normalizeTunnels(context);
   normalizeBridges(context);
   normalizeMembers(context);
+  finishBridges(context);
   checkDeviceLinks(context);
   const interfaces = [...context.entries.values()]
     .map(({ item }) => item)

@@ -86,8 +86,13 @@ function hint(text: string): string {
   return 'write one such as 10.0.0.1/24 or 2001:db8::1/64';
 }
 
-export function expandMac(text: string, at: string, report: Report): string | undefined {
-  const place: Place = { pointer: at, part: 'value' };
+export function expandMac(
+  text: string,
+  at: string,
+  report: Report,
+  part: Place['part'] = 'value',
+): string | undefined {
+  const place: Place = { pointer: at, part };
   const mac = text.toLowerCase();
   const fail = (message: string) => report({ code: 'bad-mac', message, place });
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)) {

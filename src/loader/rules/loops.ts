@@ -1,9 +1,10 @@
-import type { Bridge, Interface } from '../../topology/model.ts';
+import type { Bridge, Interface, Topology } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
 import { isTunnel } from '../normalize/underlay.ts';
 import type { Subject } from './rules.ts';
+import { findTags, insideNode, type Tag, wireNode } from './tags.ts';
 
 interface Edge {
   readonly to: string;
@@ -23,11 +24,17 @@ export function checkLoops({ topology, network }: Subject, report: Report): void
   for (const item of topology.interfaces) {
     if (item.kind === 'bridge' && !item.parameters.stp) bridges.set(keyOf(item), item);
   }
-  for (const cycle of findCycles(createGraph(topology.interfaces, bridges, network))) {
-    const loop = cycle.flatMap((node) => bridges.get(node) ?? []);
+  const said = new Set<string>();
+  const { graph, owners } = createGraph(topology, bridges, network);
+  for (const cycle of findCycles(graph)) {
+    const loop = [...new Set(cycle.flatMap((node) => owners.get(node) ?? []))];
     const [first] = loop;
     if (first === undefined) continue;
     const names = loop.map(({ name }) => name).sort();
+    // The same bridges may form a loop in each of their VLANs.
+    const text = names.join(' ');
+    if (said.has(text)) continue;
+    said.add(text);
     const form = loop.length === 1 ? 'forms a loop with itself' : 'form a loop';
     const none = loop.length === 1 ? 'does not have' : loop.length === 2 ? 'neither has' : 'none has';
     report({
@@ -40,29 +47,41 @@ export function checkLoops({ topology, network }: Subject, report: Report): void
   }
 }
 
+/** A node is a VLAN of a bridge, or a whole bridge that does not filter; `owners` says of which bridge. */
 function createGraph(
-  interfaces: readonly Interface[],
+  topology: Topology,
   bridges: ReadonlyMap<string, Bridge>,
   network: Network,
-): Graph {
+): { graph: Graph; owners: ReadonlyMap<string, Bridge> } {
   const graph = new Map<string, Edge[]>();
+  const owners = new Map<string, Bridge>();
   let links = 0;
   const connect = (a: string, b: string) => {
     links += 1;
     edgesOf(graph, a).push({ to: b, link: links });
     edgesOf(graph, b).push({ to: a, link: links });
   };
-  for (const item of interfaces) {
-    const bridge = masterKey(item);
-    if (bridge === undefined || !bridges.has(bridge)) continue;
-    if (isTunnel(item)) connect(bridge, interfaceKey('', item.name));
-    if (item.kind !== 'veth') continue;
-    const peer = network.interfaceOf(item.peer.namespace, item.peer.name);
-    const other = peer && masterKey(peer);
-    if (peer === undefined || other === undefined || !bridges.has(other)) continue;
-    if (keyOf(item) < keyOf(peer)) connect(bridge, other);
+  const nodeOf = (item: Interface, tag?: Tag) => {
+    const bridge = bridges.get(masterKey(item) ?? '');
+    const node = bridge && insideNode(item, bridge, tag);
+    if (bridge !== undefined && node !== undefined) owners.set(node, bridge);
+    return node;
+  };
+  const isFiltering = [...bridges.values()].some(({ vlans }) => vlans !== undefined);
+  // Bridges that do not filter pass tagged frames as all others: one graph tells of all.
+  const tags = isFiltering ? [undefined, ...findTags(topology).all] : [undefined];
+  for (const item of topology.interfaces) {
+    if (!bridges.has(masterKey(item) ?? '')) continue;
+    const peer = item.kind === 'veth' ? network.interfaceOf(item.peer.namespace, item.peer.name) : undefined;
+    for (const tag of tags) {
+      const node = nodeOf(item, tag);
+      if (node === undefined) continue;
+      if (isTunnel(item)) connect(node, wireNode({ namespace: '', name: item.name }, tag));
+      const other = peer && nodeOf(peer, tag);
+      if (peer !== undefined && other !== undefined && keyOf(item) < keyOf(peer)) connect(node, other);
+    }
   }
-  return graph;
+  return { graph, owners };
 }
 
 /** Depth first: an edge back to a node on the way closes a circle. */

@@ -1,6 +1,7 @@
 import type { Interface, Topology } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isTunnel } from '../normalize/underlay.ts';
+import { findTags, insideNode, wireNode } from './tags.ts';
 
 /** The layer-2 segments of a topology: what one Ethernet frame can reach. */
 export interface Segments {
@@ -8,8 +9,12 @@ export interface Segments {
   readonly of: (item: Interface) => number;
 }
 
-/** Joins the ends of veth pairs, bridges and their ports, and the ends of tunnels (union-find with path halving). */
-export function findSegments({ interfaces }: Topology): Segments {
+/**
+ * Joins the ends of veth pairs, bridges and their ports, the ends of tunnels, and the VLANs of all of them (union-find
+ * with path halving).
+ */
+export function findSegments(topology: Topology): Segments {
+  const { interfaces } = topology;
   const numbers = new Map<string, number>();
   const parents: number[] = [];
   const numberOf = (key: string): number => {
@@ -32,14 +37,37 @@ export function findSegments({ interfaces }: Topology): Segments {
     const from = root(a);
     parents[from] = root(b);
   };
+  const { all: tags, bridgeOf } = findTags(topology);
+  const carriers = findCarriers(interfaces);
   for (const item of interfaces) {
-    const key = keyOf(item);
-    if (item.kind === 'veth') join(key, interfaceKey(item.peer.namespace, item.peer.name));
-    if (item.master !== undefined) join(key, interfaceKey(item.namespace, item.master));
-    // No namespace has an empty name, so this key is the tunnel's alone.
-    if (isTunnel(item)) join(key, interfaceKey('', item.name));
+    const bridge = bridgeOf(item);
+    // Tags are followed only where somebody could take them off.
+    const wires = carriers.has(keyOf(item)) ? [undefined, ...tags] : [undefined];
+    for (const tag of wires) {
+      const own = wireNode(item, tag);
+      if (item.kind === 'veth') join(own, wireNode(item.peer, tag));
+      const inside = bridge && insideNode(item, bridge, tag);
+      if (inside !== undefined) join(own, inside);
+      // No namespace has an empty name, so this node is the tunnel's alone.
+      if (isTunnel(item)) join(own, wireNode({ namespace: '', name: item.name }, tag));
+    }
+    if (item.kind !== 'vlan' || item.link === undefined) continue;
+    const tag = { protocol: String(item.settings['protocol']), id: Number(item.settings['id']) };
+    join(keyOf(item), wireNode(item.link, tag));
   }
   return { of: (item) => root(keyOf(item)) };
+}
+
+/** Interfaces on whose wire tagged frames may mean something: trunks, ports of bridges that pass all, what is below a VLAN. */
+function findCarriers(interfaces: readonly Interface[]): Set<string> {
+  const carriers = new Set<string>();
+  for (const item of interfaces) {
+    if (item.kind === 'vlan' && item.link !== undefined)
+      carriers.add(interfaceKey(item.link.namespace, item.link.name));
+    const isOpen = item.vlans === undefined && (item.kind === 'bridge' || item.master !== undefined);
+    if (isOpen || (item.vlans !== undefined && item.vlans.trunks.length > 0)) carriers.add(keyOf(item));
+  }
+  return carriers;
 }
 
 /** How messages call an interface, as the file does. */

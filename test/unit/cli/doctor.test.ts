@@ -10,6 +10,7 @@ const root: Privileges = { uid: 0, netAdmin: true, sysAdmin: true, userNamespace
 const kernel = [
   'veth present',
   'bridge present',
+  'bridge-vlans present',
   'vxlan present',
   'gre missing Error: Unknown device type.',
   'gretap missing Error: Unknown device type.',
@@ -42,7 +43,7 @@ const examineWith = (run: Run, privileges = root, obstacles: EngineObstacles = n
 
 test('reads what the probe prints', () => {
   const findings = parseProbe(`${kernel}\nnoise\n`);
-  expect(findings.size).toBe(10);
+  expect(findings.size).toBe(11);
   expect(findings.get('veth')).toEqual({ state: 'present', detail: '' });
   expect(findings.get('gre')).toEqual({ state: 'missing', detail: 'Unknown device type' });
 });

@@ -8,6 +8,7 @@ import { encodeNeighbor } from './neighbor.ts';
 import { encodeNexthop } from './nexthop.ts';
 import { encodeRoute } from './route.ts';
 import { encodeRule } from './rule.ts';
+import { encodeVlan } from './vlan.ts';
 
 /**
  * Writes the message that performs a line of `ip` or `bridge`, without the object's name in front. false where a word is
@@ -36,6 +37,8 @@ const ipObjects: Readonly<Record<string, Encode>> = {
   nexthop: encodeNexthop,
 };
 
+const bridgeObjects: Readonly<Record<string, Encode>> = { fdb: encodeFdb, vlan: encodeVlan };
+
 /** The lines that topoweave writes are the commands' data; the kernel gets the same, without a program between. */
 export function encodeCommand(
   command: Command,
@@ -46,6 +49,6 @@ export function encodeCommand(
   if (command.tool !== 'ip' && command.tool !== 'bridge') return false;
   const isV6 = command.args[0] === '-6';
   const [object = '', ...words] = isV6 ? command.args.slice(1) : command.args;
-  const encode = command.tool === 'ip' ? ipObjects[object] : object === 'fdb' ? encodeFdb : undefined;
+  const encode = command.tool === 'ip' ? ipObjects[object] : bridgeObjects[object];
   return encode?.(words, writer, sequence, context, isV6 ? 6 : undefined) ?? false;
 }
