@@ -2,7 +2,9 @@ import { addressKind } from './address.ts';
 import { bridgeKind } from './bridge.ts';
 import { dummyKind } from './dummy.ts';
 import { fdbKind } from './fdb.ts';
+import { geneveKind } from './geneve.ts';
 import { greKind } from './gre.ts';
+import { ip6TunnelKind, ipTunnelKind } from './ip-tunnel.ts';
 import { loopbackKind } from './loopback.ts';
 import { namespaceKind } from './namespace.ts';
 import { natKind } from './nat.ts';
@@ -25,6 +27,9 @@ export const kinds: readonly Kind[] = [
   vethKind,
   bridgeKind,
   greKind,
+  ipTunnelKind,
+  ip6TunnelKind,
+  geneveKind,
   vxlanKind,
   dummyKind,
   vlanKind,
@@ -39,6 +44,9 @@ export const kinds: readonly Kind[] = [
 const byName = new Map<string, Kind>([
   ...kinds.map((kind): [string, Kind] => [kind.name, kind]),
   ...['gretap', 'ip6gre', 'ip6gretap'].map((name): [string, Kind] => [name, greKind]),
+  ['ipip', ipTunnelKind],
+  ['sit', ipTunnelKind],
+  ['ip6tnl', ip6TunnelKind],
 ]);
 
 const ranks = new Map([...byName].map(([name, kind]) => [name, kinds.indexOf(kind)]));

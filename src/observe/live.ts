@@ -90,6 +90,8 @@ export interface FdbEntry {
   readonly ifname: string;
   readonly dst?: string;
   readonly state?: string;
+  /** `self`, `master`, and `extern_learn` for what another program entered. */
+  readonly flags?: readonly string[];
 }
 
 /** An object of `nft -j list table`: a table, a chain, a rule or a set, by its only key. */

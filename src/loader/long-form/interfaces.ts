@@ -1,7 +1,6 @@
-import type { Bridge, Device, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
+import type { Bridge, Device, Interface, Veth } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
-import { isTunnel } from '../normalize/underlay.ts';
 
 /** The bridges, each with its ports and members. */
 export function longBridges(interfaces: readonly Interface[]): object {
@@ -75,48 +74,6 @@ export function longLinks(interfaces: readonly Interface[]): object[] {
   return links;
 }
 
-/** Interfaces of one name are the ends of one tunnel, as in the file. */
-export function longTunnels(interfaces: readonly Interface[]): object {
-  const byName = new Map<string, (Gre | Vxlan)[]>();
-  for (const item of interfaces) {
-    if (!isTunnel(item)) continue;
-    const ends = byName.get(item.name);
-    if (ends === undefined) byName.set(item.name, [item]);
-    else ends.push(item);
-  }
-  const names = [...byName.keys()].sort();
-  return Object.fromEntries(names.map((name) => [name, longTunnel(byName.get(name) ?? [])]));
-}
-
-function longTunnel(ends: readonly (Gre | Vxlan)[]): object {
-  const [first] = ends;
-  if (first === undefined) return {};
-  return {
-    type: first.kind,
-    ...(first.kind === 'vxlan' ? { id: first.id, port: first.port, learning: first.learning } : {}),
-    ...(first.kind !== 'vxlan' && first.key !== undefined ? { key: first.key } : {}),
-    ttl: first.ttl,
-    tos: first.tos,
-    endpoints: Object.fromEntries(ends.map((end) => [end.namespace, longTunnelEnd(end)])),
-  };
-}
-
-function longTunnelEnd(end: Gre | Vxlan): object {
-  const { local, dev } = end;
-  return {
-    ...(local === undefined ? {} : { local }),
-    ...longRemote(end),
-    ...(dev === undefined ? {} : { dev }),
-    ...longSettings(end),
-  };
-}
-
-function longRemote(end: Gre | Vxlan): object {
-  // An empty list too: without it the other ends' addresses would be taken.
-  if (end.kind === 'vxlan') return { remote: end.peers.length === 1 ? end.peers[0] : end.peers };
-  return end.remote === undefined ? {} : { remote: end.remote };
-}
-
 /** The devices of one namespace, by name. */
 export function longDevices(interfaces: readonly Interface[]): Map<string, Record<string, object>> {
   const found = new Map<string, Record<string, object>>();
@@ -140,7 +97,7 @@ function longDevice(item: Device): object {
   };
 }
 
-function longSettings({ addresses, macaddress, mtu, state, alias }: Interface): object {
+export function longSettings({ addresses, macaddress, mtu, state, alias }: Interface): object {
   return {
     ...(addresses.length === 0
       ? {}

@@ -3,9 +3,11 @@ import type { Place } from '../../lib/diagnostic.ts';
 import {
   type Bridge,
   type Device,
+  type Geneve,
   type Gre,
   HOST,
   type Interface,
+  type IpTunnel,
   type Loopback,
   type Veth,
   type Vxlan,
@@ -21,6 +23,8 @@ export type InterfaceDraft =
   | Mutable<Veth>
   | Mutable<Bridge>
   | Mutable<Gre>
+  | Mutable<IpTunnel>
+  | Mutable<Geneve>
   | Mutable<Vxlan>
   | Mutable<Loopback>
   | Mutable<Device>;

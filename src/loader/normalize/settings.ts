@@ -83,7 +83,7 @@ function hint(text: string): string {
   return 'write one such as 10.0.0.1/24 or 2001:db8::1/64';
 }
 
-function expandMac(text: string, at: string, report: Report): string | undefined {
+export function expandMac(text: string, at: string, report: Report): string | undefined {
   const place: Place = { pointer: at, part: 'value' };
   const mac = text.toLowerCase();
   const fail = (message: string) => report({ code: 'bad-mac', message, place });
