@@ -28,7 +28,7 @@ function checkIpv6(item: Interface, report: Report): void {
   if (item.mtu === undefined || item.mtu >= SMALLEST_IPV6) return;
   // Its min_mtu, whatever is inside (ipip6_tunnel_setup in net/ipv6/sit.c).
   if (item.kind === 'sit') {
-    const message = `mtu ${item.mtu} is too small for sit, which the kernel gives at least ${SMALLEST_IPV6}; ${nameOf(item)}`;
+    const message = `mtu ${item.mtu} is too small for ${nameOf(item)}; sit takes at least ${SMALLEST_IPV6}`;
     report({ code: 'mtu', message, place: item.mtuPlace ?? item.place });
     return;
   }
