@@ -41,6 +41,10 @@ export interface LinkKind<T extends Interface> {
   readonly settings?: (resource: Resource, changed: readonly string[]) => readonly Command[];
   readonly requires?: (resource: Resource) => readonly string[];
   readonly same?: (attribute: string, wanted: Value, live: Value | undefined) => boolean;
+  /** The kernel derives the mtu anew when its own attributes change, unless the same message has one. */
+  readonly derivesMtu?: boolean;
+  /** Whether it stays when something else goes that it requires, so that it has to be removed in its own right. */
+  readonly survives?: NonNullable<Kind['survives']>;
   /** What the kernel must have for it; undefined where every kernel does. */
   readonly needs?: (kind: T['kind']) => KernelNeed;
   /** Its own attributes as the kernel has them; undefined where it has none. */
@@ -162,6 +166,7 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
         ...(own.length > 0 && resource.attributes['state'] === 'up' ? [setUp(resource)] : []),
       ];
     },
+    ...(link.survives === undefined ? {} : { survives: link.survives }),
     update: (change) => updateLink(change, link),
     remove: ({ namespace, label, attributes }) => [
       { tool: 'ip', namespace, args: ['link', 'del', 'dev', String(attributes['name'] ?? label)] },
@@ -390,8 +395,9 @@ function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Com
   const own = changed.filter((name) => !(name in commonChanges));
   if (own.length > 0) {
     const infoKind = kind.infoKind(wanted.kind as T['kind']) ?? '';
+    const mtu = kind.derivesMtu && attributes['mtu'] !== undefined ? ['mtu', String(attributes['mtu'])] : [];
     for (const words of kind.typeMessages?.(attributes, own) ?? [])
-      commands.push(set('type', infoKind, ...words));
+      commands.push(set(...mtu, 'type', infoKind, ...words));
     commands.push(...(kind.settings?.(wanted, own) ?? []));
   }
   commands.push(...portCommands(wanted, change));

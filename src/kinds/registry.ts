@@ -4,7 +4,9 @@ import { bridgeKind } from './bridge.ts';
 import { bridgeFdbKind } from './bridge-fdb.ts';
 import { dummyKind } from './dummy.ts';
 import { fdbKind } from './fdb.ts';
+import { geneveKind } from './geneve.ts';
 import { greKind } from './gre.ts';
+import { ip6TunnelKind, ipTunnelKind } from './ip-tunnel.ts';
 import { loopbackKind } from './loopback.ts';
 import { namespaceKind } from './namespace.ts';
 import { natKind } from './nat.ts';
@@ -30,6 +32,9 @@ export const kinds: readonly Kind[] = [
   vethKind,
   bridgeKind,
   greKind,
+  ipTunnelKind,
+  ip6TunnelKind,
+  geneveKind,
   vxlanKind,
   dummyKind,
   vlanKind,
@@ -49,6 +54,9 @@ export const kinds: readonly Kind[] = [
 const byName = new Map<string, Kind>([
   ...kinds.map((kind): [string, Kind] => [kind.name, kind]),
   ...['gretap', 'ip6gre', 'ip6gretap'].map((name): [string, Kind] => [name, greKind]),
+  ['ipip', ipTunnelKind],
+  ['sit', ipTunnelKind],
+  ['ip6tnl', ip6TunnelKind],
 ]);
 
 const ranks = new Map([...byName].map(([name, kind]) => [name, kinds.indexOf(kind)]));

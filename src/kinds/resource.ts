@@ -81,6 +81,8 @@ export interface Kind {
   readonly same?: (attribute: string, wanted: Value, live: Value | undefined) => boolean;
   /** Further live resources that the kernel drops when it removes this one. */
   readonly dropsWith?: (removed: LiveResource, live: readonly LiveResource[]) => readonly string[];
+  /** Whether it stays when the named one goes, though it requires it: then it has a removal of its own. */
+  readonly survives?: (resource: LiveResource, removed: string) => boolean;
   /** Attributes that the kernel resets when it removes another resource, by that one's id. */
   readonly loses?: (resource: LiveResource, removed: string) => readonly string[];
   /** Whether the kernel drops it when its link goes down. */

@@ -1,9 +1,11 @@
 import type { Topology } from '../topology/model.ts';
 import { deviceRules } from './devices/rules.ts';
 import { longChecks } from './long-form/checks.ts';
-import { longBridges, longLinks, longTunnels } from './long-form/interfaces.ts';
+import { longBridges, longLinks } from './long-form/interfaces.ts';
 import { longNamespaces } from './long-form/namespaces.ts';
+import { longTunnels } from './long-form/tunnels.ts';
 import { isDevice } from './normalize/devices.ts';
+import { isIpTunnel } from './normalize/underlay.ts';
 
 /**
  * A topology as a plain document in long form, keys in the order of the documentation. It is itself a valid topology
@@ -28,7 +30,7 @@ function longDefaults({ interfaces }: Topology): object {
     const { kind, macaddress } = item;
     const hasOwn = isDevice(item)
       ? deviceRules(item.kind).mac === 'derived'
-      : kind !== 'gre' && kind !== 'ip6gre' && kind !== 'loopback' && kind !== 'adopted';
+      : !isIpTunnel(kind) && kind !== 'loopback' && kind !== 'adopted';
     return hasOwn && macaddress === undefined;
   });
   return hasRandom ? { macaddress: 'random' } : {};

@@ -168,6 +168,7 @@ export interface FdbEntry {
   readonly dst?: string;
   readonly state?: string;
   readonly vlan?: number;
+  /** `self`, `master`, and `extern_learn` for what another program entered. */
   readonly flags?: readonly string[];
   /** The bridge, of an entry in the bridge's own table. */
   readonly master?: string;

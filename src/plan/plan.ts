@@ -93,7 +93,7 @@ function makeStep(
   if (resource === undefined) throw new Error('a difference without a resource');
   const kind = kindOf(resource);
   const change = toChange(difference);
-  const isRemoved = (action === 'delete' || action === 'replace') && dropsWith === undefined;
+  const isRemoved = (action === 'delete' || action === 'replace') && !goesAlong(difference, result);
   return {
     id: `${action} ${resource.id}`,
     action,
@@ -111,6 +111,14 @@ function makeStep(
     removal: isRemoved && live !== undefined ? withKernelNames(kindOf(live).remove(live), long) : noCommands,
     making: withKernelNames(wholes.get(resource.id) ?? makingOf(difference, change), long),
   };
+}
+
+/** Whether the kernel removes it without a command of its own. */
+function goesAlong({ dropsWith, live }: Difference, { differences }: DiffResult): boolean {
+  if (dropsWith === undefined || live === undefined) return dropsWith !== undefined;
+  const namespace = differences.get(live.namespace);
+  const goesWithNamespace = namespace?.action === 'delete' || namespace?.action === 'replace';
+  return goesWithNamespace || kindOf(live).survives?.(live, dropsWith) !== true;
 }
 
 function makingOf({ action, wanted }: Difference, change: Change | undefined): readonly Command[] {

@@ -48,6 +48,10 @@ const kernelFeatures: readonly { name: string; what: string; module?: string; re
   { name: 'gretap', what: 'gretap tunnels', module: 'ip_gre', required: false },
   { name: 'ip6gre', what: 'ip6gre tunnels', module: 'ip6_gre', required: false },
   { name: 'ip6gretap', what: 'ip6gretap tunnels', module: 'ip6_gre', required: false },
+  { name: 'ipip', what: 'ipip tunnels', module: 'ipip', required: false },
+  { name: 'sit', what: 'sit tunnels', module: 'sit', required: false },
+  { name: 'ip6tnl', what: 'ip6tnl tunnels', module: 'ip6_tunnel', required: false },
+  { name: 'geneve', what: 'geneve tunnels', module: 'geneve', required: false },
   { name: 'nftables-nat', what: 'masquerade, snat and publish', module: 'nft_chain_nat', required: false },
   { name: 'nft-fib', what: 'publish on any address', module: 'nft_fib_inet', required: false },
   { name: 'ipv4-forwarding', what: 'forwarding', required: false },
@@ -68,6 +72,10 @@ try gre ip link add probe4 type gre local 192.0.2.1 remote 192.0.2.2
 try gretap ip link add probe5 type gretap local 192.0.2.1 remote 192.0.2.2
 try ip6gre ip link add probe6 type ip6gre local 2001:db8::1 remote 2001:db8::2
 try ip6gretap ip link add probe7 type ip6gretap local 2001:db8::1 remote 2001:db8::2
+try ipip ip link add probe8 type ipip remote 192.0.2.2
+try sit ip link add probe9 type sit remote 192.0.2.2
+try ip6tnl ip link add probe10 type ip6tnl remote 2001:db8::2
+try geneve ip link add probe11 type geneve id 1 remote 192.0.2.2
 try nftables-nat nft 'table inet probe1 { chain c { type nat hook postrouting priority 100; masquerade; }; }'
 try nft-fib nft 'table inet probe2 { chain c { type filter hook prerouting priority 0; fib daddr type local accept; }; }'
 try ipv4-forwarding forward

@@ -227,27 +227,82 @@ export interface Bridge extends InterfaceBase {
   readonly fdb: readonly BridgeFdbEntry[];
 }
 
-export interface Gre extends InterfaceBase {
-  readonly kind: 'gre' | 'gretap' | 'ip6gre' | 'ip6gretap';
+/** What every tunnel has. */
+interface TunnelBase extends InterfaceBase {
   readonly local: string | undefined;
-  readonly remote: string | undefined;
   readonly dev: string | undefined;
-  readonly key: number | undefined;
   readonly ttl: number | 'inherit';
   readonly tos: number | 'inherit';
 }
 
-export interface Vxlan extends InterfaceBase {
-  readonly kind: 'vxlan';
+/** What GRE does with the packets of each direction. */
+export type Direction = 'none' | 'input' | 'output' | 'both';
+
+export interface Gre extends TunnelBase {
+  readonly kind: 'gre' | 'gretap' | 'ip6gre' | 'ip6gretap';
+  readonly remote: string | undefined;
+  readonly inputKey: number | undefined;
+  readonly outputKey: number | undefined;
+  readonly seq: Direction;
+  readonly csum: Direction;
+  /** Over IPv4. */
+  readonly pmtudisc: boolean;
+  readonly ignoreDf: boolean;
+  /** Over IPv6. */
+  readonly encapLimit: number | 'none';
+  readonly flowLabel: number | 'inherit';
+}
+
+/** IP in IP, without a header between. */
+export interface IpTunnel extends TunnelBase {
+  readonly kind: 'ipip' | 'sit' | 'ip6tnl';
+  readonly remote: string | undefined;
+  /** What is inside: `any`, or the word of ip-link(8) for one family. */
+  readonly mode: 'any' | 'ipip' | 'ip6ip' | 'ipip6' | 'ip6ip6';
+  /** Over IPv4. */
+  readonly pmtudisc: boolean;
+  /** Over IPv6. */
+  readonly encapLimit: number | 'none';
+  readonly flowLabel: number | 'inherit';
+}
+
+/** What tunnels over UDP have. */
+interface UdpTunnel extends TunnelBase {
   readonly id: number;
   readonly port: number;
-  readonly learning: boolean;
-  readonly local: string | undefined;
-  readonly dev: string | undefined;
-  readonly ttl: number | 'inherit';
-  readonly tos: number | 'inherit';
+  readonly doNotFragment: boolean | 'inherit';
+  readonly flowLabel: number;
+  /** Sorted. */
+  readonly checksums: readonly UdpChecksum[];
+}
+
+export type UdpChecksum = 'udp' | 'zero-udp6-tx' | 'zero-udp6-rx';
+
+/** `local` only tells the other end where this one is; the routes choose the source address. */
+export interface Geneve extends UdpTunnel {
+  readonly kind: 'geneve';
+  readonly remote: string | undefined;
+}
+
+export interface Vxlan extends UdpTunnel {
+  readonly kind: 'vxlan';
   /** Unicast peers in canonical form, sorted: one becomes the device's remote, several become fdb entries. */
   readonly peers: readonly string[];
+  /** The multicast group that stands for them. */
+  readonly group: string | undefined;
+  readonly learning: boolean;
+  /** Seconds. */
+  readonly ageing: number;
+  /** 0: none. */
+  readonly limit: number;
+  readonly arpProxy: boolean;
+  readonly shortCircuit: boolean;
+  readonly notifications: readonly ('l2-miss' | 'l3-miss')[];
+  readonly extensions: readonly 'group-policy'[];
+  /** undefined: the kernel's own. */
+  readonly portRange: PortRange | undefined;
+  /** Static forwarding entries, sorted. */
+  readonly fdb: readonly { readonly mac: string; readonly peer: string }[];
 }
 
 export interface Loopback extends InterfaceBase {
@@ -273,7 +328,8 @@ export interface Adopted extends InterfaceBase {
   readonly origin: string;
 }
 
-export type Interface = Veth | Bridge | Gre | Vxlan | Loopback | Device | Adopted;
+export type Tunnel = Gre | IpTunnel | Geneve | Vxlan;
+export type Interface = Veth | Bridge | Tunnel | Loopback | Device | Adopted;
 export type InterfaceKind = Interface['kind'];
 
 export interface Check {

@@ -64,6 +64,19 @@ const routeFields = [
   'nhid',
 ];
 
+const tunnelFields = ['remote', 'local', 'link', 'ttl'];
+const flagFields = ['ikey', 'okey', 'iseq', 'oseq', 'icsum', 'ocsum'];
+const v6Fields = [
+  'tclass',
+  'flowlabel',
+  'encap_limit',
+  'ip6_tnl_f_ign_encap_limit',
+  'ip6_tnl_f_use_orig_tclass',
+  'ip6_tnl_f_use_orig_flowlabel',
+];
+const greFields = [...tunnelFields, ...flagFields, 'tos', 'pmtudisc', 'ignore_df'];
+const gre6Fields = [...tunnelFields, ...flagFields, ...v6Fields];
+
 /** What of a kind's own data is read: all of it must be there where iproute2 has it. */
 const dataFields: Readonly<Record<string, readonly string[]>> = {
   bridge: [
@@ -86,14 +99,43 @@ const dataFields: Readonly<Record<string, readonly string[]>> = {
     'local6',
     'link',
     'port',
+    'port_range',
     'learning',
     'ttl',
     'tos',
+    'df',
+    'label',
+    'ageing',
+    'limit',
+    'proxy',
+    'rsc',
+    'l2miss',
+    'l3miss',
+    'udp_csum',
+    'udp_zero_csum6_tx',
+    'udp_zero_csum6_rx',
+    'gbp',
   ],
-  gre: ['remote', 'local', 'link', 'ttl', 'tos', 'ikey', 'okey'],
-  gretap: ['remote', 'local', 'link', 'ttl', 'tos', 'ikey', 'okey'],
-  ip6gre: ['remote', 'local', 'link', 'ttl', 'tclass', 'ikey', 'okey'],
-  ip6gretap: ['remote', 'local', 'link', 'ttl', 'tclass', 'ikey', 'okey'],
+  gre: greFields,
+  gretap: greFields,
+  ip6gre: gre6Fields,
+  ip6gretap: gre6Fields,
+  ipip: ['proto', ...tunnelFields, 'tos', 'pmtudisc'],
+  sit: ['proto', ...tunnelFields, 'tos', 'pmtudisc'],
+  ip6tnl: ['proto', ...tunnelFields, ...v6Fields],
+  geneve: [
+    'id',
+    'remote',
+    'remote6',
+    'port',
+    'ttl',
+    'tos',
+    'df',
+    'label',
+    'udp_csum',
+    'udp_zero_csum6_tx',
+    'udp_zero_csum6_rx',
+  ],
 };
 const portFields = [
   'priority',
@@ -124,7 +166,7 @@ export function comparable(namespace: LiveNamespace | undefined): unknown {
     netconf: namespace.netconf.filter(({ interface: name }) => name === 'all').map(comparableNetconf),
     sysctls: [...namespace.sysctls],
     nft: namespace.nft.filter((object) => object['metainfo'] === undefined),
-    fdb: namespace.fdb.map((entry) => pick(entry, ['mac', 'ifname', 'dst', 'state'])),
+    fdb: namespace.fdb.map((entry) => pick(entry, ['mac', 'ifname', 'dst', 'state', 'flags'])),
   };
 }
 
@@ -159,7 +201,7 @@ function tryLines(lines: readonly string[], namespace?: string): void {
 
 const octet = fc.integer({ min: 1, max: 250 });
 const small = fc.integer({ min: 0, max: 3 });
-const device = fc.constantFrom('v0', 'v1', 'v2', 'v3', 'br0', 'br1', 'vx0', 'vx1', 't0', 't1');
+const device = fc.constantFrom('v0', 'v1', 'v2', 'v3', 'br0', 'br1', 'vx0', 'vx1', 't0', 't1', 't2', 'gn0');
 const v4 = fc.tuple(small, octet).map(([net, host]) => `10.0.${net}.${host}`);
 const v6 = fc
   .tuple(small, fc.integer({ min: 1, max: 0xffff }))
@@ -187,13 +229,51 @@ function linesIn(kinds: readonly string[]): fc.Arbitrary<string> {
           `link add ${name} type bridge forward_delay ${delay} stp_state ${stp} vlan_filtering ${filter} priority ${delay}`,
       ),
     vxlan: fc
-      .tuple(fc.constantFrom('vx0', 'vx1'), octet, fc.oneof(v4, v6, fc.constant('')), ttl, tos, fc.boolean())
+      .tuple(
+        fc.constantFrom('vx0', 'vx1'),
+        octet,
+        fc.oneof(v4, v6, fc.constant('')),
+        ttl,
+        tos,
+        fc.boolean(),
+        fc.constantFrom(
+          '',
+          'df set udp6zerocsumtx noudpcsum srcport 5000 6000',
+          'df inherit ageing 9 maxaddress 5 proxy rsc gbp',
+          'l2miss l3miss udp6zerocsumrx',
+        ),
+      )
       .map(
-        ([name, id, remote, life, service, learns]) =>
-          `link add ${name} type vxlan id ${id} dstport 4789 ${remote === '' ? '' : `remote ${remote}`} ttl ${life} tos ${service} ${learns ? '' : 'no'}learning`,
+        ([name, id, remote, life, service, learns, more]) =>
+          `link add ${name} type vxlan id ${id} dstport 4789 ${remote === '' ? '' : `remote ${remote}`} ttl ${life} tos ${service} ${learns ? '' : 'no'}learning ${remote.includes(':') ? 'flowlabel 0x77' : ''} ${more}`,
       ),
-    gre: greLine('t0', ['gre', 'gretap'], v4, 'ttl', 'tos'),
-    ip6gre: greLine('t1', ['ip6gre', 'ip6gretap'], v6, 'hoplimit', 'tclass'),
+    geneve: fc
+      .tuple(
+        octet,
+        fc.oneof(v4, v6),
+        ttl,
+        tos,
+        fc.constantFrom('', 'df set', 'df inherit udpcsum', 'udp6zerocsumtx udp6zerocsumrx'),
+      )
+      .map(
+        ([id, remote, life, service, more]) =>
+          `link add gn0 type geneve id ${id} remote ${remote} ttl ${life} tos ${service} ${remote.includes(':') ? 'flowlabel 0x77' : ''} ${more}`,
+      ),
+    ipip: ipLine('t2', 'ipip', v4, ['mode any', 'mode ipip']),
+    sit: ipLine('t3', 'sit', v4, ['mode any', 'mode ip6ip', 'mode ipip']),
+    ip6tnl: fc
+      .tuple(v6, v6, ttl, tos, fc.constantFrom('any', 'ipip6', 'ip6ip6'), fc.constantFrom(...v6Words))
+      .map(
+        ([local, remote, life, service, mode, more]) =>
+          `link add t4 type ip6tnl mode ${mode} local ${local} remote ${remote} hoplimit ${life} tclass ${service} ${more}`,
+      ),
+    gre: greLine('t0', ['gre', 'gretap'], v4, 'ttl', 'tos', [
+      '',
+      'iseq oseq csum',
+      'ikey 5 okey 6 ocsum',
+      'nopmtudisc ignore-df',
+    ]),
+    ip6gre: greLine('t1', ['ip6gre', 'ip6gretap'], v6, 'hoplimit', 'tclass', v6Words),
   };
   const addresses = fc.oneof(
     fc
@@ -280,18 +360,43 @@ function linesIn(kinds: readonly string[]): fc.Arbitrary<string> {
   );
 }
 
+const v6Words = ['', 'encaplimit none', 'encaplimit 9 flowlabel inherit', 'flowlabel 0x12345'];
+
+function ipLine(
+  name: string,
+  type: string,
+  address: fc.Arbitrary<string>,
+  modes: readonly string[],
+): fc.Arbitrary<string> {
+  return fc
+    .tuple(address, address, tos, fc.constantFrom(...modes), fc.constantFrom('ttl 64', 'nopmtudisc'))
+    .map(
+      ([local, remote, service, mode, more]) =>
+        `link add ${name} type ${type} ${mode} local ${local} remote ${remote} tos ${service} ${more}`,
+    );
+}
+
 function greLine(
   name: string,
   types: readonly string[],
   address: fc.Arbitrary<string>,
   ttlWord: string,
   tosWord: string,
+  options: readonly string[],
 ): fc.Arbitrary<string> {
   return fc
-    .tuple(fc.constantFrom(...types), address, address, fc.option(octet), ttl, tos)
+    .tuple(
+      fc.constantFrom(...types),
+      address,
+      address,
+      fc.option(octet),
+      ttl,
+      tos,
+      fc.constantFrom(...options),
+    )
     .map(
-      ([type, local, remote, key, life, service]) =>
-        `link add ${name} type ${type} local ${local} remote ${remote} ${key === null ? '' : `key ${key}`} ${ttlWord} ${life} ${tosWord} ${service}`,
+      ([type, local, remote, key, life, service, more]) =>
+        `link add ${name} type ${type} local ${local} remote ${remote} ${key === null ? '' : `key ${key}`} ${ttlWord} ${life} ${tosWord} ${service} ${more}`,
     );
 }
 

@@ -1,8 +1,8 @@
 import { forwardedProtocols, type PortVlans } from '../../topology/bridge.ts';
-import type { Adopted, Bridge, Device, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
+import type { Adopted, Bridge, Device, Interface, Veth } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
-import { isTunnel, tunnelKinds } from '../normalize/underlay.ts';
+import { isTunnel } from '../normalize/underlay.ts';
 
 /** The bridges, each with its ports and members. */
 export function longBridges(interfaces: readonly Interface[]): object {
@@ -115,49 +115,6 @@ export function longLinks(interfaces: readonly Interface[]): object[] {
   return links;
 }
 
-/** Interfaces of one name are the ends of one tunnel, as in the file. */
-export function longTunnels(interfaces: readonly Interface[]): object {
-  const byName = new Map<string, (Gre | Vxlan)[]>();
-  for (const item of interfaces) {
-    if (!isTunnel(item)) continue;
-    const ends = byName.get(item.name);
-    if (ends === undefined) byName.set(item.name, [item]);
-    else ends.push(item);
-  }
-  const names = [...byName.keys()].sort();
-  return Object.fromEntries(names.map((name) => [name, longTunnel(byName.get(name) ?? [])]));
-}
-
-function longTunnel(ends: readonly (Gre | Vxlan)[]): object {
-  const [first] = ends;
-  if (first === undefined) return {};
-  return {
-    type: first.kind,
-    ...(first.kind === 'vxlan' ? { id: first.id, port: first.port, learning: first.learning } : {}),
-    ...(first.kind !== 'vxlan' && first.key !== undefined ? { key: first.key } : {}),
-    ttl: first.ttl,
-    tos: first.tos,
-    ...(first.was === undefined ? {} : { was: first.was }),
-    endpoints: Object.fromEntries(ends.map((end) => [end.namespace, longTunnelEnd(end)])),
-  };
-}
-
-function longTunnelEnd(end: Gre | Vxlan): object {
-  const { local, dev } = end;
-  return {
-    ...(local === undefined ? {} : { local }),
-    ...longRemote(end),
-    ...(dev === undefined ? {} : { dev }),
-    ...longSettings(end),
-  };
-}
-
-function longRemote(end: Gre | Vxlan): object {
-  // An empty list too: without it the other ends' addresses would be taken.
-  if (end.kind === 'vxlan') return { remote: end.peers.length === 1 ? end.peers[0] : end.peers };
-  return end.remote === undefined ? {} : { remote: end.remote };
-}
-
 /** The devices of one namespace, by name. */
 export function longDevices(interfaces: readonly Interface[]): Map<string, Record<string, object>> {
   const found = new Map<string, Record<string, object>>();
@@ -185,7 +142,8 @@ function longDevice(item: Device): object {
   };
 }
 
-function longSettings({ kind, addresses, macaddress, mtu, state, alias, was }: Interface): object {
+export function longSettings(item: Interface): object {
+  const { addresses, macaddress, mtu, state, alias, was } = item;
   return {
     ...(addresses.length === 0
       ? {}
@@ -195,7 +153,7 @@ function longSettings({ kind, addresses, macaddress, mtu, state, alias, was }: I
     state,
     ...(alias === undefined ? {} : { alias }),
     // Of a tunnel it stands at the tunnel.
-    ...(was === undefined || tunnelKinds.has(kind) ? {} : { was }),
+    ...(was === undefined || isTunnel(item) ? {} : { was }),
   };
 }
 

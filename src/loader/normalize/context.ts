@@ -4,9 +4,11 @@ import {
   type Adopted,
   type Bridge,
   type Device,
+  type Geneve,
   type Gre,
   HOST,
   type Interface,
+  type IpTunnel,
   type Loopback,
   type Veth,
   type Vxlan,
@@ -22,6 +24,8 @@ export type InterfaceDraft =
   | Mutable<Veth>
   | Mutable<Bridge>
   | Mutable<Gre>
+  | Mutable<IpTunnel>
+  | Mutable<Geneve>
   | Mutable<Vxlan>
   | Mutable<Loopback>
   | Mutable<Device>

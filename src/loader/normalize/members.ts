@@ -7,6 +7,7 @@ import { type Context, interfaceKey } from './context.ts';
 import { isDevice } from './devices.ts';
 import { listNames } from './names.ts';
 import { expandPort, type RawPortSettings } from './port-settings.ts';
+import { isIpTunnel } from './underlay.ts';
 
 /** Sets the master of every interface that a bridge names under `members`. */
 export function normalizeMembers(context: Context): void {
@@ -59,10 +60,10 @@ function addMember(context: Context, { bridge, namespace, member, settings, plac
   }
   const { item } = entry;
   if (item.kind === 'loopback') fail('lo cannot be a port of a bridge');
-  else if (item.kind === 'gre' || item.kind === 'ip6gre') {
+  else if (isIpTunnel(item.kind)) {
     fail(
       `${member} carries IP packets and no Ethernet frames, so it cannot be a port of a bridge`,
-      `use type: ${item.kind === 'gre' ? 'gretap' : 'ip6gretap'}, or a route in place of the bridge`,
+      `use type: ${item.kind.startsWith('ip6') ? 'ip6gretap' : 'gretap'}, or a route in place of the bridge`,
     );
   } else if (item.kind === 'bridge') {
     fail(`${member} is a bridge, which cannot be a port of another one`, 'join the two with a link');

@@ -1,7 +1,13 @@
-import type { Interface } from '../../topology/model.ts';
+import type { Gre, Interface } from '../../topology/model.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
-import { findUnderlay, isTunnel, type TunnelInterface, tunnelOverhead } from '../normalize/underlay.ts';
+import {
+  findUnderlay,
+  isOverIpv6,
+  isTunnel,
+  type TunnelInterface,
+  tunnelOverhead,
+} from '../normalize/underlay.ts';
 import type { Subject } from './rules.ts';
 import { nameOf } from './segments.ts';
 
@@ -19,7 +25,14 @@ export function checkMtus({ topology, network }: Subject, report: Report): void 
 
 function checkIpv6(item: Interface, report: Report): void {
   const address = item.addresses.find(({ family }) => family === 6);
-  if (item.mtu === undefined || item.mtu >= SMALLEST_IPV6 || address === undefined) return;
+  if (item.mtu === undefined || item.mtu >= SMALLEST_IPV6) return;
+  // Its min_mtu, whatever is inside (ipip6_tunnel_setup in net/ipv6/sit.c).
+  if (item.kind === 'sit') {
+    const message = `mtu ${item.mtu} is too small for ${nameOf(item)}; sit takes at least ${SMALLEST_IPV6}`;
+    report({ code: 'mtu', message, place: item.mtuPlace ?? item.place });
+    return;
+  }
+  if (address === undefined) return;
   report({
     code: 'mtu',
     message: `mtu ${item.mtu} is too small for IPv6, which needs ${SMALLEST_IPV6}; ${nameOf(item)} has ${address.address}`,
@@ -90,9 +103,30 @@ function checkTunnel(item: TunnelInterface, network: Network, report: Report): v
 }
 
 function headerName(item: TunnelInterface): string {
-  if (item.kind === 'vxlan') return `VXLAN over IPv${tunnelOverhead(item) === 50 ? 4 : 6}`;
-  const name = item.kind.endsWith('tap') ? 'GRE with an Ethernet header' : 'GRE';
-  const outer = item.kind.startsWith('ip6') ? `${name} over IPv6` : name;
-  if (item.key === undefined) return outer;
-  return name === 'GRE' ? `${outer} with a key` : `${outer} and a key`;
+  const family = isOverIpv6(item) ? 6 : 4;
+  switch (item.kind) {
+    case 'vxlan':
+      return `VXLAN over IPv${family}`;
+    case 'geneve':
+      return `Geneve over IPv${family}`;
+    case 'ipip':
+    case 'sit':
+      return 'the outer IPv4 header';
+    case 'ip6tnl':
+      return item.encapLimit === 'none' ? 'the outer IPv6 header' : 'IPv6 with an encapsulation limit';
+    default:
+      return greName(item);
+  }
+}
+
+function greName({ kind, outputKey, seq, csum }: Gre): string {
+  const name = kind.endsWith('tap') ? 'GRE with an Ethernet header' : 'GRE';
+  const outer = kind.startsWith('ip6') ? `${name} over IPv6` : name;
+  const options = [
+    ...(outputKey === undefined ? [] : ['a key']),
+    ...(seq === 'both' || seq === 'output' ? ['a sequence number'] : []),
+    ...(csum === 'both' || csum === 'output' ? ['a checksum'] : []),
+  ];
+  if (options.length === 0) return outer;
+  return `${outer} ${name === 'GRE' ? 'with' : 'and'} ${options.join(' and ')}`;
 }

@@ -13,7 +13,12 @@ import { checkRouteDevices, checkRouteForms, checkRouteSources, checkRoutesTwice
 import { findSegments, type Segments } from './segments.ts';
 import { checkSubnetOverlaps } from './subnets.ts';
 import { checkSysctls } from './sysctls.ts';
-import { checkTunnelDevices, checkTunnelsTwice } from './tunnels.ts';
+import {
+  checkTunnelDevices,
+  checkTunnelDirections,
+  checkTunnelFamilies,
+  checkTunnelsTwice,
+} from './tunnels.ts';
 
 /** What a rule looks at. */
 export interface Subject {
@@ -38,6 +43,8 @@ const rules: readonly Rule[] = [
   checkLoops,
   checkTunnelDevices,
   checkTunnelsTwice,
+  checkTunnelFamilies,
+  checkTunnelDirections,
   checkRouteForms,
   checkRoutesTwice,
   checkRouteDevices,

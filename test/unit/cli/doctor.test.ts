@@ -16,6 +16,7 @@ const kernel = [
   'gretap missing Error: Unknown device type.',
   'ip6gre missing Error: Unknown device type.',
   'ip6gretap missing Error: Unknown device type.',
+  ...['ipip', 'sit', 'ip6tnl', 'geneve'].map((name) => `${name} present`),
   'nftables-nat present',
   'nft-fib present',
   'ipv4-forwarding present',
@@ -43,7 +44,7 @@ const examineWith = (run: Run, privileges = root, obstacles: EngineObstacles = n
 
 test('reads what the probe prints', () => {
   const findings = parseProbe(`${kernel}\nnoise\n`);
-  expect(findings.size).toBe(11);
+  expect(findings.size).toBe(15);
   expect(findings.get('veth')).toEqual({ state: 'present', detail: '' });
   expect(findings.get('gre')).toEqual({ state: 'missing', detail: 'Unknown device type' });
 });

@@ -16,12 +16,13 @@ const states: readonly (readonly [bit: number, name: string])[] = [
   [0x02, ''],
 ];
 
-/** linux/neighbour.h, NTF_*, in the order of fdb_print_flags in bridge/fdb.c. */
-const flags: readonly (readonly [bit: number, name: string])[] = [
+/** linux/neighbour.h, NTF_*, in the order in which `bridge` prints them (fdb_print_flags). */
+const flagBits: readonly (readonly [bit: number, name: string])[] = [
   [0x02, 'self'],
   [0x80, 'router'],
   [0x10, 'extern_learn'],
   [0x20, 'offload'],
+  [0x04, 'master'],
   [0x40, 'sticky'],
 ];
 
@@ -32,16 +33,16 @@ export function readFdb(socket: NetlinkSocket, names: LinkNames): FdbEntry[] {
     const mac = attributes.value(NDA.LLADDR);
     const destination = attributes.value(NDA.DST);
     const state = bytes.readUInt16LE(start + 8);
+    const flags = bytes[start + 10] ?? 0;
     if (mac === undefined) return undefined;
     const vlan = attributes.u16(NDA.VLAN);
     const master = attributes.u32(NDA.MASTER);
-    const bits = bytes[start + 10] ?? 0;
     return {
       mac: readMac(mac),
       ifname: names.nameOf(bytes.readInt32LE(start + 4)),
       ...(destination === undefined ? {} : { dst: readAddress(destination) }),
       ...(vlan === undefined ? {} : { vlan }),
-      flags: flags.flatMap(([bit, name]) => ((bits & bit) === 0 ? [] : [name])),
+      flags: flagBits.flatMap(([bit, name]) => ((flags & bit) === 0 ? [] : [name])),
       ...(master === undefined ? {} : { master: names.nameOf(master) }),
       state: states.find(([bit]) => (state & bit) !== 0)?.[1] ?? `0x${state.toString(16)}`,
     };

@@ -15,17 +15,23 @@ const NUD_NOARP = 0x40;
 const NTF_SELF = 0x02;
 const NTF_MASTER = 0x04;
 
-/** `bridge fdb append|del MAC dev NAME dst ADDRESS` (iproute2 6.1, fdb_modify in bridge/fdb.c). */
+/** `bridge fdb append|replace|del MAC dev NAME dst ADDRESS` (iproute2 6.1, fdb_modify in bridge/fdb.c). */
 export const encodeFdb: Encode = (words, writer, sequence, context) => {
   if (words[4] === 'master') return encodeBridgeEntry(words, writer, sequence, context);
   const [verb, mac = '', dev, name = '', dst, peer = '', ...rest] = words;
   const [macAddress, destination] = [macBytes(mac), addressBytes(peer)];
-  if ((verb !== 'append' && verb !== 'del') || dev !== 'dev' || dst !== 'dst' || rest.length > 0)
+  if (
+    (verb !== 'append' && verb !== 'replace' && verb !== 'del') ||
+    dev !== 'dev' ||
+    dst !== 'dst' ||
+    rest.length > 0
+  )
     return false;
   if (macAddress === undefined || destination === undefined) return false;
   const index = context.ifindex(name);
-  const isNew = verb === 'append';
-  writer.begin(isNew ? RTM_NEWNEIGH : RTM_DELNEIGH, isNew ? NLM_F_CREATE | NLM_F_APPEND : 0, sequence);
+  const isNew = verb !== 'del';
+  const how = NLM_F_CREATE | (verb === 'append' ? NLM_F_APPEND : NLM_F_REPLACE);
+  writer.begin(isNew ? RTM_NEWNEIGH : RTM_DELNEIGH, isNew ? how : 0, sequence);
   // struct ndmsg: family, padding, ifindex, state, flags, type.
   writer.u32(AF_BRIDGE);
   writer.u32(index);
