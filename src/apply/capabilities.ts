@@ -1,3 +1,4 @@
+import type { Engine } from '../engine/engine.ts';
 import { kernelNeeds } from '../kinds/interface.ts';
 import { UnavailableError } from '../lib/errors.ts';
 import type { Plan } from '../plan/step.ts';
@@ -26,6 +27,15 @@ export async function requireLinkKinds(plan: Plan): Promise<void> {
     `this kernel has no ${missing.join(', ')} links; nothing was changed`,
     `load the module, if the kernel comes with it: modprobe ${modules}; on Debian it is in the package linux-image-amd64`,
   );
+}
+
+/**
+ * Starts the program that only some plans need, for its version: netlink does without it.
+ *
+ * @throws UnavailableError naming its package.
+ */
+export async function requirePrograms(engine: Engine, { batches }: Plan): Promise<void> {
+  if (engine.name !== 'netlink' && batches.some(({ tool }) => tool === 'wg')) await run(['wg', '--version']);
 }
 
 async function kernelMakes(kind: string): Promise<boolean> {

@@ -13,6 +13,8 @@ import { sysctlKind } from './sysctl.ts';
 import { vethKind } from './veth.ts';
 import { vlanKind } from './vlan.ts';
 import { vxlanKind } from './vxlan.ts';
+import { wireguardKind } from './wireguard.ts';
+import { wireguardPeerKind } from './wireguard-peer.ts';
 
 /**
  * Every kind, in the order in which plans list them and in which equal steps run. Adding a kind is adding its file, its
@@ -26,10 +28,12 @@ export const kinds: readonly Kind[] = [
   bridgeKind,
   greKind,
   vxlanKind,
+  wireguardKind,
   dummyKind,
   vlanKind,
   otherLinkKind,
   fdbKind,
+  wireguardPeerKind,
   addressKind,
   routeKind,
   natKind,

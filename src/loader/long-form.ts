@@ -28,7 +28,7 @@ function longDefaults({ interfaces }: Topology): object {
     const { kind, macaddress } = item;
     const hasOwn = isDevice(item)
       ? deviceRules(item.kind).mac === 'derived'
-      : kind !== 'gre' && kind !== 'ip6gre' && kind !== 'loopback';
+      : kind !== 'gre' && kind !== 'ip6gre' && kind !== 'wireguard' && kind !== 'loopback';
     return hasOwn && macaddress === undefined;
   });
   return hasRandom ? { macaddress: 'random' } : {};

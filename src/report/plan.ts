@@ -29,6 +29,8 @@ const hidden = new Set([
   'nodad',
   'before',
   'peer-dev',
+  'private-key-file',
+  'preshared-key-file',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -56,6 +58,9 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   dev: [''],
   key: ['none'],
   remote: ['none'],
+  fwmark: [0],
+  keepalive: [0],
+  'preshared-key': ['none'],
 };
 
 export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {
@@ -173,7 +178,7 @@ function formatValue(value: Value | undefined): string {
 }
 
 /** Kinds whose label says what they are. */
-const selfNamed: ReadonlySet<string> = new Set(['route', 'sysctl', 'nat', 'peer']);
+const selfNamed: ReadonlySet<string> = new Set(['route', 'sysctl', 'nat', 'peer', 'wireguard-peer']);
 
 function isSelfNamed(kind: string): boolean {
   return selfNamed.has(kind);

@@ -7,7 +7,9 @@ import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
 import type { ReadRequest } from '../engine.ts';
 import { mayHaveTable } from '../nft-table.ts';
+import { wireguardOf } from '../wireguard-devices.ts';
 import { type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
+import { readWireguard } from './wireguard.ts';
 
 interface NamespaceId {
   readonly nsid: number;
@@ -20,7 +22,7 @@ const batch = 'address show\nroute show table all\nnetconf show\n';
 /**
  * Reads namespaces with iproute2 6.1: one process for each, `ip -j -d -batch`, which prints one JSON array per command
  * on its own line; one more where there is an nftables table of the lab, one more where there is a vxlan device with its
- * forwarding entries.
+ * forwarding entries, one more for each WireGuard device of the lab.
  */
 export async function read(
   names: readonly string[],
@@ -98,6 +100,10 @@ async function addSecondReadings(
       namespaces.set(namespace.name, { ...known, fdb: JSON.parse(result.stdout || '[]') as FdbEntry[] });
     }
   });
+  for (const [name, namespace] of namespaces) {
+    const own = wireguardOf(namespace.links, request.lab);
+    if (own.length > 0) namespaces.set(name, { ...namespace, wireguard: await readWireguard(name, own) });
+  }
   return namespaces;
 }
 

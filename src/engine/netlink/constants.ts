@@ -11,6 +11,7 @@ export const AF_NETLINK = 16;
 export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = 0x80000;
 export const NETLINK_ROUTE = 0;
+export const NETLINK_GENERIC = 16;
 export const SOL_SOCKET = 1;
 export const SO_RCVTIMEO = 20;
 export const SO_RCVBUFFORCE = 33;
@@ -24,6 +25,7 @@ export const MS_REC = 0x4000;
 export const MS_SHARED = 0x100000;
 export const MNT_DETACH = 2;
 
+export const NLA_F_NESTED = 0x8000;
 export const NLM_F_REQUEST = 1;
 export const NLM_F_ACK = 4;
 export const NLM_F_DUMP = 0x300;

@@ -9,6 +9,7 @@ import { HOST } from '../../topology/model.ts';
 import type { ReadRequest } from '../engine.ts';
 import { read as readWithIp } from '../ip/read.ts';
 import { mayHaveTable } from '../nft-table.ts';
+import { wireguardOf } from '../wireguard-devices.ts';
 import { readAddresses } from './decode/address.ts';
 import { readFdb } from './decode/fdb.ts';
 import { readLinks } from './decode/link.ts';
@@ -20,6 +21,7 @@ import { listTable } from './nftables.ts';
 import { namespaceId } from './nsid.ts';
 import { NetlinkSocket } from './socket.ts';
 import { readSysctl } from './sysctl.ts';
+import { readWireguard } from './wireguard.ts';
 
 /** Namespaces between two turns of the event loop. */
 const NAMESPACES_PER_TURN = 200;
@@ -83,11 +85,17 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
           ? listTable(nftTable(request.lab))
           : [],
       fdb: hasVxlan ? readFdb(socket, names) : [],
+      ...withWireguard(links, request),
       namespaceIds: new Map(),
     };
   } finally {
     socket.close();
   }
+}
+
+function withWireguard(links: readonly IpLink[], { lab }: ReadRequest): Pick<LiveNamespace, 'wireguard'> {
+  const own = wireguardOf(links, lab);
+  return own.length === 0 ? {} : { wireguard: readWireguard(own) };
 }
 
 /** Those that can be read; a kernel without a module, say, does not have its parameters. */

@@ -1,7 +1,16 @@
-import type { Bridge, Device, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
+import type {
+  Bridge,
+  Device,
+  Gre,
+  Interface,
+  Veth,
+  Vxlan,
+  Wireguard,
+  WireguardPeer,
+} from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
-import { isTunnel } from '../normalize/underlay.ts';
+import { isTunnel, type TunnelInterface } from '../normalize/underlay.ts';
 
 /** The bridges, each with its ports and members. */
 export function longBridges(interfaces: readonly Interface[]): object {
@@ -77,7 +86,7 @@ export function longLinks(interfaces: readonly Interface[]): object[] {
 
 /** Interfaces of one name are the ends of one tunnel, as in the file. */
 export function longTunnels(interfaces: readonly Interface[]): object {
-  const byName = new Map<string, (Gre | Vxlan)[]>();
+  const byName = new Map<string, TunnelInterface[]>();
   for (const item of interfaces) {
     if (!isTunnel(item)) continue;
     const ends = byName.get(item.name);
@@ -88,16 +97,23 @@ export function longTunnels(interfaces: readonly Interface[]): object {
   return Object.fromEntries(names.map((name) => [name, longTunnel(byName.get(name) ?? [])]));
 }
 
-function longTunnel(ends: readonly (Gre | Vxlan)[]): object {
+function longTunnel(ends: readonly TunnelInterface[]): object {
   const [first] = ends;
   if (first === undefined) return {};
+  if (first.kind === 'wireguard')
+    return longWireguard(
+      first,
+      ends.filter((end) => end.kind === 'wireguard'),
+    );
   return {
     type: first.kind,
     ...(first.kind === 'vxlan' ? { id: first.id, port: first.port, learning: first.learning } : {}),
     ...(first.kind !== 'vxlan' && first.key !== undefined ? { key: first.key } : {}),
     ttl: first.ttl,
     tos: first.tos,
-    endpoints: Object.fromEntries(ends.map((end) => [end.namespace, longTunnelEnd(end)])),
+    endpoints: Object.fromEntries(
+      ends.flatMap((end) => (end.kind === 'wireguard' ? [] : [[end.namespace, longTunnelEnd(end)]])),
+    ),
   };
 }
 
@@ -115,6 +131,52 @@ function longRemote(end: Gre | Vxlan): object {
   // An empty list too: without it the other ends' addresses would be taken.
   if (end.kind === 'vxlan') return { remote: end.peers.length === 1 ? end.peers[0] : end.peers };
   return end.remote === undefined ? {} : { remote: end.remote };
+}
+
+/** The other ends of the file follow from the ends themselves. */
+function longWireguard({ hub }: Wireguard, ends: readonly Wireguard[]): object {
+  return {
+    type: 'wireguard',
+    ...(hub === undefined ? {} : { hub }),
+    endpoints: Object.fromEntries(ends.map((end) => [end.namespace, longWireguardEnd(end)])),
+  };
+}
+
+function longWireguardEnd(end: Wireguard): object {
+  const { local, port, fwmark, privateKeyFile, allowedIps, peers } = end;
+  const others = peers.filter(({ isEnd }) => !isEnd);
+  return {
+    ...(local === undefined ? {} : { local }),
+    ...(port === undefined ? {} : { port }),
+    ...(privateKeyFile === undefined ? {} : { 'private-key-file': privateKeyFile }),
+    ...(allowedIps.length === 0 ? {} : { 'allowed-ips': allowedIps.map(({ prefix }) => prefix) }),
+    ...longWireguardOptions(end),
+    ...(fwmark === 0 ? {} : { fwmark }),
+    ...(others.length === 0
+      ? {}
+      : { peers: Object.fromEntries(others.map((peer) => [peer.name, longWireguardPeer(peer)])) }),
+    ...longSettings(end),
+  };
+}
+
+function longWireguardPeer(peer: WireguardPeer): object {
+  const { publicKey, endpoint, allowedIps } = peer;
+  return {
+    'public-key': publicKey,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    'allowed-ips': allowedIps.map(({ prefix }) => prefix),
+    ...longWireguardOptions(peer),
+  };
+}
+
+function longWireguardOptions({
+  keepalive,
+  presharedKeyFile,
+}: Pick<WireguardPeer, 'keepalive' | 'presharedKeyFile'>): object {
+  return {
+    ...(keepalive === 0 ? {} : { keepalive }),
+    ...(presharedKeyFile === undefined ? {} : { 'preshared-key-file': presharedKeyFile }),
+  };
 }
 
 /** The devices of one namespace, by name. */

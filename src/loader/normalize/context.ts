@@ -9,6 +9,7 @@ import {
   type Loopback,
   type Veth,
   type Vxlan,
+  type Wireguard,
 } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import { listNames } from './names.ts';
@@ -22,6 +23,7 @@ export type InterfaceDraft =
   | Mutable<Bridge>
   | Mutable<Gre>
   | Mutable<Vxlan>
+  | Mutable<Wireguard>
   | Mutable<Loopback>
   | Mutable<Device>;
 

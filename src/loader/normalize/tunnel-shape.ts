@@ -9,9 +9,27 @@ import { expandIp } from './settings.ts';
 const ownKeys: Readonly<Record<string, readonly Tunnel['type'][]>> = {
   key: ['gre', 'gretap', 'ip6gre', 'ip6gretap'],
   id: ['vxlan'],
-  port: ['vxlan'],
+  port: ['vxlan', 'wireguard'],
+  hub: ['wireguard'],
+  keepalive: ['wireguard'],
   learning: ['vxlan'],
   peers: ['vxlan'],
+  ttl: ['gre', 'gretap', 'ip6gre', 'ip6gretap', 'vxlan'],
+  tos: ['gre', 'gretap', 'ip6gre', 'ip6gretap', 'vxlan'],
+};
+
+/** The same for the keys of an end. */
+const ownEndKeys: Readonly<Record<string, readonly Tunnel['type'][]>> = Object.fromEntries([
+  ...['port', 'private-key-file', 'allowed-ips', 'keepalive', 'preshared-key-file', 'fwmark', 'peers'].map(
+    (key) => [key, ['wireguard']],
+  ),
+  ...['remote', 'dev'].map((key) => [key, ['gre', 'gretap', 'ip6gre', 'ip6gretap', 'vxlan']]),
+]);
+
+/** What to write instead, where somebody looks for another type's key. */
+const advice: Readonly<Record<string, string>> = {
+  id: 'a GRE tunnel has a key',
+  remote: "the other ends' `local` are the endpoints; a peer that is not in the file stands under `peers`",
 };
 
 /** Reports keys that do not belong to the tunnel's type. */
@@ -20,14 +38,12 @@ export function foreignKeys(context: Context, name: string, tunnel: Tunnel): voi
     if (!(key in tunnel) || types.includes(tunnel.type)) continue;
     const place: Place = { pointer: pointer('tunnels', name, key), part: 'key' };
     const message = `'${key}' does not belong to ${tunnel.type}, only to ${types.join(', ')}`;
-    context.report({
-      code: 'tunnel',
-      message,
-      place,
-      ...(key === 'id' ? { help: 'a GRE tunnel has a key' } : {}),
-    });
+    const help = advice[key];
+    context.report({ code: 'tunnel', message, place, ...(help === undefined ? {} : { help }) });
   }
-  if (tunnel.type !== 'gre' && tunnel.type !== 'ip6gre') return;
+  foreignEndKeys(context, name, tunnel);
+  const isGre = tunnel.type === 'gre' || tunnel.type === 'ip6gre';
+  if (!isGre && tunnel.type !== 'wireguard') return;
   for (const [namespace, end] of Object.entries(tunnel.endpoints)) {
     if (end?.macaddress === undefined) continue;
     const place: Place = {
@@ -38,8 +54,20 @@ export function foreignKeys(context: Context, name: string, tunnel: Tunnel): voi
       code: 'tunnel',
       message: `${interfaceKey(namespace, name).replace('/', ':')} carries IP packets, so it has no MAC address`,
       place,
-      help: `use type: ${tunnel.type}tap, or leave macaddress out`,
+      help: isGre ? `use type: ${tunnel.type}tap, or leave macaddress out` : 'leave macaddress out',
     });
+  }
+}
+
+function foreignEndKeys(context: Context, name: string, { type, endpoints }: Tunnel): void {
+  for (const [namespace, end] of Object.entries(endpoints)) {
+    for (const [key, types] of Object.entries(ownEndKeys)) {
+      if (!(key in (end ?? {})) || types.includes(type)) continue;
+      const place: Place = { pointer: pointer('tunnels', name, 'endpoints', namespace, key), part: 'key' };
+      const message = `'${key}' does not belong to an end of ${type}, only to ${types.join(', ')}`;
+      const help = advice[key];
+      context.report({ code: 'tunnel', message, place, ...(help === undefined ? {} : { help }) });
+    }
   }
 }
 
@@ -49,6 +77,8 @@ export function checkTunnelShape(context: Context, name: string, tunnel: Tunnel)
   const fail = (message: string, help: string) => context.report({ code: 'tunnel', message, place, help });
   const ends = Object.entries(tunnel.endpoints);
   if (ends.length === 0) fail(`tunnel ${name} has no endpoint`, 'name the namespace of at least one end');
+  // Any number of ends, which need not know an address: see wireguard.ts.
+  if (tunnel.type === 'wireguard') return;
   if (tunnel.type === 'vxlan') {
     if (tunnel.id === undefined)
       fail(`vxlan ${name} has no id`, 'add its network identifier (VNI), such as id: 100');

@@ -8,12 +8,17 @@ import { addEntry, type Context, checkNamespace } from './context.ts';
 import { deriveMac } from './macaddress.ts';
 import { expandIp, expandSettings } from './settings.ts';
 import { checkTunnelShape, expandKey, foreignKeys } from './tunnel-shape.ts';
+import { normalizeWireguard } from './wireguard.ts';
 
 /** Each tunnel becomes one interface in each of its namespaces. */
 export function normalizeTunnels(context: Context): void {
   for (const [name, tunnel] of Object.entries(context.data.tunnels ?? {})) {
     foreignKeys(context, name, tunnel);
     checkTunnelShape(context, name, tunnel);
+    if (tunnel.type === 'wireguard') {
+      normalizeWireguard(context, name, tunnel);
+      continue;
+    }
     const locals = Object.entries(tunnel.endpoints).map(([namespace, end]) => ({
       namespace,
       local: end?.local,
@@ -22,7 +27,7 @@ export function normalizeTunnels(context: Context): void {
       const others = locals
         .filter((other) => other.namespace !== namespace)
         .flatMap(({ local }) => local ?? []);
-      addTunnelEnd(context, { name, tunnel, namespace, end: end ?? {}, others });
+      addTunnelEnd(context, { name, tunnel, type: tunnel.type, namespace, end: end ?? {}, others });
     }
   }
 }
@@ -30,6 +35,7 @@ export function normalizeTunnels(context: Context): void {
 interface TunnelEnd {
   readonly name: string;
   readonly tunnel: Tunnel;
+  readonly type: (Gre | Vxlan)['kind'];
   readonly namespace: string;
   readonly end: NonNullable<TunnelEndpoint>;
   /** What the other ends have as `local`. */
@@ -37,7 +43,7 @@ interface TunnelEnd {
 }
 
 function addTunnelEnd(context: Context, tunnelEnd: TunnelEnd): void {
-  const { name, tunnel, namespace, end } = tunnelEnd;
+  const { name, tunnel, type, namespace, end } = tunnelEnd;
   const base = pointer('tunnels', name, 'endpoints', namespace);
   const place: Place = { pointer: base, part: 'key' };
   checkNamespace(context, namespace, place);
@@ -65,9 +71,9 @@ function addTunnelEnd(context: Context, tunnelEnd: TunnelEnd): void {
     tos: tunnel.tos ?? 0,
   };
   const item =
-    tunnel.type === 'vxlan'
+    type === 'vxlan'
       ? vxlanItem(context, tunnelEnd, common)
-      : greItem(context, tunnelEnd, { ...common, kind: tunnel.type });
+      : greItem(context, tunnelEnd, { ...common, kind: type });
   addEntry(context, {
     item,
     mtu:

@@ -1,10 +1,13 @@
 import { parseIp } from '../../lib/ip.ts';
-import type { Gre, Interface, Vxlan } from '../../topology/model.ts';
+import type { Gre, Interface, Vxlan, Wireguard } from '../../topology/model.ts';
 import type { Network } from './network.ts';
 
-export type TunnelInterface = Gre | Vxlan;
+export type TunnelInterface = Gre | Vxlan | Wireguard;
 
-const tunnelKinds: ReadonlySet<string> = new Set(['gre', 'gretap', 'ip6gre', 'ip6gretap', 'vxlan']);
+const tunnelKinds: ReadonlySet<string> = new Set([
+  ...['gre', 'gretap', 'ip6gre', 'ip6gretap', 'vxlan'],
+  'wireguard',
+]);
 
 export function isTunnel(item: Interface): item is TunnelInterface {
   return tunnelKinds.has(item.kind);
@@ -15,10 +18,10 @@ export function isTunnel(item: Interface): item is TunnelInterface {
  * subnet the remote address is. undefined where only a route, or the machine's own configuration, would tell.
  */
 export function findUnderlay(network: Network, item: TunnelInterface): Interface | undefined {
-  const { namespace, dev } = item;
+  const { namespace } = item;
+  const dev = underlayDevice(item);
   if (dev !== undefined) return network.interfaceOf(namespace, dev);
-  const remote = item.kind === 'vxlan' ? item.peers[0] : item.remote;
-  for (const address of [item.local, remote]) {
+  for (const address of [item.local, ...remotesOf(item)]) {
     const ip = address === undefined ? undefined : parseIp(address);
     if (ip === undefined) continue;
     const found = network
@@ -29,16 +32,31 @@ export function findUnderlay(network: Network, item: TunnelInterface): Interface
   return undefined;
 }
 
+/** The `dev` of a tunnel; WireGuard's packets leave by whatever the routes say. */
+export function underlayDevice(item: TunnelInterface): string | undefined {
+  return item.kind === 'wireguard' ? undefined : item.dev;
+}
+
+/** The outer addresses that it sends to, those that are known. */
+function remotesOf(item: TunnelInterface): readonly (string | undefined)[] {
+  if (item.kind === 'vxlan') return [item.peers[0]];
+  if (item.kind !== 'wireguard') return [item.remote];
+  return item.peers.map(({ endpoint }) => endpoint?.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'));
+}
+
 /**
  * The bytes that a tunnel puts before each packet. Outer IPv4 takes 20 and IPv6 40; GRE 4, and 4 more with a key; UDP
  * and VXLAN 16; an inner Ethernet header 14. ip6gre and ip6gretap add 8 for the tunnel encapsulation limit, which is on
  * unless it is switched off (ip6gre_tnl_link_config in net/ipv6/ip6_gre.c: 1500 leave 1448, or 1434 for ip6gretap).
+ * WireGuard takes 8 for UDP and 32 of its own (drivers/net/wireguard/messages.h).
  */
 export function tunnelOverhead(item: TunnelInterface): number {
   if (item.kind === 'vxlan') {
     const outer = item.local ?? item.peers[0] ?? '';
     return outer.includes(':') ? 70 : 50;
   }
+  if (item.kind === 'wireguard')
+    return [item.local, ...remotesOf(item)].some((address) => address?.includes(':')) ? 80 : 60;
   const base = { gre: 24, gretap: 38, ip6gre: 52, ip6gretap: 66 }[item.kind];
   return base + (item.key === undefined ? 0 : 4);
 }

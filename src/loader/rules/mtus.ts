@@ -91,6 +91,7 @@ function checkTunnel(item: TunnelInterface, network: Network, report: Report): v
 
 function headerName(item: TunnelInterface): string {
   if (item.kind === 'vxlan') return `VXLAN over IPv${tunnelOverhead(item) === 50 ? 4 : 6}`;
+  if (item.kind === 'wireguard') return `WireGuard over IPv${tunnelOverhead(item) === 60 ? 4 : 6}`;
   const name = item.kind.endsWith('tap') ? 'GRE with an Ethernet header' : 'GRE';
   const outer = item.kind.startsWith('ip6') ? `${name} over IPv6` : name;
   if (item.key === undefined) return outer;

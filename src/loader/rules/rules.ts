@@ -14,6 +14,7 @@ import { findSegments, type Segments } from './segments.ts';
 import { checkSubnetOverlaps } from './subnets.ts';
 import { checkSysctls } from './sysctls.ts';
 import { checkTunnelDevices, checkTunnelsTwice } from './tunnels.ts';
+import { checkAllowedIps } from './wireguard.ts';
 
 /** What a rule looks at. */
 export interface Subject {
@@ -37,6 +38,7 @@ const rules: readonly Rule[] = [
   checkLoops,
   checkTunnelDevices,
   checkTunnelsTwice,
+  checkAllowedIps,
   checkRouteForms,
   checkRoutesTwice,
   checkRouteDevices,
