@@ -75,10 +75,28 @@ export function resolveKeys({ topology, file, make }: KeyRequest): Topology {
     return { ...peer, publicKey, presharedKey, presharedKeyPath: path };
   };
   const result: Topology = { ...topology, interfaces: topology.interfaces.map(withKey) };
+  for (const item of result.interfaces) if (item.kind === 'wireguard') checkKeysTwice(item);
   resolved.set(topology, result);
   resolved.set(result, result);
   unwritten.set(result, fresh);
   return result;
+}
+
+/** The kernel tells peers apart by their keys, and drops one that has the interface's own. */
+function checkKeysTwice({ namespace, name, publicKey, peers }: Wireguard): void {
+  const owners = new Map(publicKey === undefined ? [] : [[publicKey, `${namespace}:${name} itself`]]);
+  for (const peer of peers) {
+    if (peer.publicKey === undefined) continue;
+    const other = owners.get(peer.publicKey);
+    if (other !== undefined) {
+      throw new TopoweaveError(
+        'key-twice',
+        `peer ${peer.name} of ${namespace}:${name} has the same key as ${other}`,
+        { hint: 'give each of them a key of its own', exitCode: exitCodes.invalidFile },
+      );
+    }
+    owners.set(peer.publicKey, `peer ${peer.name}`);
+  }
 }
 
 interface Making {
@@ -137,6 +155,10 @@ export function readKeyFile(path: string): Buffer {
   const fail = (message: string, hint: string): never => {
     throw new TopoweaveError('key-file', message, { hint, exitCode: exitCodes.invalidFile });
   };
+  // The batch of `wg` has one word a line.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+  if (/[\u0000-\u001f\u007f]/.test(path))
+    return fail(`the path ${JSON.stringify(path)} has a control character`, 'give the file another name');
   let fd: number;
   try {
     // A FIFO would wait for a writer.

@@ -80,6 +80,18 @@ test('a topology gets public keys and fingerprints, and no secret', async () => 
   expect(resolveKeys({ topology: made, file: undefined, make: true })).toBe(made);
 });
 
+test('two interfaces with one key cannot be peers', async () => {
+  const { topology } = await loadText(
+    'keys.yaml',
+    file.replace('10.9.0.2/24 }', '10.9.0.2/24, private-key-file: good }'),
+  );
+  if (topology === undefined) throw new Error('not valid');
+  expect(() => resolveKeys({ topology, file: join(folder, 'keys.yaml'), make: false })).toThrow(
+    'peer b of a:wg0 has the same key as a:wg0 itself',
+  );
+  expect(refusal('/tmp/a\nb')).toContain('control character');
+});
+
 test('what wg prints has no secret any more when it is read', () => {
   const psk = Buffer.alloc(32, 7).toString('base64');
   const dump = [
