@@ -41,6 +41,7 @@ need_runtime() {
 need_test() {
   need_runtime
   need procps sysctl
+  need wireguard-tools wg
   need kmod modprobe
   need qemu-system-x86 qemu-system-x86_64
   if ! command -v busybox >/dev/null || ! busybox --list | grep -qx switch_root; then missing+=(busybox-static); fi

@@ -1,3 +1,4 @@
+import type { Engine } from '../engine/engine.ts';
 import { kernelFeatures, kernelNeeds } from '../kinds/interface.ts';
 import { UnavailableError } from '../lib/errors.ts';
 import type { Plan } from '../plan/step.ts';
@@ -40,6 +41,15 @@ async function requireFeatures({ steps }: Plan): Promise<void> {
       continue;
     throw new UnavailableError('kernel-feature', `this kernel has no ${name}; nothing was changed`, brings);
   }
+}
+
+/**
+ * Starts the program that only some plans need, for its version: netlink does without it.
+ *
+ * @throws UnavailableError naming its package.
+ */
+export async function requirePrograms(engine: Engine, { batches }: Plan): Promise<void> {
+  if (engine.name !== 'netlink' && batches.some(({ tool }) => tool === 'wg')) await run(['wg', '--version']);
 }
 
 async function kernelMakes(kind: string): Promise<boolean> {

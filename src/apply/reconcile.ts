@@ -16,9 +16,10 @@ import { makePlan, readLive } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
 import { withLock } from '../system/lock.ts';
 import { type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
+import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
-import { requireLinkKinds } from './capabilities.ts';
+import { requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
@@ -72,6 +73,7 @@ export async function planFor(
   untouched?: Live,
 ): Promise<{ plan: Plan; live: Live }> {
   const record = readRecord(target.lab);
+  const topology = withKeys(target, false);
   const request = {
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
@@ -83,8 +85,8 @@ export async function planFor(
   if (longNames !== undefined) Object.assign(request, { longNames });
   const found =
     untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
-  const live = target.topology === undefined ? found : withNewNames(found, target.topology);
-  const { topology, lab } = target;
+  const live = topology === undefined ? found : withNewNames(found, topology);
+  const { lab } = target;
   const planRequest = { lab, topology, live, record };
   const plan = makePlan(planRequest);
   if (topology === undefined || !topology.interfaces.some(({ kind }) => kind === 'adopted'))
@@ -107,6 +109,11 @@ function longNamesOf(topology: Topology | undefined): Renames | undefined {
     found.set(namespace, names.set(kernelName(name), name));
   }
   return found.size === 0 ? undefined : found;
+}
+
+/** The topology with what the keys of its WireGuard interfaces say; the others are the same topologies. */
+function withKeys({ topology, file }: Target, make: boolean): Topology | undefined {
+  return topology === undefined ? undefined : resolveKeys({ topology, file, make });
 }
 
 export interface ReconcileOptions extends ExecuteOptions {
@@ -145,7 +152,8 @@ export function reconcile(
   }, engine.lock);
 }
 
-async function converge(engine: Engine, target: Target, options: ReconcileOptions): Promise<ReconcileResult> {
+async function converge(engine: Engine, wanted: Target, options: ReconcileOptions): Promise<ReconcileResult> {
+  const target: Target = { ...wanted, topology: withKeys(wanted, true) };
   let { plan, live } = await planWhenReady(engine, target);
   options.onFirstPlan?.(plan);
   const { summary } = plan;
@@ -156,7 +164,10 @@ async function converge(engine: Engine, target: Target, options: ReconcileOption
       finishRecord(target, plan);
       return { summary, hadNothingToDo, interrupted: false };
     }
-    if (round === 0) await requireLinkKinds(plan);
+    if (round === 0) {
+      await requireLinkKinds(plan);
+      await requirePrograms(engine, plan);
+    }
     options.onPlan?.(plan);
     const { interrupted } = await perform(engine, target, plan, options);
     if (interrupted) return { summary, hadNothingToDo, interrupted };
@@ -213,6 +224,7 @@ async function perform(
 ): Promise<ExecutionResult> {
   const record = claimRecord(target, plan);
   writeRecord(record);
+  storeKeys(target.topology);
   const result = await execute(engine, plan.batches, options);
   writeRecord(afterwards(record, plan, result));
   if (!result.failures.every(isAlreadyGone)) {
@@ -300,6 +312,7 @@ function afterwards(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: 
 
 /** Everything is as it should be: claims are over, and a lab without anything has no record. */
 function finishRecord({ lab, topology, file }: Target, { desired }: Plan): void {
+  forgetKeys(lab, topology);
   if (topology === undefined) {
     removeRecord(lab);
     return;

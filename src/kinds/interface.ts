@@ -47,6 +47,8 @@ export interface LinkKind<T extends Interface> {
   readonly survives?: NonNullable<Kind['survives']>;
   /** What the kernel must have for it; undefined where every kernel does. */
   readonly needs?: (kind: T['kind']) => KernelNeed;
+  /** What a change of its own attributes does to traffic, before what is said of all links. */
+  readonly disrupts?: (change: Change) => string | undefined;
   /** Its own attributes as the kernel has them; undefined where it has none. */
   readonly codec?: (kind: T['kind']) => LinkCodec;
 }
@@ -175,7 +177,9 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
       attributes['master'] && interfaceId(namespace, String(attributes['master'])) === removed
         ? ['master']
         : [],
-    disrupts: disruption,
+    disrupts: (change, action) =>
+      (action === 'update' && change !== undefined ? link.disrupts?.(change) : undefined) ??
+      disruption(change, action),
   };
 }
 

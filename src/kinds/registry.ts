@@ -20,6 +20,8 @@ import { sysctlKind } from './sysctl.ts';
 import { vethKind } from './veth.ts';
 import { vlanKind } from './vlan.ts';
 import { vxlanKind } from './vxlan.ts';
+import { wireguardKind } from './wireguard.ts';
+import { wireguardPeerKind } from './wireguard-peer.ts';
 
 /**
  * Every kind, in the order in which plans list them and in which equal steps run. Adding a kind is adding its file, its
@@ -36,12 +38,14 @@ export const kinds: readonly Kind[] = [
   ip6TunnelKind,
   geneveKind,
   vxlanKind,
+  wireguardKind,
   dummyKind,
   vlanKind,
   adoptedKind,
   otherLinkKind,
   fdbKind,
   bridgeFdbKind,
+  wireguardPeerKind,
   addressKind,
   neighborKind,
   nexthopKind,

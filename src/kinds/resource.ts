@@ -33,11 +33,13 @@ export interface LiveResource extends Resource {
 }
 
 /**
- * What performs a step, as data: an `ip` or `bridge` line, a sysctl, or an nftables script. `namespace` is where it
+ * What performs a step, as data: an `ip` or `bridge` line, a line of `wg` (which names keys by their files), a sysctl, or
+ * an nftables script. `namespace` is where it
  * runs; an `ip` line without one runs outside, because it names several namespaces itself.
  */
 export type Command =
   | { readonly tool: 'ip'; readonly namespace: string | undefined; readonly args: readonly string[] }
+  | { readonly tool: 'wg'; readonly namespace: string; readonly args: readonly string[] }
   | { readonly tool: 'bridge'; readonly namespace: string; readonly args: readonly string[] }
   | { readonly tool: 'sysctl'; readonly namespace: string; readonly name: string; readonly value: string }
   | { readonly tool: 'nft'; readonly namespace: string; readonly script: string };

@@ -188,6 +188,26 @@ export interface IpPortVlans {
 /** An object of `nft -j list table`: a table, a chain, a rule or a set, by its only key. */
 export type NftObject = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
+/** A WireGuard device of `wg show IF dump`, without its secrets: a key is only known by what it makes. */
+export interface WireguardDevice {
+  readonly ifname: string;
+  /** `none` without a private key. */
+  readonly publicKey: string;
+  readonly port: number;
+  readonly fwmark: number;
+  readonly peers: readonly WireguardLivePeer[];
+}
+
+export interface WireguardLivePeer {
+  readonly publicKey: string;
+  /** A fingerprint, or `none`. */
+  readonly presharedKey: string;
+  readonly endpoint: string | undefined;
+  /** Sorted. */
+  readonly allowedIps: readonly string[];
+  readonly keepalive: number;
+}
+
 export interface LiveNamespace {
   readonly name: string;
   readonly mark: Mark | undefined;
@@ -205,6 +225,8 @@ export interface LiveNamespace {
   readonly nexthops?: readonly IpNexthopObject[];
   /** undefined where no bridge filters VLANs. */
   readonly portVlans?: readonly IpPortVlans[];
+  /** Those of the lab that was asked for. */
+  readonly wireguard?: readonly WireguardDevice[];
   /** Names by the id that this namespace knows them by (`link_netnsid`); only where they were asked for. */
   readonly namespaceIds: ReadonlyMap<number, string>;
 }

@@ -18,6 +18,8 @@ export function shellCommand(command: Command): string {
     case 'ip':
     case 'bridge':
       return `${command.tool} ${inside}${command.args.map((word, at) => quote(inHost(command.args, at) ? '1' : word)).join(' ')}`;
+    case 'wg':
+      return `${exec}wg ${command.args.map((word) => (word === '' ? "''" : quote(word))).join(' ')}`;
     case 'sysctl':
       return `${exec}sysctl -q -w ${quote(`${sysctlPath(command.name)}=${command.value}`)}`;
     case 'nft':

@@ -38,6 +38,8 @@ const hidden = new Set([
   'proxy',
   'id',
   'vlan-default',
+  'private-key-file',
+  'preshared-key-file',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -64,6 +66,9 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   dev: [''],
   key: ['none'],
   remote: ['none'],
+  fwmark: [0],
+  keepalive: [0],
+  'preshared-key': ['none'],
 };
 
 export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {
@@ -189,6 +194,7 @@ const selfNamed: ReadonlySet<string> = new Set([
   'rule',
   'neighbor',
   'nexthop',
+  'wireguard-peer',
 ]);
 
 function isSelfNamed(kind: string): boolean {

@@ -24,14 +24,16 @@ export interface Examination {
   readonly engines: readonly Finding[];
 }
 
-const tools: readonly { name: string; argv: readonly string[]; required: boolean }[] = [
+/** `use`: what needs a tool that is not required. */
+const tools: readonly { name: string; argv: readonly string[]; required: boolean; use?: string }[] = [
   { name: 'ip', argv: ['ip', '-V'], required: true },
   { name: 'bridge', argv: ['bridge', '-V'], required: true },
   { name: 'nft', argv: ['nft', '--version'], required: true },
   { name: 'nsenter', argv: ['nsenter', '--version'], required: true },
   { name: 'unshare', argv: ['unshare', '--version'], required: true },
   { name: 'flock', argv: ['flock', '--version'], required: true },
-  { name: 'ping', argv: ['ping', '-V'], required: false },
+  { name: 'ping', argv: ['ping', '-V'], required: false, use: 'check' },
+  { name: 'wg', argv: ['wg', '--version'], required: false, use: 'wireguard with --engine ip' },
 ];
 
 const kernelFeatures: readonly { name: string; what: string; module?: string; required: boolean }[] = [
@@ -52,6 +54,7 @@ const kernelFeatures: readonly { name: string; what: string; module?: string; re
   { name: 'sit', what: 'sit tunnels', module: 'sit', required: false },
   { name: 'ip6tnl', what: 'ip6tnl tunnels', module: 'ip6_tunnel', required: false },
   { name: 'geneve', what: 'geneve tunnels', module: 'geneve', required: false },
+  { name: 'wireguard', what: 'wireguard tunnels', module: 'wireguard', required: false },
   { name: 'nftables-nat', what: 'masquerade, snat and publish', module: 'nft_chain_nat', required: false },
   { name: 'nft-fib', what: 'publish on any address', module: 'nft_fib_inet', required: false },
   { name: 'ipv4-forwarding', what: 'forwarding', required: false },
@@ -76,6 +79,7 @@ try ipip ip link add probe8 type ipip remote 192.0.2.2
 try sit ip link add probe9 type sit remote 192.0.2.2
 try ip6tnl ip link add probe10 type ip6tnl remote 2001:db8::2
 try geneve ip link add probe11 type geneve id 1 remote 192.0.2.2
+try wireguard ip link add probe12 type wireguard
 try nftables-nat nft 'table inet probe1 { chain c { type nat hook postrouting priority 100; masquerade; }; }'
 try nft-fib nft 'table inet probe2 { chain c { type filter hook prerouting priority 0; fib daddr type local accept; }; }'
 try ipv4-forwarding forward
@@ -144,7 +148,7 @@ export function parseProbe(stdout: string): ReadonlyMap<string, Pick<Finding, 's
 }
 
 async function examineTool(
-  { name, argv, required }: { name: string; argv: readonly string[]; required: boolean },
+  { name, argv, required, use }: (typeof tools)[number],
   run: Run,
 ): Promise<Finding> {
   try {
@@ -153,8 +157,8 @@ async function examineTool(
     return { name, state: 'present', detail: /\d+(\.\d+)+|\d{8}/.exec(line)?.[0] ?? line, required };
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
-    const use = required ? '' : '; only check needs it';
-    const help = `apt-get install ${packages[name] ?? name}${use}`;
+    const note = use === undefined ? '' : `; only ${use} needs it`;
+    const help = `apt-get install ${packages[name] ?? name}${note}`;
     return { name, state: 'missing', detail: 'not installed', required, help };
   }
 }

@@ -88,10 +88,17 @@ export function readRecord(lab: string): LabRecord {
   }
 }
 
-/** Writes atomically: a new file, synced, then renamed over the old one. A symbolic link is never followed. */
 export function writeRecord(record: LabRecord): void {
   recordFolder();
-  const temporary = `${recordPath(record.lab)}.${process.pid}.new`;
+  writePrivateFile(recordPath(record.lab), `${JSON.stringify(record, null, 1)}\n`);
+}
+
+/**
+ * Writes a file below the folder that nobody else can read. Atomically: a new file, synced, then renamed over the old
+ * one. A symbolic link is never followed.
+ */
+export function writePrivateFile(path: string, text: string): void {
+  const temporary = `${path}.${process.pid}.new`;
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   try {
     unlinkSync(temporary);
@@ -100,12 +107,12 @@ export function writeRecord(record: LabRecord): void {
   }
   const file = openSync(temporary, flags, 0o600);
   try {
-    writeSync(file, `${JSON.stringify(record, null, 1)}\n`);
+    writeSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
-  renameSync(temporary, recordPath(record.lab));
+  renameSync(temporary, path);
 }
 
 export function removeRecord(lab: string): void {

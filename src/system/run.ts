@@ -78,6 +78,7 @@ export const packages: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
   flock: 'util-linux',
   ping: 'iputils-ping',
+  wg: 'wireguard-tools',
 };
 
 /** The error for a program that is not there, naming Debian's package. */

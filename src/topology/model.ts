@@ -305,6 +305,56 @@ export interface Vxlan extends UdpTunnel {
   readonly fdb: readonly { readonly mac: string; readonly peer: string }[];
 }
 
+/** A WireGuard interface with its peers: the tunnel's other ends, and those that are not in the file. */
+export interface Wireguard extends InterfaceBase {
+  readonly kind: 'wireguard';
+  /** The address at which the other ends reach it. */
+  readonly local: string | undefined;
+  /** undefined: the kernel chooses, not compared. */
+  readonly port: number | undefined;
+  /** 0: none. */
+  readonly fwmark: number;
+  /** As the file says it; undefined: topoweave makes a key. */
+  readonly privateKeyFile: string | undefined;
+  readonly presharedKeyFile: string | undefined;
+  /** Seconds; 0: off. */
+  readonly keepalive: number;
+  /** What is behind it, beside its own addresses. */
+  readonly allowedIps: readonly AllowedIp[];
+  /** The namespace of the tunnel's hub. */
+  readonly hub: string | undefined;
+  /** Sorted by name; the ends of the file before the others. */
+  readonly peers: readonly WireguardPeer[];
+  /** Known when the keys are read, before a plan is made; see system/wireguard-keys.ts. */
+  readonly publicKey?: string;
+  /** The path that the kernel's key comes from. */
+  readonly privateKeyPath?: string;
+}
+
+export interface AllowedIp {
+  /** In canonical form: `10.0.0.1/32`. */
+  readonly prefix: string;
+  readonly place: Place;
+}
+
+export interface WireguardPeer {
+  /** The namespace of another end, or the name of a peer that is not in the file. */
+  readonly name: string;
+  readonly isEnd: boolean;
+  /** Of another end: known when the keys are read. */
+  readonly publicKey: string | undefined;
+  /** `192.0.2.1:51820`, `[2001:db8::1]:51820`; undefined: learned from its packets. */
+  readonly endpoint: string | undefined;
+  readonly allowedIps: readonly AllowedIp[];
+  /** Seconds; 0: off. */
+  readonly keepalive: number;
+  readonly presharedKeyFile: string | undefined;
+  /** A fingerprint, never the key; known when the keys are read. */
+  readonly presharedKey?: string;
+  readonly presharedKeyPath?: string;
+  readonly place: Place;
+}
+
 export interface Loopback extends InterfaceBase {
   readonly kind: 'loopback';
 }
@@ -329,7 +379,7 @@ export interface Adopted extends InterfaceBase {
 }
 
 export type Tunnel = Gre | IpTunnel | Geneve | Vxlan;
-export type Interface = Veth | Bridge | Tunnel | Loopback | Device | Adopted;
+export type Interface = Veth | Bridge | Tunnel | Wireguard | Loopback | Device | Adopted;
 export type InterfaceKind = Interface['kind'];
 
 export interface Check {

@@ -18,6 +18,7 @@ export const run: RunCommand = async (context, { args, options }) => {
   const { plan, live } = await planFor(engineOf(context, options), {
     lab: lab.topology.name,
     topology,
+    file: lab.file,
   });
   if (options['diff']) {
     const record = readRecord(plan.lab);

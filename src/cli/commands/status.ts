@@ -21,6 +21,7 @@ export const run: RunCommand = async (context, { args, options }) => {
   const { plan } = await planFor(engineOf(context, options), {
     lab: lab.topology.name,
     topology: lab.topology,
+    file: lab.file,
   });
   const { io, color } = context;
   if (options['json']) {

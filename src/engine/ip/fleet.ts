@@ -8,7 +8,7 @@ import { countProcesses, searchPath } from '../../system/run.ts';
 /**
  * One batch of work in one namespace. `show` reads, `ip` and `bridge` change by a batch (`show6` and `ip6` by `ip -6`),
  * `nft` loads a script,
- * `nft-list` prints one table.
+ * `nft-list` prints one table, `wg` changes WireGuard devices, one process for each line.
  */
 export interface Job {
   /** Path of the namespace; undefined: the one that topoweave runs in. */
@@ -22,7 +22,8 @@ export interface Job {
     | 'bridge-show'
     | 'vlan-show'
     | 'nft'
-    | 'nft-list';
+    | 'nft-list'
+    | 'wg';
   /** The batch, the script, or for `nft-list` the table's name. */
   readonly input: string;
   /** For `show`: paths below /proc/sys to read, with their values written behind the batch's output. */
@@ -61,7 +62,7 @@ const SYSCTL_LINE = '\u001e';
  */
 const worker = `
 trap 'exit 143' TERM
-folder=$1 sysctl=$2; shift 2
+folder=$1 sysctl=$2 wg=$3; shift 3
 while [ $# -ge 4 ]; do
   id=$1 netns=$2 verb=$3 extra=$4; shift 4
   if [ -n "$netns" ]; then enter() { nsenter "--net=$netns" -- "$@"; }; else enter() { "$@"; }; fi
@@ -77,6 +78,7 @@ while [ $# -ge 4 ]; do
     vlan-show-) enter bridge -j -compressvlans vlan show ;;
     bridge-) enter bridge -batch "$input" ;;
     nft-) enter nft -f "$input" ;;
+    wg-) enter bash -c "$wg" sh "$input" ;;
     nft-list-) read -r table < "$input"; enter nft -j list table inet "$table" ;;
   esac > "$folder/$id.out" 2> "$folder/$id.err" < /dev/null
   echo "$id $?"
@@ -107,6 +109,16 @@ case $verb in
   both) put "$job.sys"; ip -batch "$job.in" && put "$job.post" ;;
 esac`;
 
+/** One `wg` for each command of the input: words with a mark in front, an empty line at the end. Stops at a failure. */
+const wg = `
+words=() count=0
+while IFS= read -r line; do
+  if [ -n "$line" ]; then words+=("\${line#=}"); continue; fi
+  count=$((count + 1))
+  wg "\${words[@]}" || { echo "Command failed wg:$count" >&2; exit 1; }
+  words=()
+done < "$1"`;
+
 /**
  * Runs jobs, a few at a time, and gives their results in the same order. A job that fails does not stop the others; of
  * jobs that an abort left out, the code is 1 and there is no output.
@@ -130,7 +142,7 @@ export async function runJobs(
       return runWorker(folder, share, { onDone: onJob, signal });
     });
     await Promise.all(workers);
-    countProcesses(jobs.reduce((sum, job) => sum + (job.sysctlsAfter?.length ? 2 : 1), 0));
+    countProcesses(jobs.reduce((sum, job) => sum + processesOf(job), 0));
     const output = (index: number, ending: string) =>
       codes.has(index) ? readFileSync(join(folder, `${index}.${ending}`), 'utf8') : '';
     return jobs.map((_, index) => ({
@@ -143,6 +155,11 @@ export async function runJobs(
   }
 }
 
+function processesOf({ verb, input, sysctlsAfter }: Job): number {
+  if (verb === 'wg') return 1 + input.split('\n\n').length - 1;
+  return sysctlsAfter?.length ? 2 : 1;
+}
+
 /**
  * Starts one worker and passes on each line that it prints, `JOB EXIT-CODE`. The plain spawn: loading execa would cost
  * more than the worker does.
@@ -153,7 +170,7 @@ function runWorker(
   { onDone = () => {}, signal }: RunJobsOptions,
 ): Promise<void> {
   countProcesses(1);
-  const child = spawn('sh', ['-c', worker, 'sh', folder, sysctl, ...share], {
+  const child = spawn('sh', ['-c', worker, 'sh', folder, sysctl, wg, ...share], {
     env: { LC_ALL: 'C', PATH: searchPath() },
     stdio: ['ignore', 'pipe', 'inherit'],
     // In a process group of its own: Ctrl-C must not end a batch half way.

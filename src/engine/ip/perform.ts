@@ -38,6 +38,7 @@ function toJob(batch: Batch): Job {
       input: commands.map((command) => (command.tool === 'nft' ? command.script : '')).join(''),
     };
   }
+  if (batch.tool === 'wg') return { netns, verb: 'wg', input: wgInput(commands) };
   const writes = (late: boolean): SysctlWrite[] =>
     commands.flatMap((command) =>
       command.tool === 'sysctl' && sysctlComesAfter(batch, command) === late
@@ -53,6 +54,13 @@ function toJob(batch: Batch): Job {
     sysctlsBefore: writes(false),
     sysctlsAfter: writes(true),
   };
+}
+
+/** Words on lines of their own behind a mark, since they may be empty; an empty line ends each command. */
+function wgInput(commands: readonly Command[]): string {
+  return commands
+    .map((command) => (command.tool === 'wg' ? `${command.args.map((word) => `=${word}\n`).join('')}\n` : ''))
+    .join('');
 }
 
 function lines(batch: Batch): { text: string; command: Command; step: Step }[] {
@@ -96,9 +104,14 @@ function readSysctlsBefore(batch: Batch, { stdout }: JobResult): ReadonlyMap<str
   return new Map([...sysctls].map(([path, value]) => [sysctlPath(path), sysctlValue(value)]));
 }
 
+/** `wg` quotes what it takes for a bad key, from a file too. */
+function withoutKey(text: string): string {
+  return text.replace(/^(Key is not .*?:).*/, '$1 (not shown)');
+}
+
 /** Finds the step by the line that `Command failed FILE:LINE` names, or by the path of a sysctl. */
 function explainFailure(batch: Batch, { stderr }: JobResult): StepFailure {
-  const entries = lines(batch);
+  const entries = batch.tool === 'wg' ? batch.commands : lines(batch);
   const line = Number(/Command failed [^\n]*:(\d+)/.exec(stderr)?.[1] ?? Number.NaN);
   const path = /to \/proc\/sys\/(\S+)/.exec(stderr)?.[1];
   const sysctl = batch.commands.find(
@@ -112,7 +125,9 @@ function explainFailure(batch: Batch, { stderr }: JobResult): StepFailure {
     .split('\n')
     .filter((text) => text.trim() !== '' && !text.startsWith('Command failed'))
     .map((text) =>
-      text.replace(/^(RTNETLINK answers|Error): /, '').replace(/^\S*\/jobs-\S+\.in:/, 'nftables: line '),
+      withoutKey(text)
+        .replace(/^(RTNETLINK answers|Error): /, '')
+        .replace(/^\S*\/jobs-\S+\.in:/, 'nftables: line '),
     )
     .join('; ');
   return { step: found.step, command: known?.command, message: message === '' ? 'no message' : message };

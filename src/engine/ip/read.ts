@@ -21,7 +21,9 @@ import { HOST } from '../../topology/model.ts';
 import type { ReadRequest } from '../engine.ts';
 import { extraTables } from '../extra-tables.ts';
 import { mayHaveTable } from '../nft-table.ts';
+import { wireguardOf } from '../wireguard-devices.ts';
 import { type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
+import { readWireguard } from './wireguard.ts';
 
 interface NamespaceId {
   readonly nsid: number;
@@ -34,7 +36,7 @@ const batch = 'address show\nroute show table all\nnetconf show\n';
 /**
  * Reads namespaces with iproute2 6.1: one process for each, `ip -j -d -batch`, which prints one JSON array per command
  * on its own line; one more where there is an nftables table of the lab, one more where there is a vxlan device with its
- * forwarding entries, one more where a bridge filters VLANs.
+ * forwarding entries, one more where a bridge filters VLANs, one more for each WireGuard device of the lab.
  */
 export async function read(
   names: readonly string[],
@@ -130,6 +132,10 @@ async function addSecondReadings(
       namespaces.set(namespace.name, { ...known, fdb: JSON.parse(result.stdout || '[]') as FdbEntry[] });
     }
   });
+  for (const [name, namespace] of namespaces) {
+    const own = wireguardOf(namespace.links, request.lab);
+    if (own.length > 0) namespaces.set(name, { ...namespace, wireguard: await readWireguard(name, own) });
+  }
   return namespaces;
 }
 

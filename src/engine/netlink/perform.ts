@@ -12,6 +12,7 @@ import { runNft } from './nftables.ts';
 import { record } from './recorder.ts';
 import { writeSysctl } from './sysctl.ts';
 import { type CommandFailure, Transaction } from './transaction.ts';
+import { setWireguard } from './wireguard.ts';
 
 /** Milliseconds until signals and the progress get their turn. */
 const TURN = 25;
@@ -187,6 +188,9 @@ function performDirectly(command: Command, sysctlsBefore: Map<string, string>): 
   } else if (command.tool === 'nft') {
     record('nft', command.namespace, Buffer.from(command.script));
     runNft(command.script);
+  } else if (command.tool === 'wg') {
+    // Not for the recording: the messages have keys in them.
+    setWireguard(command.args);
   } else if (command.args[1] === 'add') {
     record('addNamespace', command.args[2] ?? '');
     addNamespace(command.args[2] ?? '');

@@ -11,6 +11,7 @@ import type { ReadRequest } from '../engine.ts';
 import { extraTables } from '../extra-tables.ts';
 import { read as readWithIp } from '../ip/read.ts';
 import { mayHaveTable } from '../nft-table.ts';
+import { wireguardOf } from '../wireguard-devices.ts';
 import { readAddresses } from './decode/address.ts';
 import { readFdb } from './decode/fdb.ts';
 import { type LinkNames, readLinks } from './decode/link.ts';
@@ -26,6 +27,7 @@ import { listTable } from './nftables.ts';
 import { namespaceId } from './nsid.ts';
 import { NetlinkSocket } from './socket.ts';
 import { readSysctl } from './sysctl.ts';
+import { readWireguard } from './wireguard.ts';
 
 /** Namespaces between two turns of the event loop. */
 const NAMESPACES_PER_TURN = 200;
@@ -92,6 +94,7 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
           : [],
       fdb: hasVxlan || request.fdb?.has(name) ? readFdb(socket, names) : [],
       ...(links.some(isVlanBridge) ? { portVlans: readPortVlans(socket) } : {}),
+      ...withWireguard(links, request),
       namespaceIds: new Map(),
       ...readExtra(socket, names, extraTables({ name, mark }, request)),
     };
@@ -117,6 +120,11 @@ function readAllRules(socket: NetlinkSocket): IpRule[] {
   return ([4, 6] as const).flatMap((family) =>
     readRules(socket, family).map((rule) => ({ ...rule, family })),
   );
+}
+
+function withWireguard(links: readonly IpLink[], { lab }: ReadRequest): Pick<LiveNamespace, 'wireguard'> {
+  const own = wireguardOf(links, lab);
+  return own.length === 0 ? {} : { wireguard: readWireguard(own) };
 }
 
 /** Those that can be read; a kernel without a module, say, does not have its parameters. */

@@ -1,10 +1,20 @@
-import type { Direction, Geneve, Gre, Interface, IpTunnel, Tunnel, Vxlan } from '../../topology/model.ts';
-import { isTunnel, tunnelTypes } from '../normalize/underlay.ts';
+import type {
+  Direction,
+  Geneve,
+  Gre,
+  Interface,
+  IpTunnel,
+  Tunnel,
+  Vxlan,
+  Wireguard,
+  WireguardPeer,
+} from '../../topology/model.ts';
+import { isTunnel, type TunnelInterface, tunnelTypes } from '../normalize/underlay.ts';
 import { longSettings } from './interfaces.ts';
 
 /** Interfaces of one name are the ends of one tunnel, as in the file. */
 export function longTunnels(interfaces: readonly Interface[]): object {
-  const byName = new Map<string, Tunnel[]>();
+  const byName = new Map<string, TunnelInterface[]>();
   for (const item of interfaces) {
     if (!isTunnel(item)) continue;
     const ends = byName.get(item.name);
@@ -15,9 +25,15 @@ export function longTunnels(interfaces: readonly Interface[]): object {
   return Object.fromEntries(names.map((name) => [name, longTunnel(byName.get(name) ?? [])]));
 }
 
-function longTunnel(ends: readonly Tunnel[]): object {
-  const [first] = ends;
+function longTunnel(all: readonly TunnelInterface[]): object {
+  const [first] = all;
   if (first === undefined) return {};
+  if (first.kind === 'wireguard')
+    return longWireguard(
+      first,
+      all.filter((end) => end.kind === 'wireguard'),
+    );
+  const ends = all.filter((end) => end.kind !== 'wireguard');
   return {
     type: first.kind,
     ...longType(first),
@@ -105,4 +121,50 @@ function longRemote(end: Tunnel): object {
   if (end.group !== undefined) return {};
   // An empty list too: without it the other ends' addresses would be taken.
   return { remote: end.peers.length === 1 ? end.peers[0] : end.peers };
+}
+
+/** The other ends of the file follow from the ends themselves. */
+function longWireguard({ hub }: Wireguard, ends: readonly Wireguard[]): object {
+  return {
+    type: 'wireguard',
+    ...(hub === undefined ? {} : { hub }),
+    endpoints: Object.fromEntries(ends.map((end) => [end.namespace, longWireguardEnd(end)])),
+  };
+}
+
+function longWireguardEnd(end: Wireguard): object {
+  const { local, port, fwmark, privateKeyFile, allowedIps, peers } = end;
+  const others = peers.filter(({ isEnd }) => !isEnd);
+  return {
+    ...(local === undefined ? {} : { local }),
+    ...(port === undefined ? {} : { port }),
+    ...(privateKeyFile === undefined ? {} : { 'private-key-file': privateKeyFile }),
+    ...(allowedIps.length === 0 ? {} : { 'allowed-ips': allowedIps.map(({ prefix }) => prefix) }),
+    ...longWireguardOptions(end),
+    ...(fwmark === 0 ? {} : { fwmark }),
+    ...(others.length === 0
+      ? {}
+      : { peers: Object.fromEntries(others.map((peer) => [peer.name, longWireguardPeer(peer)])) }),
+    ...longSettings(end),
+  };
+}
+
+function longWireguardPeer(peer: WireguardPeer): object {
+  const { publicKey, endpoint, allowedIps } = peer;
+  return {
+    'public-key': publicKey,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    'allowed-ips': allowedIps.map(({ prefix }) => prefix),
+    ...longWireguardOptions(peer),
+  };
+}
+
+function longWireguardOptions({
+  keepalive,
+  presharedKeyFile,
+}: Pick<WireguardPeer, 'keepalive' | 'presharedKeyFile'>): object {
+  return {
+    ...(keepalive === 0 ? {} : { keepalive }),
+    ...(presharedKeyFile === undefined ? {} : { 'preshared-key-file': presharedKeyFile }),
+  };
 }

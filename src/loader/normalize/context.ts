@@ -12,6 +12,7 @@ import {
   type Loopback,
   type Veth,
   type Vxlan,
+  type Wireguard,
 } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import { listNames } from './names.ts';
@@ -27,6 +28,7 @@ export type InterfaceDraft =
   | Mutable<IpTunnel>
   | Mutable<Geneve>
   | Mutable<Vxlan>
+  | Mutable<Wireguard>
   | Mutable<Loopback>
   | Mutable<Device>
   | Mutable<Adopted>;

@@ -65,6 +65,11 @@ function addMember(context: Context, { bridge, namespace, member, settings, plac
       `${member} carries IP packets and no Ethernet frames, so it cannot be a port of a bridge`,
       `use type: ${item.kind.startsWith('ip6') ? 'ip6gretap' : 'gretap'}, or a route in place of the bridge`,
     );
+  } else if (item.kind === 'wireguard') {
+    fail(
+      `${member} carries IP packets and no Ethernet frames, so it cannot be a port of a bridge`,
+      'use a gretap or vxlan tunnel through it, or a route in place of the bridge',
+    );
   } else if (item.kind === 'bridge') {
     fail(`${member} is a bridge, which cannot be a port of another one`, 'join the two with a link');
   } else if (isDevice(item) && portObstacle(item) !== undefined) {

@@ -6,11 +6,12 @@ import type { Direction, Geneve, Gre, IpTunnel, Tunnel, Vxlan } from '../../topo
 import type { Context } from './context.ts';
 import { expandFdb } from './tunnel-fdb.ts';
 import { expandKey } from './tunnel-key.ts';
-import { expandOuter } from './tunnel-outer.ts';
+import { expandOuter, listedPeers } from './tunnel-outer.ts';
 
 export interface TunnelEnd {
   readonly name: string;
   readonly tunnel: RawTunnel;
+  readonly type: Tunnel['kind'];
   readonly namespace: string;
   readonly end: NonNullable<TunnelEndpoint>;
   /** What the other ends have as `local`. */
@@ -22,7 +23,7 @@ type Common = Omit<IpTunnel, 'kind' | 'remote' | 'mode' | 'pmtudisc' | 'encapLim
 
 /** The interface of one end, with what its type adds to what all of them have. */
 export function tunnelItem(context: Context, tunnelEnd: TunnelEnd, common: Common): Tunnel {
-  const kind = tunnelEnd.tunnel.type;
+  const kind = tunnelEnd.type;
   switch (kind) {
     case 'vxlan':
       return vxlanItem(context, tunnelEnd, common);
@@ -101,7 +102,7 @@ function vxlanItem(context: Context, tunnelEnd: TunnelEnd, common: Common): Vxla
   );
   const isImplied = end.remote === undefined && tunnel.group === undefined;
   const found = isImplied ? others.map(canonicalAddress) : remotes;
-  const more = [...(tunnel.peers ?? []), ...(end.peers ?? [])].map(canonicalAddress);
+  const more = [...(tunnel.peers ?? []), ...listedPeers(end)].map(canonicalAddress);
   const peers = new Set([...found, ...more].filter((peer) => peer !== undefined && peer !== common.local));
   const range = tunnel['port-range'];
   return {

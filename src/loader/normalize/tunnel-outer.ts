@@ -1,4 +1,4 @@
-import type { Tunnel } from '../../generated/topology-file.ts';
+import type { Tunnel, TunnelEndpoint } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { parseIp } from '../../lib/ip.ts';
 import type { Context } from './context.ts';
@@ -36,4 +36,9 @@ export function expandOuter(
     help: `use type: ${others[type]} for IPv${family}`,
   });
   return undefined;
+}
+
+/** The peers of a vxlan end: those of a wireguard end have names. */
+export function listedPeers(end: TunnelEndpoint | undefined): readonly string[] {
+  return Array.isArray(end?.peers) ? end.peers : [];
 }

@@ -5,6 +5,7 @@ import { pointer } from '../../lib/pointer.ts';
 import { type Context, interfaceKey } from './context.ts';
 import { expandIp } from './settings.ts';
 import { checkTunnelKeys } from './tunnel-keys.ts';
+import { listedPeers } from './tunnel-outer.ts';
 import { tunnelTypes } from './underlay.ts';
 import { checkVxlan } from './vxlan-shape.ts';
 
@@ -14,6 +15,8 @@ const gre: readonly Type[] = ['gre', 'gretap', 'ip6gre', 'ip6gretap'];
 const udp: readonly Type[] = ['vxlan', 'geneve'];
 const overIpv4: readonly Type[] = ['gre', 'gretap', 'ipip', 'sit'];
 const overIpv6: readonly Type[] = ['ip6gre', 'ip6gretap', 'ip6tnl'];
+
+const notWireguard: readonly Type[] = [...overIpv4, ...overIpv6, ...udp];
 
 /** Keys that only some types have, of the tunnel or of one end. */
 const ownKeys: Readonly<Record<string, readonly Type[]>> = {
@@ -26,7 +29,17 @@ const ownKeys: Readonly<Record<string, readonly Type[]>> = {
   'encap-limit': overIpv6,
   'flow-label': [...overIpv6, ...udp],
   id: udp,
-  port: udp,
+  port: [...udp, 'wireguard'],
+  hub: ['wireguard'],
+  keepalive: ['wireguard'],
+  'private-key-file': ['wireguard'],
+  'allowed-ips': ['wireguard'],
+  'preshared-key-file': ['wireguard'],
+  fwmark: ['wireguard'],
+  ttl: notWireguard,
+  tos: notWireguard,
+  remote: notWireguard,
+  dev: notWireguard,
   checksums: udp,
   'do-not-fragment': udp,
   'port-range': ['vxlan'],
@@ -38,17 +51,44 @@ const ownKeys: Readonly<Record<string, readonly Type[]>> = {
   'short-circuit': ['vxlan'],
   notifications: ['vxlan'],
   extensions: ['vxlan'],
-  peers: ['vxlan'],
+  peers: ['vxlan', 'wireguard'],
   fdb: ['vxlan'],
 };
+
+/** What to write instead, where somebody looks for another type's key. */
+const advice: Readonly<Record<string, (type: Type) => string | undefined>> = {
+  id: (type) => (gre.includes(type) ? 'a GRE tunnel has a key' : undefined),
+  remote: (type) =>
+    type === 'wireguard'
+      ? "the other ends' `local` are the endpoints; a peer that is not in the file stands under `peers`"
+      : undefined,
+};
+
+function helpFor(key: string, type: Type): { help?: string } {
+  const help = advice[key]?.(type);
+  return help === undefined ? {} : { help };
+}
+
+/** Peers in the form of another type. */
+function checkPeerForms(context: Context, name: string, { type, endpoints }: Tunnel): void {
+  for (const [namespace, end] of Object.entries(endpoints)) {
+    if (end?.peers === undefined || (type !== 'vxlan' && type !== 'wireguard')) continue;
+    if (Array.isArray(end.peers) === (type === 'vxlan')) continue;
+    const form = type === 'vxlan' ? 'a list of addresses' : 'a map from names to peers with a public-key';
+    context.report({
+      code: 'tunnel',
+      message: `the peers of a ${type} end are ${form}`,
+      place: { pointer: pointer('tunnels', name, 'endpoints', namespace, 'peers'), part: 'value' },
+    });
+  }
+}
 
 /** Reports keys that do not belong to the tunnel's type. */
 export function foreignKeys(context: Context, name: string, tunnel: Tunnel): void {
   for (const [key, types] of Object.entries(ownKeys)) {
     if (types.includes(tunnel.type)) continue;
     const message = `'${key}' does not belong to ${tunnel.type}, only to ${types.join(', ')}`;
-    const isGre = gre.includes(tunnel.type);
-    const help = key === 'id' && isGre ? { help: 'a GRE tunnel has a key' } : {};
+    const help = helpFor(key, tunnel.type);
     const places = [
       ...(key in tunnel ? [pointer('tunnels', name, key)] : []),
       ...Object.entries(tunnel.endpoints).flatMap(([namespace, end]) =>
@@ -93,7 +133,10 @@ export function checkTunnelShape(context: Context, name: string, tunnel: Tunnel)
   if (isUdp && tunnel.id === undefined)
     fail(`${tunnel.type} ${name} has no id`, 'add its network identifier (VNI), such as id: 100');
   checkTunnelKeys(context, name, tunnel);
+  checkPeerForms(context, name, tunnel);
   if (isUdp) checkFamilies(context, name, tunnel);
+  // Any number of ends, which need not know an address: see wireguard.ts.
+  if (tunnel.type === 'wireguard') return;
   if (tunnel.type === 'vxlan') {
     checkVxlan(context, name, tunnel);
     return;
@@ -127,7 +170,7 @@ function checkFamilies(context: Context, name: string, tunnel: Tunnel): void {
     expandIp(text, at, context.report);
   }
   const ends = Object.values(endpoints).flatMap((end) =>
-    [end?.local ?? [], end?.remote ?? [], end?.peers ?? [], Object.values(end?.fdb ?? {})].flat(),
+    [end?.local ?? [], end?.remote ?? [], listedPeers(end), Object.values(end?.fdb ?? {})].flat(),
   );
   for (const text of [...peers, ...ends, ...Object.values(fdb), ...(group === undefined ? [] : [group])]) {
     const ip = parseIp(text);

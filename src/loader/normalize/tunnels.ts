@@ -8,12 +8,17 @@ import { type TunnelEnd, tunnelItem } from './tunnel-items.ts';
 import { expandOuter } from './tunnel-outer.ts';
 import { checkTunnelShape, foreignKeys } from './tunnel-shape.ts';
 import { tunnelTypes } from './underlay.ts';
+import { normalizeWireguard } from './wireguard.ts';
 
 /** Each tunnel becomes one interface in each of its namespaces. */
 export function normalizeTunnels(context: Context): void {
   for (const [name, tunnel] of Object.entries(context.data.tunnels ?? {})) {
     foreignKeys(context, name, tunnel);
     checkTunnelShape(context, name, tunnel);
+    if (tunnel.type === 'wireguard') {
+      normalizeWireguard(context, name, tunnel);
+      continue;
+    }
     const locals = Object.entries(tunnel.endpoints).map(([namespace, end]) => ({
       namespace,
       local: end?.local,
@@ -22,7 +27,7 @@ export function normalizeTunnels(context: Context): void {
       const others = locals
         .filter((other) => other.namespace !== namespace)
         .flatMap(({ local }) => local ?? []);
-      addTunnelEnd(context, { name, tunnel, namespace, end: end ?? {}, others });
+      addTunnelEnd(context, { name, tunnel, type: tunnel.type, namespace, end: end ?? {}, others });
     }
   }
 }

@@ -4,6 +4,7 @@ import { isMulticast, parseIp } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
 import type { Context } from './context.ts';
 import { expandIp, expandMac } from './settings.ts';
+import { listedPeers } from './tunnel-outer.ts';
 
 /** What of vxlan a schema cannot say. */
 export function checkVxlan(context: Context, name: string, tunnel: Tunnel): void {
@@ -20,7 +21,7 @@ export function checkVxlan(context: Context, name: string, tunnel: Tunnel): void
   }
   for (const [namespace, end] of Object.entries(tunnel.endpoints)) {
     const base = pointer('tunnels', name, 'endpoints', namespace);
-    for (const [index, text] of (end?.peers ?? []).entries())
+    for (const [index, text] of listedPeers(end).entries())
       expandIp(text, { pointer: `${base}/peers/${index}`, part: 'value' }, context.report);
     checkEntries(context, end?.fdb, `${base}/fdb`);
     checkSocket(context, name, tunnel, namespace);
@@ -68,7 +69,7 @@ function checkSocket(context: Context, name: string, tunnel: Tunnel, namespace: 
     other === namespace || found?.local === undefined ? [] : [found.local],
   );
   const remotes = end?.remote === undefined ? implied : [end.remote].flat();
-  const all = [...new Set([...remotes, ...peers, ...(end?.peers ?? [])])];
+  const all = [...new Set([...remotes, ...peers, ...listedPeers(end)])];
   const entries = [...Object.values(fdb), ...Object.values(end?.fdb ?? {})];
   if (all.length === 1 || ![...all, ...entries].some((text) => parseIp(text)?.family === 6)) return;
   context.report({

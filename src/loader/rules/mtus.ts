@@ -114,6 +114,8 @@ function headerName(item: TunnelInterface): string {
       return 'the outer IPv4 header';
     case 'ip6tnl':
       return item.encapLimit === 'none' ? 'the outer IPv6 header' : 'IPv6 with an encapsulation limit';
+    case 'wireguard':
+      return `WireGuard over IPv${tunnelOverhead(item) === 60 ? 4 : 6}`;
     default:
       return greName(item);
   }

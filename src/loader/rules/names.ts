@@ -3,7 +3,7 @@ import { kernelName, LONGEST_ALTERNATIVE_NAME } from '../../lib/interface-name.t
 import { pointer } from '../../lib/pointer.ts';
 import { HOST, type Interface } from '../../topology/model.ts';
 import type { Report } from '../normalize/problem.ts';
-import { isTunnel } from '../normalize/underlay.ts';
+import { isTunnel, underlayDevice } from '../normalize/underlay.ts';
 import type { Subject } from './rules.ts';
 
 /** NAME_MAX: a namespace is a file under /run/netns. */
@@ -86,7 +86,7 @@ export function checkForeignNames({ topology }: Subject, report: Report): void {
     for (const { out, place } of [...nat.masquerade, ...nat.snat]) check(out?.name, place);
   }
   for (const item of topology.interfaces) {
-    if (isTunnel(item) && item.namespace === HOST) check(item.dev, item.place);
+    if (isTunnel(item) && item.namespace === HOST) check(underlayDevice(item), item.place);
   }
 }
 

@@ -19,6 +19,7 @@ import {
   checkTunnelFamilies,
   checkTunnelsTwice,
 } from './tunnels.ts';
+import { checkAllowedIps } from './wireguard.ts';
 
 /** What a rule looks at. */
 export interface Subject {
@@ -45,6 +46,7 @@ const rules: readonly Rule[] = [
   checkTunnelsTwice,
   checkTunnelFamilies,
   checkTunnelDirections,
+  checkAllowedIps,
   checkRouteForms,
   checkRoutesTwice,
   checkRouteDevices,

@@ -1,7 +1,7 @@
 import { type Gre, HOST } from '../../topology/model.ts';
 import { listNames } from '../normalize/names.ts';
 import type { Report } from '../normalize/problem.ts';
-import { isOverIpv6, isTunnel, type TunnelInterface } from '../normalize/underlay.ts';
+import { isOverIpv6, isTunnel, type TunnelInterface, underlayDevice } from '../normalize/underlay.ts';
 import { suggest } from '../suggest.ts';
 import type { Subject } from './rules.ts';
 import { nameOf } from './segments.ts';
@@ -9,20 +9,21 @@ import { nameOf } from './segments.ts';
 /** The underlay that a tunnel names must be there; what the machine itself has cannot be known here. */
 export function checkTunnelDevices({ topology, network }: Subject, report: Report): void {
   for (const item of topology.interfaces) {
-    if (!isTunnel(item) || item.dev === undefined || item.namespace === HOST || item.dev === 'lo') continue;
+    const dev = isTunnel(item) ? underlayDevice(item) : undefined;
+    if (dev === undefined || item.namespace === HOST || dev === 'lo') continue;
     const place = { pointer: `${item.place.pointer}/dev`, part: 'value' } as const;
-    if (item.dev === item.name) {
+    if (dev === item.name) {
       report({ code: 'tunnel', message: `${nameOf(item)} cannot be its own underlay`, place });
       continue;
     }
-    if (network.interfaceOf(item.namespace, item.dev) !== undefined) continue;
+    if (network.interfaceOf(item.namespace, dev) !== undefined) continue;
     const names = network
       .interfacesOf(item.namespace)
       .flatMap(({ name }) => (name === item.name ? [] : name));
-    const nearest = suggest(item.dev, names);
+    const nearest = suggest(dev, names);
     report({
       code: 'tunnel',
-      message: `'${item.dev}' is not an interface of ${item.namespace}; it has ${listNames(names) || 'no others'}`,
+      message: `'${dev}' is not an interface of ${item.namespace}; it has ${listNames(names) || 'no others'}`,
       place,
       ...(nearest === undefined ? {} : { help: `did you mean '${nearest}'?` }),
     });
@@ -33,7 +34,8 @@ export function checkTunnelDevices({ topology, network }: Subject, report: Repor
 export function checkTunnelsTwice({ topology }: Subject, report: Report): void {
   const seen = new Map<string, TunnelInterface>();
   for (const item of topology.interfaces) {
-    if (!isTunnel(item)) continue;
+    // A port that the kernel chooses is free.
+    if (!isTunnel(item) || (item.kind === 'wireguard' && item.port === undefined)) continue;
     const key = `${item.namespace} ${identityOf(item)}`;
     const earlier = seen.get(key);
     if (earlier === undefined) {
@@ -54,6 +56,7 @@ export function checkTunnelsTwice({ topology }: Subject, report: Report): void {
 function likeness(item: TunnelInterface): readonly [what: string, remedy: string] {
   if (item.kind === 'vxlan')
     return [`the same id ${item.id} and port ${item.port}`, 'give one of them another id'];
+  if (item.kind === 'wireguard') return [`the same port ${item.port}`, 'give one of them another port'];
   if (item.kind === 'geneve')
     return [`the same id ${item.id}, port ${item.port} and remote address`, 'give one of them another id'];
   return 'seq' in item
@@ -63,6 +66,7 @@ function likeness(item: TunnelInterface): readonly [what: string, remedy: string
 
 /** gre and gretap share one header, so the kernel looks them up in tables of their own; see ip_tunnel_find. */
 function identityOf(item: TunnelInterface): string {
+  if (item.kind === 'wireguard') return `wireguard ${item.port}`;
   if (item.kind === 'vxlan') return `vxlan ${item.id} ${item.port} ${isOverIpv6(item)}`;
   if (item.kind === 'geneve') return `geneve ${item.id} ${item.port} ${item.remote}`;
   const key = 'seq' in item ? item.inputKey : undefined;
