@@ -70,6 +70,9 @@ export async function planFor(
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     sysctls: sysctlsToRead(target.topology, record),
+    ingress: new Set(
+      target.topology?.impairments.flatMap(({ via, namespace }) => (via === undefined ? [] : [namespace])),
+    ),
   };
   const live =
     untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
@@ -197,10 +200,12 @@ async function perform(
 
 /** A removal that found nothing any more, because the kernel was faster: the next round sees what is left. */
 function isAlreadyGone({ command, message }: StepFailure): boolean {
-  const isRemoval = (command?.tool === 'ip' || command?.tool === 'bridge') && command.args[1] === 'del';
+  const isRemoval =
+    (command?.tool === 'ip' || command?.tool === 'bridge' || command?.tool === 'tc') &&
+    command.args[1] === 'del';
   return (
     isRemoval &&
-    /Cannot find device|No such (file|process|device)|Cannot assign|[Aa]ddress not found|FIB table does not exist/.test(
+    /Cannot find device|No such (file|process|device)|Cannot assign|[Aa]ddress not found|FIB table does not exist|Cannot find specified qdisc/.test(
       message,
     )
   );

@@ -12,6 +12,8 @@ export interface ReadRequest {
   readonly nat: ReadonlySet<string>;
   /** Dotted sysctl names to read, by namespace. */
   readonly sysctls: ReadonlyMap<string, readonly string[]>;
+  /** Namespaces where the file impairs what an interface receives: their queueing disciplines are read. */
+  readonly ingress?: ReadonlySet<string>;
   /** Also ask which namespace each namespace id means; with `ip` its cost grows with the square of their number. */
   readonly withPeers?: boolean;
 }

@@ -3,10 +3,13 @@ import { bridgeKind } from './bridge.ts';
 import { dummyKind } from './dummy.ts';
 import { fdbKind } from './fdb.ts';
 import { greKind } from './gre.ts';
+import { ifbKind } from './ifb.ts';
+import { impairmentKind } from './impairment.ts';
 import { loopbackKind } from './loopback.ts';
 import { namespaceKind } from './namespace.ts';
 import { natKind } from './nat.ts';
 import { otherLinkKind } from './other-link.ts';
+import { redirectKind } from './redirect.ts';
 import type { Kind, Resource } from './resource.ts';
 import { routeKind } from './route.ts';
 import { sysctlKind } from './sysctl.ts';
@@ -28,11 +31,14 @@ export const kinds: readonly Kind[] = [
   vxlanKind,
   dummyKind,
   vlanKind,
+  ifbKind,
   otherLinkKind,
   fdbKind,
   addressKind,
   routeKind,
   natKind,
+  impairmentKind,
+  redirectKind,
 ];
 
 /** A kind of the file (`gretap`) or of a resource → the kind that handles it. */

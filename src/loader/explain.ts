@@ -3,6 +3,7 @@ import { groupBy } from '../lib/collections.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { ancestorsOf, pointer, pointerParts, valueAt } from '../lib/pointer.ts';
 import type { DocumentSource } from './document-source.ts';
+import { isImpairmentKey } from './impairments/parse.ts';
 import { suggest } from './suggest.ts';
 
 /** One diagnostic for each real mistake that the schema's validator found; its errors about wrappers are left out. */
@@ -82,7 +83,7 @@ function entryProblems({ path, errors }: Wrong): Problem[] {
     const near = suggest(key, known) ?? abbreviation(key, known);
     if (near !== undefined) suggested.add(near);
     const isGlued = known.includes(key.split(':')[0] ?? '');
-    const help = isGlued ? "write a blank behind the ':'" : `known keys here are ${known.join(', ')}`;
+    const help = isGlued ? "write a blank behind the ':'" : `known keys here are ${listKeys(known)}`;
     return {
       code: 'unknown-key',
       message: `unknown key '${key}'${question(near)}`,
@@ -259,6 +260,13 @@ function withoutStop(text: unknown): string | undefined {
 
 function knownKeys({ parentSchema }: ErrorObject): string[] {
   return Object.keys((parentSchema?.['properties'] as object | undefined) ?? {});
+}
+
+/** The keys of an impairment, which are many and can stand at every interface, are not all named. */
+function listKeys(keys: readonly string[]): string {
+  const others = keys.filter((key) => !isImpairmentKey(key));
+  if (others.length === 0 || others.length === keys.length) return keys.join(', ');
+  return `${others.join(', ')}; and those of an impairment, such as delay, loss and rate`;
 }
 
 /** `mac` for `macaddress`: only where one key alone begins so. */

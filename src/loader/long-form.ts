@@ -1,6 +1,7 @@
 import type { Topology } from '../topology/model.ts';
 import { deviceRules } from './devices/rules.ts';
 import { longChecks } from './long-form/checks.ts';
+import { addImpairments } from './long-form/impairments.ts';
 import { longBridges, longLinks, longTunnels } from './long-form/interfaces.ts';
 import { longNamespaces } from './long-form/namespaces.ts';
 import { isDevice } from './normalize/devices.ts';
@@ -11,7 +12,7 @@ import { isDevice } from './normalize/devices.ts';
  */
 export function longForm(topology: Topology): object {
   const { name, interfaces, checks } = topology;
-  return compact({
+  const document = {
     name,
     defaults: longDefaults(topology),
     namespaces: longNamespaces(topology),
@@ -19,7 +20,9 @@ export function longForm(topology: Topology): object {
     links: longLinks(interfaces),
     tunnels: longTunnels(interfaces),
     checks: longChecks(checks),
-  });
+  };
+  addImpairments(document as unknown as Record<string, object>, topology);
+  return compact(document);
 }
 
 /** Every other default stands at its interface; that the kernel chooses MAC addresses can only be said here. */

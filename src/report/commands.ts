@@ -17,6 +17,7 @@ export function shellCommand(command: Command): string {
   switch (command.tool) {
     case 'ip':
     case 'bridge':
+    case 'tc':
       return `${command.tool} ${inside}${command.args.map(quote).join(' ')}`;
     case 'sysctl':
       return `${exec}sysctl -q -w ${quote(`${sysctlPath(command.name)}=${command.value}`)}`;

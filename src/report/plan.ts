@@ -29,6 +29,7 @@ const hidden = new Set([
   'nodad',
   'before',
   'peer-dev',
+  'handle',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -56,6 +57,23 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   dev: [''],
   key: ['none'],
   remote: ['none'],
+  delay: ['none'],
+  jitter: ['none'],
+  distribution: ['uniform'],
+  'delay-correlation': ['none'],
+  loss: ['none'],
+  'loss-correlation': ['none'],
+  duplicate: ['none'],
+  'duplicate-correlation': ['none'],
+  corrupt: ['none'],
+  'corrupt-correlation': ['none'],
+  reorder: ['none'],
+  'reorder-correlation': ['none'],
+  gap: [0],
+  limit: [0],
+  rate: ['none'],
+  burst: ['none'],
+  queue: ['none'],
 };
 
 export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {
@@ -173,7 +191,7 @@ function formatValue(value: Value | undefined): string {
 }
 
 /** Kinds whose label says what they are. */
-const selfNamed: ReadonlySet<string> = new Set(['route', 'sysctl', 'nat', 'peer']);
+const selfNamed: ReadonlySet<string> = new Set(['route', 'sysctl', 'nat', 'peer', 'impairment', 'redirect']);
 
 function isSelfNamed(kind: string): boolean {
   return selfNamed.has(kind);

@@ -10,6 +10,8 @@ export interface Topology {
   readonly namespaces: readonly Namespace[];
   /** Every interface of the file, whatever section defines it; sorted by namespace and name. */
   readonly interfaces: readonly Interface[];
+  /** What happens to packets on purpose; sorted by interface. */
+  readonly impairments: readonly Impairment[];
   readonly checks: readonly Check[];
 }
 
@@ -185,7 +187,7 @@ export interface Loopback extends InterfaceBase {
   readonly kind: 'loopback';
 }
 
-export type DeviceKind = 'dummy' | 'vlan';
+export type DeviceKind = 'dummy' | 'vlan' | 'ifb';
 export type DeviceSetting = string | number | boolean | readonly string[];
 
 /** A single-ended interface, which a namespace itself defines under `interfaces`. */
@@ -199,6 +201,51 @@ export interface Device extends InterfaceBase {
 
 export type Interface = Veth | Bridge | Gre | Vxlan | Loopback | Device;
 export type InterfaceKind = Interface['kind'];
+
+/** What happens to the packets that an interface sends, or to those that it receives. */
+export interface Impairment {
+  readonly namespace: string;
+  /** The interface that the file names. */
+  readonly name: string;
+  readonly direction: 'egress' | 'ingress';
+  /** For what it receives: the ifb device that the packets go through first, made for that. */
+  readonly via: string | undefined;
+  readonly settings: ImpairmentSettings;
+  readonly place: Place;
+}
+
+export type Distribution = 'uniform' | 'normal' | 'pareto' | 'paretonormal';
+
+/** Times in microseconds, shares and correlations in percent; 0 where there is none. */
+export interface ImpairmentSettings {
+  readonly delay: number;
+  readonly jitter: number;
+  readonly distribution: Distribution;
+  readonly delayCorrelation: number;
+  readonly loss: number | LossModel;
+  readonly lossCorrelation: number;
+  readonly duplicate: number;
+  readonly duplicateCorrelation: number;
+  readonly corrupt: number;
+  readonly corruptCorrelation: number;
+  readonly reorder: number;
+  readonly reorderCorrelation: number;
+  readonly gap: number;
+  /** Bits in a second. */
+  readonly rate: number;
+  /** Bytes; 0: the rate is that of a cable, where each packet takes its time. */
+  readonly burst: number;
+  /** Packets. */
+  readonly limit: number;
+  /** Bytes of the largest packet, its Ethernet header included. */
+  readonly frame: number;
+}
+
+/** The chances of tc-netem(8), in its order, in percent. */
+export interface LossModel {
+  readonly model: 'gemodel' | 'state';
+  readonly chances: readonly number[];
+}
 
 export interface Check {
   readonly kind: 'ping' | 'tcp' | 'udp';

@@ -18,6 +18,7 @@ const linkFields = [
   'ifname',
   'flags',
   'mtu',
+  'qdisc',
   'operstate',
   'group',
   'address',
@@ -401,7 +402,9 @@ export function testTables(hasVlanFiltering: boolean): void {
     expect(mine.neighbors).toEqual(printed('ip', '-j', '-d', 'neigh', 'show'));
     const fields = ['kind', 'handle', 'dev', 'root', 'parent'];
     expect(mine.qdiscs.map(({ kind }) => kind)).toContain('clsact');
-    expect(mine.qdiscs).toEqual(printed('tc', '-j', 'qdisc', 'show').map((qdisc) => pick(qdisc, fields)));
+    expect(mine.qdiscs.map((qdisc) => pick(qdisc, fields))).toEqual(
+      printed('tc', '-j', 'qdisc', 'show').map((qdisc) => pick(qdisc, fields)),
+    );
     expect(mine.vlans).toEqual(printed('bridge', '-j', '-compressvlans', 'vlan', 'show'));
     expect(mine.vlans.length).toBe(hasVlanFiltering ? 2 : 0);
   } finally {

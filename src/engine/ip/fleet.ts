@@ -6,13 +6,13 @@ import { recordFolder } from '../../system/record.ts';
 import { countProcesses, searchPath } from '../../system/run.ts';
 
 /**
- * One batch of work in one namespace. `show` reads, `ip` and `bridge` change by a batch, `nft` loads a script,
+ * One batch of work in one namespace. `show` reads, `ip`, `bridge` and `tc` change by a batch, `nft` loads a script,
  * `nft-list` prints one table.
  */
 export interface Job {
   /** Path of the namespace; undefined: the one that topoweave runs in. */
   readonly netns: string | undefined;
-  readonly verb: 'show' | 'ip' | 'bridge' | 'bridge-show' | 'nft' | 'nft-list';
+  readonly verb: 'show' | 'ip' | 'bridge' | 'bridge-show' | 'tc' | 'tc-show' | 'nft' | 'nft-list';
   /** The batch, the script, or for `nft-list` the table's name. */
   readonly input: string;
   /** For `show`: paths below /proc/sys to read, with their values written behind the batch's output. */
@@ -63,6 +63,8 @@ while [ $# -ge 4 ]; do
     ip*) enter bash -c "$sysctl" sh "$extra" "$folder/$id" ;;
     bridge-show-) enter bridge -j fdb show ;;
     bridge-) enter bridge -batch "$input" ;;
+    tc-) enter tc -batch "$input" ;;
+    tc-show-) enter tc -j -batch "$input" ;;
     nft-) enter nft -f "$input" ;;
     nft-list-) read -r table < "$input"; enter nft -j list table inet "$table" ;;
   esac > "$folder/$id.out" 2> "$folder/$id.err" < /dev/null

@@ -2,9 +2,19 @@ import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
-import type { FdbEntry, IpLink, IpNetconf, IpRoute, LiveNamespace, NftObject } from '../../observe/live.ts';
+import type {
+  FdbEntry,
+  IpLink,
+  IpNetconf,
+  IpRoute,
+  LiveNamespace,
+  NftObject,
+  TcFilter,
+  TcQdisc,
+} from '../../observe/live.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
+import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
 import { mayHaveTable } from '../nft-table.ts';
 import { type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
@@ -20,7 +30,7 @@ const batch = 'address show\nroute show table all\nnetconf show\n';
 /**
  * Reads namespaces with iproute2 6.1: one process for each, `ip -j -d -batch`, which prints one JSON array per command
  * on its own line; one more where there is an nftables table of the lab, one more where there is a vxlan device with its
- * forwarding entries.
+ * forwarding entries, one more where there may be queueing disciplines that somebody chose.
  */
 export async function read(
   names: readonly string[],
@@ -87,6 +97,12 @@ async function addSecondReadings(
     if (namespace.links.some((link) => link.linkinfo?.info_kind === 'vxlan')) {
       readings.push({ namespace, job: { netns, verb: 'bridge-show', input: '' } });
     }
+    if (mayHaveDisciplines(namespace, request)) {
+      readings.push({
+        namespace,
+        job: { netns, verb: 'tc-show', input: disciplineLines(namespace, request) },
+      });
+    }
   }
   const results = await runJobs(readings.map(({ job }) => job));
   readings.forEach(({ namespace, job }, index) => {
@@ -94,11 +110,42 @@ async function addSecondReadings(
     const known = namespaces.get(namespace.name) ?? namespace;
     if (job.verb === 'nft-list') {
       namespaces.set(namespace.name, { ...known, nft: parseNft(result, namespace.name) });
+    } else if (job.verb === 'tc-show') {
+      namespaces.set(namespace.name, { ...known, ...parseDisciplines(result, namespace, request) });
     } else if (result?.code === 0) {
       namespaces.set(namespace.name, { ...known, fdb: JSON.parse(result.stdout || '[]') as FdbEntry[] });
     }
   });
   return namespaces;
+}
+
+/** One line that prints each, in the order of the links. */
+function disciplineLines(namespace: LiveNamespace, request: ReadRequest): string {
+  const filters = redirectable(namespace, request).map(
+    ({ ifname }) => `filter show dev "${ifname}" ingress\n`,
+  );
+  return `qdisc show\n${filters.join('')}`;
+}
+
+function parseDisciplines(
+  result: JobResult | undefined,
+  namespace: LiveNamespace,
+  request: ReadRequest,
+): Pick<LiveNamespace, 'qdiscs' | 'filters'> {
+  if (result?.code !== 0) {
+    // Without the program, and without a link that shows one, there is nothing of ours either.
+    const { stderr = 'no answer' } = result ?? {};
+    throw new TopoweaveError('observe', `cannot read the queues of ${namespace.name}: ${stderr.trim()}`, {
+      hint: 'this needs the program tc of iproute2',
+    });
+  }
+  const [qdiscs = [], ...filters] = parseShow(result.stdout).documents as [TcQdisc[]?, ...TcFilter[][]];
+  return {
+    qdiscs,
+    filters: redirectable(namespace, request).flatMap(({ ifname }, index) =>
+      (filters[index] ?? []).map((filter) => ({ ...filter, dev: ifname })),
+    ),
+  };
 }
 
 function parseNft(result: JobResult | undefined, namespace: string): NftObject[] {

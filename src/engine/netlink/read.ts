@@ -6,13 +6,16 @@ import { append } from '../../lib/collections.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import type { IpLink, LiveNamespace } from '../../observe/live.ts';
 import { HOST } from '../../topology/model.ts';
+import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
 import { read as readWithIp } from '../ip/read.ts';
 import { mayHaveTable } from '../nft-table.ts';
 import { readAddresses } from './decode/address.ts';
 import { readFdb } from './decode/fdb.ts';
+import { readFilters } from './decode/filter.ts';
 import { readLinks } from './decode/link.ts';
 import { readNetconf } from './decode/netconf.ts';
+import { readQdiscs } from './decode/qdisc.ts';
 import { readRoutes } from './decode/route.ts';
 import { NeedsProgram } from './errors.ts';
 import { visit } from './namespace.ts';
@@ -71,6 +74,7 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
     const hasVxlan = links.some((link) => link.linkinfo?.info_kind === 'vxlan');
     const lo = links.find(({ ifname }) => ifname === 'lo');
     const mark = name === HOST ? undefined : parseMark(lo?.ifalias);
+    const found = { name, links };
     return {
       name,
       mark,
@@ -84,6 +88,12 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
           : [],
       fdb: hasVxlan ? readFdb(socket, names) : [],
       namespaceIds: new Map(),
+      ...(mayHaveDisciplines(found, request)
+        ? {
+            qdiscs: readQdiscs(socket, names),
+            filters: readFilters(socket, redirectable(found, request), names),
+          }
+        : {}),
     };
   } finally {
     socket.close();

@@ -3,11 +3,13 @@ import type { Command } from '../../../kinds/resource.ts';
 import type { MessageWriter } from '../message.ts';
 import { encodeAddress } from './address.ts';
 import { encodeFdb } from './fdb.ts';
+import { encodeFilter } from './filter.ts';
 import { encodeLink } from './link.ts';
+import { encodeQdisc } from './qdisc.ts';
 import { encodeRoute } from './route.ts';
 
 /**
- * Writes the message that performs a line of `ip` or `bridge`, without the object's name in front. false where a word is
+ * Writes the message that performs a line of `ip`, `bridge` or `tc`, without the object's name in front. false where a word is
  * not known: then the program itself has to do it, and what was begun is dropped.
  *
  * @throws CommandError when something that the line names is not there.
@@ -28,6 +30,8 @@ const ipObjects: Readonly<Record<string, Encode>> = {
   route: encodeRoute,
 };
 
+const tcObjects: Readonly<Record<string, Encode>> = { qdisc: encodeQdisc, filter: encodeFilter };
+
 /** The lines that topoweave writes are the commands' data; the kernel gets the same, without a program between. */
 export function encodeCommand(
   command: Command,
@@ -35,8 +39,9 @@ export function encodeCommand(
   sequence: number,
   context: EncodeContext,
 ): boolean {
-  if (command.tool !== 'ip' && command.tool !== 'bridge') return false;
+  if (command.tool === 'sysctl' || command.tool === 'nft') return false;
   const [object = '', ...words] = command.args;
+  if (command.tool === 'tc') return tcObjects[object]?.(words, writer, sequence, context) ?? false;
   const encode = command.tool === 'ip' ? ipObjects[object] : object === 'fdb' ? encodeFdb : undefined;
   return encode?.(words, writer, sequence, context) ?? false;
 }
