@@ -13,6 +13,7 @@ import { withLock } from '../system/lock.ts';
 import { type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import { hasNat, type Topology } from '../topology/model.ts';
 import { requireLinkKinds } from './capabilities.ts';
+import { requireDisciplines } from './disciplines.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
@@ -126,7 +127,10 @@ async function converge(engine: Engine, target: Target, options: ReconcileOption
       finishRecord(target, plan);
       return { summary, hadNothingToDo, interrupted: false };
     }
-    if (round === 0) await requireLinkKinds(plan);
+    if (round === 0) {
+      await requireLinkKinds(plan);
+      await requireDisciplines(plan);
+    }
     options.onPlan?.(plan);
     const { interrupted } = await perform(engine, target, plan, options);
     if (interrupted) return { summary, hadNothingToDo, interrupted };

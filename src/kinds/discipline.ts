@@ -163,7 +163,9 @@ function readNetem({ handle, options = {} }: TcQdisc): Attributes {
 function readTbf(options: Readonly<Record<string, unknown>>): Attributes {
   const [rate, burst] = [Number(options['rate'] ?? 0), Number(options['burst'] ?? 0)];
   const queue = burst + (Number(options['lat'] ?? 0) * rate) / 1_000_000;
-  return { rate: formatRate(8 * rate), burst: formatSize(burst), queue: formatSize(Math.round(queue)) };
+  // tc cuts: 32kb come back as 32767.
+  const whole = (burst + 1) % 1024 === 0 ? burst + 1 : burst;
+  return { rate: formatRate(8 * rate), burst: formatSize(whole), queue: formatSize(Math.round(queue)) };
 }
 
 function part(options: Readonly<Record<string, unknown>>, name: string): Readonly<Record<string, number>> {

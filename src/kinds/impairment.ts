@@ -50,13 +50,15 @@ export const impairmentKind: Kind = {
   requires: ({ namespace, attributes }) => [interfaceId(namespace, String(attributes['dev']))],
   same: sameSetting,
   create: (resource) => commands('replace', resource, makingWords(resource.attributes)),
-  update: ({ wanted, attributes: changed }) =>
-    takesAnother(changed)
-      ? commands('replace', wanted, makingWords(wanted.attributes))
-      : commands('change', wanted, changingWords(wanted.attributes, changed)),
-  remove: ({ namespace, attributes }) => [
-    { tool: 'tc', namespace, args: ['qdisc', 'del', 'dev', String(attributes['dev']), 'root'] },
-  ],
+  update: ({ wanted, live, attributes: changed }) => {
+    if (!takesAnother(changed)) return commands('change', wanted, changingWords(wanted.attributes, changed));
+    const making = commands('replace', wanted, makingWords(wanted.attributes));
+    // A netem that duplicates must be the only one, and the old one is there until the new one takes its place
+    // (check_netem_in_tree in net/sched/sch_netem.c, since 6.16 and in the stable kernels): then it goes first.
+    const isOnly = [wanted, live].some(({ attributes }) => attributes['duplicate'] !== 'none');
+    return isOnly ? [removal(live), ...making] : making;
+  },
+  remove: (resource) => [removal(resource)],
   disrupts: (change, action) =>
     action === 'delete' || (change !== undefined && takesAnother(change.attributes))
       ? 'packets that wait in its queue are lost'
@@ -85,6 +87,10 @@ export function impairmentResource(
     attributes: { dev, ...attributes },
     ...(place === undefined ? {} : { place }),
   };
+}
+
+function removal({ namespace, attributes }: Resource): Command {
+  return { tool: 'tc', namespace, args: ['qdisc', 'del', 'dev', String(attributes['dev']), 'root'] };
 }
 
 function commands(

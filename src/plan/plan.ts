@@ -21,9 +21,20 @@ export interface PlanRequest {
 export function makePlan(request: PlanRequest): Plan {
   const { lab, topology } = request;
   const desired = topology === undefined ? [] : lower(topology);
-  const wanted = byId(desired);
-  const live = readResources(request, wanted);
-  const result = diff(wanted, live);
+  return planBetween({ lab, desired, live: readResources(request, byId(desired)) });
+}
+
+/** The plan for resources that are known: what is live and not desired goes, if it is ours. */
+export function planBetween({
+  lab,
+  desired,
+  live,
+}: {
+  readonly lab: string;
+  readonly desired: readonly Resource[];
+  readonly live: readonly LiveResource[];
+}): Plan {
+  const result = diff(byId(desired), live);
   const steps = makeSteps(result, desired, lab);
   const nodes = makeNodes(steps, result);
   return {

@@ -30,6 +30,7 @@ const hidden = new Set([
   'before',
   'peer-dev',
   'handle',
+  'queue',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -73,7 +74,6 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   limit: [0],
   rate: ['none'],
   burst: ['none'],
-  queue: ['none'],
 };
 
 export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {

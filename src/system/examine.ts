@@ -24,14 +24,21 @@ export interface Examination {
   readonly engines: readonly Finding[];
 }
 
-const tools: readonly { name: string; argv: readonly string[]; required: boolean }[] = [
+const tools: readonly {
+  name: string;
+  argv: readonly string[];
+  required: boolean;
+  /** What alone needs it, where it is not required. */
+  use?: string;
+}[] = [
   { name: 'ip', argv: ['ip', '-V'], required: true },
   { name: 'bridge', argv: ['bridge', '-V'], required: true },
+  { name: 'tc', argv: ['tc', '-V'], required: false, use: 'impairments need' },
   { name: 'nft', argv: ['nft', '--version'], required: true },
   { name: 'nsenter', argv: ['nsenter', '--version'], required: true },
   { name: 'unshare', argv: ['unshare', '--version'], required: true },
   { name: 'flock', argv: ['flock', '--version'], required: true },
-  { name: 'ping', argv: ['ping', '-V'], required: false },
+  { name: 'ping', argv: ['ping', '-V'], required: false, use: 'check needs' },
 ];
 
 const kernelFeatures: readonly { name: string; what: string; module?: string; required: boolean }[] = [
@@ -42,6 +49,15 @@ const kernelFeatures: readonly { name: string; what: string; module?: string; re
   { name: 'gretap', what: 'gretap tunnels', module: 'ip_gre', required: false },
   { name: 'ip6gre', what: 'ip6gre tunnels', module: 'ip6_gre', required: false },
   { name: 'ip6gretap', what: 'ip6gretap tunnels', module: 'ip6_gre', required: false },
+  { name: 'netem', what: 'delay, loss and other impairments', module: 'sch_netem', required: false },
+  { name: 'tbf', what: 'rates with bursts', module: 'sch_tbf', required: false },
+  { name: 'ifb', what: 'impairments of received packets', module: 'ifb', required: false },
+  {
+    name: 'redirect',
+    what: 'impairments of received packets',
+    module: '-a sch_ingress cls_u32 act_mirred',
+    required: false,
+  },
   { name: 'nftables-nat', what: 'masquerade, snat and publish', module: 'nft_chain_nat', required: false },
   { name: 'nft-fib', what: 'publish on any address', module: 'nft_fib_inet', required: false },
   { name: 'ipv4-forwarding', what: 'forwarding', required: false },
@@ -61,6 +77,14 @@ try gre ip link add probe4 type gre local 192.0.2.1 remote 192.0.2.2
 try gretap ip link add probe5 type gretap local 192.0.2.1 remote 192.0.2.2
 try ip6gre ip link add probe6 type ip6gre local 2001:db8::1 remote 2001:db8::2
 try ip6gretap ip link add probe7 type ip6gretap local 2001:db8::1 remote 2001:db8::2
+try netem tc qdisc add dev probe2 root netem limit 1
+try tbf tc qdisc add dev probe0 root tbf rate 1mbit burst 5000b limit 10000b
+try ifb ip link add probe8 type ifb
+redirect() {
+  tc qdisc add dev probe0 ingress &&
+    tc filter add dev probe0 parent ffff: protocol all pref 1 u32 match u32 0 0 action mirred egress redirect dev probe1
+}
+try redirect redirect
 try nftables-nat nft 'table inet probe1 { chain c { type nat hook postrouting priority 100; masquerade; }; }'
 try nft-fib nft 'table inet probe2 { chain c { type filter hook prerouting priority 0; fib daddr type local accept; }; }'
 try ipv4-forwarding forward
@@ -129,7 +153,7 @@ export function parseProbe(stdout: string): ReadonlyMap<string, Pick<Finding, 's
 }
 
 async function examineTool(
-  { name, argv, required }: { name: string; argv: readonly string[]; required: boolean },
+  { name, argv, required, use: needs }: (typeof tools)[number],
   run: Run,
 ): Promise<Finding> {
   try {
@@ -138,7 +162,7 @@ async function examineTool(
     return { name, state: 'present', detail: /\d+(\.\d+)+|\d{8}/.exec(line)?.[0] ?? line, required };
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
-    const use = required ? '' : '; only check needs it';
+    const use = needs === undefined ? '' : `; only ${needs} it`;
     const help = `apt-get install ${packages[name] ?? name}${use}`;
     return { name, state: 'missing', detail: 'not installed', required, help };
   }

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { expect, onTestFailed, test } from 'vitest';
+import { disciplinesOf } from '../../src/kinds/discipline-needs.ts';
 import { kernelNeeds } from '../../src/kinds/interface.ts';
 import '../../src/kinds/registry.ts';
 import { loadText } from '../../src/loader/load.ts';
+import { lower } from '../../src/plan/plan.ts';
 import { dump, expectCode, namespaces, sh, topoweave } from './host.ts';
 
 /**
@@ -13,7 +15,8 @@ import { dump, expectCode, namespaces, sh, topoweave } from './host.ts';
 export async function neededKinds(file: string): Promise<string[]> {
   const { topology } = await loadText(file, readFileSync(file, 'utf8'));
   const kinds = new Set((topology?.interfaces ?? []).map(({ kind }) => kind));
-  return [...kinds].filter((kind) => kernelNeeds.has(kind));
+  const disciplines = topology === undefined ? [] : lower(topology).flatMap(disciplinesOf);
+  return [...[...kinds].filter((kind) => kernelNeeds.has(kind)), ...new Set(disciplines)];
 }
 
 /** The promise that every example keeps: it applies, works, plans empty, and leaves the machine as it was. */
