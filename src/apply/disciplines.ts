@@ -10,9 +10,12 @@ import { run } from '../system/run.ts';
  */
 export async function requireDisciplines({ steps }: Pick<Plan, 'steps'>): Promise<void> {
   const wanted = new Set(
-    steps.flatMap(({ action, kind, after }) =>
-      action === 'delete' || after === undefined ? [] : disciplinesOf({ kind, attributes: after }),
-    ),
+    steps.flatMap(({ action, kind, before, after }) => {
+      if (action === 'delete' || after === undefined) return [];
+      // What is there already needs no try.
+      const known = before === undefined ? [] : disciplinesOf({ kind, attributes: before });
+      return disciplinesOf({ kind, attributes: after }).filter((name) => !known.includes(name));
+    }),
   );
   const missing: string[] = [];
   for (const name of [...wanted].sort()) if (!(await kernelKnows(name))) missing.push(name);

@@ -78,7 +78,8 @@ function command({ namespace }: Resource, args: readonly string[]): Command {
 }
 
 function removal(resource: Resource): Command {
-  return command(resource, ['qdisc', 'del', ...onDevice(resource), 'ingress']);
+  // By its place, not by its kind: a clsact there would not go by the name of ingress.
+  return command(resource, ['qdisc', 'del', ...onDevice(resource), 'parent', 'ffff:fff1']);
 }
 
 function filter(resource: Resource): Command {

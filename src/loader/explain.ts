@@ -210,6 +210,13 @@ const placeNames: readonly [RegExp, Readonly<Record<string, string>>][] = [
   [/\/(port|to-port)$/, { integer: 'a port', string: 'a range such as 9000-9009' }],
   [/\/forwarding$/, { array: 'a list of ipv4 and ipv6' }],
   [/\/macaddress$/, { string: 'a MAC address' }],
+  [/\/(delay|jitter|rtt\/m(in|ax))$/, { string: 'a time such as 50ms' }],
+  [
+    /\/(loss|duplicate|corrupt|reorder|[a-z]+-correlation|loss\/m(in|ax)|gemodel\/.*|state\/.*)$/,
+    { string: 'a share such as 0.1%', object: 'a map of a loss model' },
+  ],
+  [/\/rate$/, { string: 'a rate such as 10mbit' }],
+  [/\/burst$/, { string: 'a size such as 32kb' }],
 ];
 
 /** Simple forms are named before maps. */

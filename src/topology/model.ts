@@ -247,6 +247,11 @@ export interface LossModel {
   readonly chances: readonly number[];
 }
 
+export interface Bounds {
+  readonly min: number | undefined;
+  readonly max: number | undefined;
+}
+
 export interface Check {
   readonly kind: 'ping' | 'tcp' | 'udp';
   /** The name in the file, or one made of the content: `ping alice -> 192.0.2.1`. */
@@ -263,5 +268,9 @@ export interface Check {
   readonly count: number;
   /** Payload in bytes. */
   readonly size: number | undefined;
+  /** Of the average round trip, in milliseconds. */
+  readonly rtt?: Bounds | undefined;
+  /** Of the packets without an answer, in percent. */
+  readonly loss?: Bounds | undefined;
   readonly place: Place;
 }

@@ -15,6 +15,10 @@ const kernel = [
   'gretap missing Error: Unknown device type.',
   'ip6gre missing Error: Unknown device type.',
   'ip6gretap missing Error: Unknown device type.',
+  'netem missing Error: Specified qdisc kind is unknown.',
+  'tbf present',
+  'ifb present',
+  'redirect present',
   'nftables-nat present',
   'nft-fib present',
   'ipv4-forwarding present',
@@ -42,7 +46,7 @@ const examineWith = (run: Run, privileges = root, obstacles: EngineObstacles = n
 
 test('reads what the probe prints', () => {
   const findings = parseProbe(`${kernel}\nnoise\n`);
-  expect(findings.size).toBe(10);
+  expect(findings.size).toBe(14);
   expect(findings.get('veth')).toEqual({ state: 'present', detail: '' });
   expect(findings.get('gre')).toEqual({ state: 'missing', detail: 'Unknown device type' });
 });
@@ -55,16 +59,17 @@ test('a machine without GRE is good enough, and the report says what brings it',
   expect(text).toMatch(
     /gre +missing {2}Unknown device type; for gre tunnels: modprobe ip_gre; Debian: linux-image-amd64\n/,
   );
-  expect(text).toMatch(/\ntopoweave works here, without gre, gretap, ip6gre, ip6gretap\n$/);
+  expect(text).toMatch(/\ntopoweave works here, without gre, gretap, ip6gre, ip6gretap, netem\n$/);
   expect(examinationJson(examination)).toMatchObject({ schemaVersion: 1, ok: true });
 });
 
 test('a missing tool is named with its package; ping is not required', async () => {
-  const examination = await examineWith(fakeRun({ missing: ['nft', 'ping'] }));
+  const examination = await examineWith(fakeRun({ missing: ['nft', 'ping', 'tc'] }));
   expect(lacking(examination).map(({ name }) => name)).toEqual(['nft']);
   const text = formatExamination(examination, painter(false));
   expect(text).toMatch(/nft +missing {2}not installed; apt-get install nftables\n/);
   expect(text).toMatch(/ping +missing {2}not installed; apt-get install iputils-ping; only check needs it\n/);
+  expect(text).toMatch(/tc +missing {2}not installed; apt-get install iproute2; only impairments need it\n/);
 });
 
 test('without privileges it points to the sandbox, where there can be one', async () => {
