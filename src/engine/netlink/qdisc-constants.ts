@@ -30,4 +30,6 @@ export const MIRRED_PARMS = 2;
 /** TC_H_INGRESS and the handle of the ingress discipline, which is also the parent of its filters. */
 export const INGRESS_PARENT = 0xfffffff1;
 export const INGRESS_HANDLE = 0xffff0000;
+/** The incoming side of ingress and of clsact: TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS). */
+export const INGRESS_SIDE = 0xfffffff2;
 export const ROOT_PARENT = 0xffffffff;

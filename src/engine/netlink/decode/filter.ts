@@ -1,7 +1,7 @@
 import type { IpLink, TcFilter } from '../../../observe/live.ts';
 import { RTM_GETTFILTER } from '../constants.ts';
 import { AttributeReader } from '../message.ts';
-import { ACT, INGRESS_HANDLE, MIRRED_PARMS, TCA, U32 } from '../qdisc-constants.ts';
+import { ACT, INGRESS_SIDE, MIRRED_PARMS, TCA, U32 } from '../qdisc-constants.ts';
 import type { NetlinkSocket } from '../socket.ts';
 import type { LinkNames } from './link.ts';
 
@@ -15,7 +15,7 @@ export function readFilters(socket: NetlinkSocket, links: readonly IpLink[], nam
   return links.flatMap(({ ifindex, ifname: dev }) => {
     const header = Buffer.alloc(HEADER_SIZE);
     header.writeInt32LE(ifindex, 4);
-    header.writeUInt32LE(INGRESS_HANDLE, 12);
+    header.writeUInt32LE(INGRESS_SIDE, 12);
     return socket.list(RTM_GETTFILTER, header, (bytes, start, end): TcFilter => {
       const attributes = new AttributeReader(bytes, start + HEADER_SIZE, end);
       const kind = attributes.text(TCA.KIND) ?? '';
