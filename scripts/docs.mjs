@@ -191,17 +191,26 @@ function collectSections() {
   const visit = (node, title, depth) => {
     for (const { target, name } of objectsIn(node)) {
       if (seen.has(target)) continue;
+      // It can stand at every interface: one section for all of them, behind the others.
+      if (name === 'impairment' && title !== name) continue;
       seen.add(target);
       const isRoot = target === schema;
       sections.push({ target, title: isRoot ? 'The file' : title, name, depth: isRoot ? 0 : depth });
       for (const [key, child] of Object.entries(target.properties)) {
+        if (isImpairment(child) && target !== schema.$defs.impairment) continue;
         const below = isRoot ? key : `${title}.${key}`;
         visit(child, pathOf(below, child), depth + (isRoot ? 0 : 1));
       }
     }
   };
   visit(schema, '', 0);
+  visit({ $ref: '#/$defs/impairment' }, 'impairment', 0);
   return sections;
+}
+
+/** Whether a key is one of those of an impairment, beside the other settings of an interface. */
+function isImpairment({ $ref = '' }) {
+  return $ref.startsWith('#/$defs/impairment/properties/');
 }
 
 /** `namespaces` → `namespaces.NAME`, `links` → `links[]`: how one gets from a key to the object below it. */
@@ -252,7 +261,19 @@ function sectionLines({ target, title }, sections) {
   if (target.description !== undefined) lines.push(target.description, '');
   const required = new Set(target.required ?? []);
   lines.push('| Key | Value | Default | Meaning |', '|---|---|---|---|');
+  const impairments = Object.keys(target.properties).filter((key) => isImpairment(target.properties[key]));
   for (const [key, raw] of Object.entries(target.properties)) {
+    if (impairments.includes(key)) {
+      if (key !== impairments[0]) continue;
+      lines.push(
+        '| `delay`, `loss`, `rate` … | | | What happens to packets on purpose: every key of [impairment](#impairment). |',
+      );
+      continue;
+    }
+    if (raw.$ref === '#/$defs/impairment') {
+      lines.push(`| \`${key}\` | keys | | The same for what it receives: see [impairment](#impairment). |`);
+      continue;
+    }
     const node = resolve(raw);
     const preset = node.default !== undefined ? code(node.default) : required.has(key) ? '**required**' : '';
     const meaning = [node.description ?? ''];

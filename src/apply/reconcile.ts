@@ -20,6 +20,7 @@ import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts'
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
 import { requireLinkKinds, requirePrograms } from './capabilities.ts';
+import { requireDisciplines } from './disciplines.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
@@ -80,6 +81,9 @@ export async function planFor(
     sysctls: sysctlsToRead(target.topology, record),
     extra: extraToRead(target.topology, record),
     fdb: new Set([...namespacesWithFdb(target.topology), ...(record.fdb ?? [])]),
+    ingress: new Set(
+      target.topology?.impairments.flatMap(({ via, namespace }) => (via === undefined ? [] : [namespace])),
+    ),
   };
   const longNames = longNamesOf(target.topology);
   if (longNames !== undefined) Object.assign(request, { longNames });
@@ -167,6 +171,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     if (round === 0) {
       await requireLinkKinds(plan);
       await requirePrograms(engine, plan);
+      await requireDisciplines(plan);
     }
     options.onPlan?.(plan);
     const { interrupted } = await perform(engine, target, plan, options);
@@ -242,11 +247,12 @@ async function perform(
 
 /** A removal that found nothing any more, because the kernel was faster: the next round sees what is left. */
 function isAlreadyGone({ command, message }: StepFailure): boolean {
-  const words = command?.tool === 'ip' || command?.tool === 'bridge' ? command.args : [];
+  const isWords = command?.tool === 'ip' || command?.tool === 'bridge' || command?.tool === 'tc';
+  const words = isWords ? command.args : [];
   const isRemoval = words[words[0] === '-6' ? 2 : 1] === 'del';
   return (
     isRemoval &&
-    /Cannot find device|No such (file|process|device)|Cannot assign|[Aa]ddress not found|FIB table does not exist/.test(
+    /Cannot find device|No such (file|process|device)|Cannot assign|[Aa]ddress not found|FIB table does not exist|Cannot find specified qdisc/.test(
       message,
     )
   );

@@ -100,6 +100,41 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./commands/kernel.ts')).status,
   },
   {
+    name: 'impair',
+    summary:
+      'delay, lose or slow down the packets of a live link, for an experiment; or list what is impaired',
+    description:
+      'Changes a link of a lab at once, without its file: status and plan show the difference, and the next apply undoes it. What is given replaces what was there. A link is its number in the list, or both of its ends, or one end: then only what that end sends is impaired. The settings are those of the file, such as delay, jitter, loss, rate; a loss model is written as loss=gemodel:1%,10%,70%,0.1%.',
+    arguments: [
+      { name: '[link]', description: 'NUMBER, NS:IF--NS:IF or NS:IF; without it, all links are listed' },
+      { name: '[settings...]', description: 'KEY=VALUE, such as delay=50ms or loss=1%' },
+    ],
+    options: [
+      { flags: '--both', description: 'both directions of the cable, where one end is given' },
+      { flags: '--clear', description: 'end the impairments of the link' },
+      { flags: '--lab <name>', description: 'only links of this lab' },
+      { flags: '--dry-run', description: 'show the plan and stop' },
+      json,
+      engine,
+    ],
+    examples: [
+      { command: 'topoweave impair', explains: 'the links of every lab, and what happens to their packets' },
+      {
+        command: 'topoweave impair gw:wan--isp:eth0 delay=50ms jitter=5ms loss=1%',
+        explains: 'in both directions',
+      },
+      { command: 'topoweave impair gw:wan rate=10mbit', explains: 'only what gw sends' },
+      { command: 'topoweave impair 3 --clear', explains: 'the third link of the list is as fast as ever' },
+      { command: 'topoweave apply office.yaml', explains: 'everything is as the file says again' },
+    ],
+    exitCodes: [
+      { code: exitCodes.failed, means: 'no such link, or it belongs to no lab' },
+      { code: exitCodes.usage, means: 'a setting is wrong' },
+      unavailable,
+    ],
+    load: async () => (await import('./commands/kernel.ts')).impair,
+  },
+  {
     name: 'inspect',
     summary: 'show what is there: namespaces, interfaces, peers, bridge ports, addresses, routes, NAT',
     arguments: [{ name: '[file|name]', description: 'a lab; without it, everything on this machine' }],

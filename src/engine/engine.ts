@@ -18,6 +18,8 @@ export interface ReadRequest {
   readonly extra?: ReadonlyMap<string, ReadonlySet<ExtraTable>>;
   /** Namespaces where the forwarding entries of bridges are read; they are many, and hardly ever in a file. */
   readonly fdb?: ReadonlySet<string>;
+  /** Namespaces where the file impairs what an interface receives: their queueing disciplines are read. */
+  readonly ingress?: ReadonlySet<string>;
   /** Also ask which namespace each namespace id means; with `ip` its cost grows with the square of their number. */
   readonly withPeers?: boolean;
 }

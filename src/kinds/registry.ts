@@ -6,6 +6,8 @@ import { dummyKind } from './dummy.ts';
 import { fdbKind } from './fdb.ts';
 import { geneveKind } from './geneve.ts';
 import { greKind } from './gre.ts';
+import { ifbKind } from './ifb.ts';
+import { impairmentKind } from './impairment.ts';
 import { ip6TunnelKind, ipTunnelKind } from './ip-tunnel.ts';
 import { loopbackKind } from './loopback.ts';
 import { namespaceKind } from './namespace.ts';
@@ -13,6 +15,7 @@ import { natKind } from './nat.ts';
 import { neighborKind } from './neighbor.ts';
 import { nexthopKind } from './nexthop.ts';
 import { otherLinkKind } from './other-link.ts';
+import { redirectKind } from './redirect.ts';
 import type { Kind, Resource } from './resource.ts';
 import { routeKind } from './route.ts';
 import { ruleKind } from './rule.ts';
@@ -42,6 +45,7 @@ export const kinds: readonly Kind[] = [
   dummyKind,
   vlanKind,
   adoptedKind,
+  ifbKind,
   otherLinkKind,
   fdbKind,
   bridgeFdbKind,
@@ -52,6 +56,8 @@ export const kinds: readonly Kind[] = [
   routeKind,
   ruleKind,
   natKind,
+  impairmentKind,
+  redirectKind,
 ];
 
 /** A kind of the file (`gretap`) or of a resource → the kind that handles it. */

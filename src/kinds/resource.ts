@@ -33,7 +33,7 @@ export interface LiveResource extends Resource {
 }
 
 /**
- * What performs a step, as data: an `ip` or `bridge` line, a line of `wg` (which names keys by their files), a sysctl, or
+ * What performs a step, as data: an `ip`, `bridge` or `tc` line, a line of `wg` (which names keys by their files), a sysctl, or
  * an nftables script. `namespace` is where it
  * runs; an `ip` line without one runs outside, because it names several namespaces itself.
  */
@@ -41,6 +41,7 @@ export type Command =
   | { readonly tool: 'ip'; readonly namespace: string | undefined; readonly args: readonly string[] }
   | { readonly tool: 'wg'; readonly namespace: string; readonly args: readonly string[] }
   | { readonly tool: 'bridge'; readonly namespace: string; readonly args: readonly string[] }
+  | { readonly tool: 'tc'; readonly namespace: string; readonly args: readonly string[] }
   | { readonly tool: 'sysctl'; readonly namespace: string; readonly name: string; readonly value: string }
   | { readonly tool: 'nft'; readonly namespace: string; readonly script: string };
 
@@ -74,6 +75,8 @@ export interface Kind {
   readonly changes: Readonly<Record<string, ChangeClass>>;
   /** What must exist first, and takes this resource along when it goes. */
   readonly requires: (resource: Resource) => readonly string[];
+  /** Of what it requires: what can go without taking it along. */
+  readonly outlives?: (resource: Resource) => readonly string[];
   /** What must be done first, if it is done at all, without taking this resource along. */
   readonly after?: (resource: Resource) => readonly string[];
   readonly create: (resource: Resource) => readonly Command[];

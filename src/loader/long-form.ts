@@ -1,6 +1,7 @@
 import type { Topology } from '../topology/model.ts';
 import { deviceRules } from './devices/rules.ts';
 import { longChecks } from './long-form/checks.ts';
+import { addImpairments } from './long-form/impairments.ts';
 import { longBridges, longLinks } from './long-form/interfaces.ts';
 import { longNamespaces } from './long-form/namespaces.ts';
 import { longTunnels } from './long-form/tunnels.ts';
@@ -13,7 +14,7 @@ import { isIpTunnel } from './normalize/underlay.ts';
  */
 export function longForm(topology: Topology): object {
   const { name, interfaces, checks } = topology;
-  return compact({
+  const document = {
     name,
     defaults: longDefaults(topology),
     namespaces: longNamespaces(topology),
@@ -21,7 +22,9 @@ export function longForm(topology: Topology): object {
     links: longLinks(interfaces),
     tunnels: longTunnels(interfaces),
     checks: longChecks(checks),
-  });
+  };
+  addImpairments(document as unknown as Record<string, object>, topology);
+  return compact(document);
 }
 
 /** Every other default stands at its interface; that the kernel chooses MAC addresses can only be said here. */

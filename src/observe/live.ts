@@ -19,6 +19,8 @@ export interface IpLink {
   readonly kernelName?: string;
   readonly flags: readonly string[];
   readonly mtu: number;
+  /** The kind of its queueing discipline. */
+  readonly qdisc?: string;
   readonly operstate?: string;
   readonly group?: string;
   readonly address?: string;
@@ -185,6 +187,32 @@ export interface IpPortVlans {
   }[];
 }
 
+/** A queueing discipline of `tc -j qdisc show`, with those of its options that a kind reads. */
+export interface TcQdisc {
+  readonly kind: string;
+  /** `8001:`; `0:` for one that the kernel chose. */
+  readonly handle: string;
+  readonly dev: string;
+  readonly root?: boolean;
+  /** `8001:1`, or `ffff:fff1` for the incoming side. */
+  readonly parent?: string;
+  readonly options?: Readonly<Record<string, unknown>>;
+}
+
+/** A filter of `tc -j filter show dev DEV ingress`, with the device that it is on. */
+export interface TcFilter {
+  readonly dev: string;
+  readonly pref: number;
+  readonly kind: string;
+  readonly options?: {
+    readonly actions?: readonly {
+      readonly kind: string;
+      readonly mirred_action?: string;
+      readonly to_dev?: string;
+    }[];
+  };
+}
+
 /** An object of `nft -j list table`: a table, a chain, a rule or a set, by its only key. */
 export type NftObject = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
@@ -227,6 +255,10 @@ export interface LiveNamespace {
   readonly portVlans?: readonly IpPortVlans[];
   /** Those of the lab that was asked for. */
   readonly wireguard?: readonly WireguardDevice[];
+  /** Only where there can be one that the kernel did not choose; see engine/disciplines.ts. */
+  readonly qdiscs?: readonly TcQdisc[];
+  /** Of the incoming side. */
+  readonly filters?: readonly TcFilter[];
   /** Names by the id that this namespace knows them by (`link_netnsid`); only where they were asked for. */
   readonly namespaceIds: ReadonlyMap<number, string>;
 }

@@ -186,12 +186,12 @@ function indexLive(live: readonly LiveResource[]): LiveIndex {
   const ports = new Map<string, LiveResource[]>();
   live.forEach((resource) => {
     const { namespace, attributes } = resource;
-    kindOf(resource)
-      .requires(resource)
-      .forEach((id) => {
-        // A veth's peer namespace is needed to make the pair; what takes the pair along is the peer itself.
-        if (isIn(namespace, id)) append(dependents, id, resource.id);
-      });
+    const kind = kindOf(resource);
+    const outlived = kind.outlives?.(resource) ?? none;
+    kind.requires(resource).forEach((id) => {
+      // A veth's peer namespace is needed to make the pair; what takes the pair along is the peer itself.
+      if (isIn(namespace, id) && !outlived.includes(id)) append(dependents, id, resource.id);
+    });
     const peer = peerId(resource);
     if (peer !== undefined) append(dependents, peer, resource.id);
     if (attributes['master']) append(ports, `${namespace}/${attributes['master']}`, resource);

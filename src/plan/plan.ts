@@ -23,9 +23,27 @@ export interface PlanRequest {
 export function makePlan(request: PlanRequest): Plan {
   const { lab, topology, live } = request;
   const desired = topology === undefined ? [] : lower(topology);
-  const wanted = byId(desired);
-  const result = diff(wanted, readResources(request, wanted));
-  const steps = makeSteps(result, desired, { lab, long: longNames(topology, live) });
+  const found = readResources(request, byId(desired));
+  return planBetween({ lab, desired, live: found, long: longNames(topology, live) });
+}
+
+const noNames: ReadonlySet<string> = new Set();
+
+/** The plan for resources that are known: what is live and not desired goes, if it is ours. */
+export function planBetween({
+  lab,
+  desired,
+  live,
+  long = noNames,
+}: {
+  readonly lab: string;
+  readonly desired: readonly Resource[];
+  readonly live: readonly LiveResource[];
+  /** Names of interfaces that the kernel knows by another one. */
+  readonly long?: ReadonlySet<string>;
+}): Plan {
+  const result = diff(byId(desired), live);
+  const steps = makeSteps(result, desired, { lab, long });
   const nodes = makeNodes(steps, result);
   return {
     lab,

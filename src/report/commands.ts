@@ -17,6 +17,7 @@ export function shellCommand(command: Command): string {
   switch (command.tool) {
     case 'ip':
     case 'bridge':
+    case 'tc':
       return `${command.tool} ${inside}${command.args.map((word, at) => quote(inHost(command.args, at) ? '1' : word)).join(' ')}`;
     case 'wg':
       return `${exec}wg ${command.args.map((word) => (word === '' ? "''" : quote(word))).join(' ')}`;

@@ -40,6 +40,8 @@ const hidden = new Set([
   'vlan-default',
   'private-key-file',
   'preshared-key-file',
+  'handle',
+  'queue',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -69,6 +71,22 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   fwmark: [0],
   keepalive: [0],
   'preshared-key': ['none'],
+  delay: ['none'],
+  jitter: ['none'],
+  distribution: ['uniform'],
+  'delay-correlation': ['none'],
+  loss: ['none'],
+  'loss-correlation': ['none'],
+  duplicate: ['none'],
+  'duplicate-correlation': ['none'],
+  corrupt: ['none'],
+  'corrupt-correlation': ['none'],
+  reorder: ['none'],
+  'reorder-correlation': ['none'],
+  gap: [0],
+  limit: [0],
+  rate: ['none'],
+  burst: ['none'],
 };
 
 export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {
@@ -195,6 +213,8 @@ const selfNamed: ReadonlySet<string> = new Set([
   'neighbor',
   'nexthop',
   'wireguard-peer',
+  'impairment',
+  'redirect',
 ]);
 
 function isSelfNamed(kind: string): boolean {

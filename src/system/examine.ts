@@ -24,16 +24,22 @@ export interface Examination {
   readonly engines: readonly Finding[];
 }
 
-/** `use`: what needs a tool that is not required. */
-const tools: readonly { name: string; argv: readonly string[]; required: boolean; use?: string }[] = [
+const tools: readonly {
+  name: string;
+  argv: readonly string[];
+  required: boolean;
+  /** What alone needs it, where it is not required. */
+  use?: string;
+}[] = [
   { name: 'ip', argv: ['ip', '-V'], required: true },
   { name: 'bridge', argv: ['bridge', '-V'], required: true },
+  { name: 'tc', argv: ['tc', '-V'], required: false, use: 'impairments need' },
   { name: 'nft', argv: ['nft', '--version'], required: true },
   { name: 'nsenter', argv: ['nsenter', '--version'], required: true },
   { name: 'unshare', argv: ['unshare', '--version'], required: true },
   { name: 'flock', argv: ['flock', '--version'], required: true },
-  { name: 'ping', argv: ['ping', '-V'], required: false, use: 'check' },
-  { name: 'wg', argv: ['wg', '--version'], required: false, use: 'wireguard with --engine ip' },
+  { name: 'wg', argv: ['wg', '--version'], required: false, use: 'wireguard with --engine ip needs' },
+  { name: 'ping', argv: ['ping', '-V'], required: false, use: 'check needs' },
 ];
 
 const kernelFeatures: readonly { name: string; what: string; module?: string; required: boolean }[] = [
@@ -55,6 +61,15 @@ const kernelFeatures: readonly { name: string; what: string; module?: string; re
   { name: 'ip6tnl', what: 'ip6tnl tunnels', module: 'ip6_tunnel', required: false },
   { name: 'geneve', what: 'geneve tunnels', module: 'geneve', required: false },
   { name: 'wireguard', what: 'wireguard tunnels', module: 'wireguard', required: false },
+  { name: 'netem', what: 'delay, loss and other impairments', module: 'sch_netem', required: false },
+  { name: 'tbf', what: 'rates with bursts', module: 'sch_tbf', required: false },
+  { name: 'ifb', what: 'impairments of received packets', module: 'ifb', required: false },
+  {
+    name: 'redirect',
+    what: 'impairments of received packets',
+    module: '-a sch_ingress cls_u32 act_mirred',
+    required: false,
+  },
   { name: 'nftables-nat', what: 'masquerade, snat and publish', module: 'nft_chain_nat', required: false },
   { name: 'nft-fib', what: 'publish on any address', module: 'nft_fib_inet', required: false },
   { name: 'ipv4-forwarding', what: 'forwarding', required: false },
@@ -69,17 +84,25 @@ try() {
 forward() { echo 1 > /proc/sys/net/ipv4/ip_forward; }
 try veth ip link add probe0 type veth peer name probe1
 try bridge ip link add probe2 type bridge
-try bridge-vlans ip link add probe8 type bridge vlan_filtering 1
-try vxlan ip link add probe3 type vxlan id 1 dstport 4789
-try gre ip link add probe4 type gre local 192.0.2.1 remote 192.0.2.2
-try gretap ip link add probe5 type gretap local 192.0.2.1 remote 192.0.2.2
-try ip6gre ip link add probe6 type ip6gre local 2001:db8::1 remote 2001:db8::2
-try ip6gretap ip link add probe7 type ip6gretap local 2001:db8::1 remote 2001:db8::2
-try ipip ip link add probe8 type ipip remote 192.0.2.2
-try sit ip link add probe9 type sit remote 192.0.2.2
-try ip6tnl ip link add probe10 type ip6tnl remote 2001:db8::2
-try geneve ip link add probe11 type geneve id 1 remote 192.0.2.2
-try wireguard ip link add probe12 type wireguard
+try bridge-vlans ip link add p-bridge-vlans type bridge vlan_filtering 1
+try vxlan ip link add p-vxlan type vxlan id 1 dstport 4789
+try gre ip link add p-gre type gre local 192.0.2.1 remote 192.0.2.2
+try gretap ip link add p-gretap type gretap local 192.0.2.1 remote 192.0.2.2
+try ip6gre ip link add p-ip6gre type ip6gre local 2001:db8::1 remote 2001:db8::2
+try ip6gretap ip link add p-ip6gretap type ip6gretap local 2001:db8::1 remote 2001:db8::2
+try ipip ip link add p-ipip type ipip remote 192.0.2.2
+try sit ip link add p-sit type sit remote 192.0.2.2
+try ip6tnl ip link add p-ip6tnl type ip6tnl remote 2001:db8::2
+try geneve ip link add p-geneve type geneve id 1 remote 192.0.2.2
+try wireguard ip link add p-wireguard type wireguard
+try netem tc qdisc add dev probe2 root netem limit 1
+try tbf tc qdisc add dev probe0 root tbf rate 1mbit burst 5000b limit 10000b
+try ifb ip link add p-ifb type ifb
+redirect() {
+  tc qdisc add dev probe0 ingress &&
+    tc filter add dev probe0 parent ffff: protocol all pref 1 u32 match u32 0 0 action mirred egress redirect dev probe1
+}
+try redirect redirect
 try nftables-nat nft 'table inet probe1 { chain c { type nat hook postrouting priority 100; masquerade; }; }'
 try nft-fib nft 'table inet probe2 { chain c { type filter hook prerouting priority 0; fib daddr type local accept; }; }'
 try ipv4-forwarding forward
@@ -148,7 +171,7 @@ export function parseProbe(stdout: string): ReadonlyMap<string, Pick<Finding, 's
 }
 
 async function examineTool(
-  { name, argv, required, use }: (typeof tools)[number],
+  { name, argv, required, use: needs }: (typeof tools)[number],
   run: Run,
 ): Promise<Finding> {
   try {
@@ -157,8 +180,8 @@ async function examineTool(
     return { name, state: 'present', detail: /\d+(\.\d+)+|\d{8}/.exec(line)?.[0] ?? line, required };
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
-    const note = use === undefined ? '' : `; only ${use} needs it`;
-    const help = `apt-get install ${packages[name] ?? name}${note}`;
+    const use = needs === undefined ? '' : `; only ${needs} it`;
+    const help = `apt-get install ${packages[name] ?? name}${use}`;
     return { name, state: 'missing', detail: 'not installed', required, help };
   }
 }

@@ -72,6 +72,7 @@ export function searchPath(): string {
 export const packages: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   bridge: 'iproute2',
+  tc: 'iproute2',
   nft: 'nftables',
   nsenter: 'util-linux',
   unshare: 'util-linux',

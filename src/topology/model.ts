@@ -12,6 +12,8 @@ export interface Topology {
   readonly namespaces: readonly Namespace[];
   /** Every interface of the file, whatever section defines it; sorted by namespace and name. */
   readonly interfaces: readonly Interface[];
+  /** What happens to packets on purpose; sorted by interface. */
+  readonly impairments: readonly Impairment[];
   readonly checks: readonly Check[];
 }
 
@@ -359,7 +361,7 @@ export interface Loopback extends InterfaceBase {
   readonly kind: 'loopback';
 }
 
-export type DeviceKind = 'dummy' | 'vlan';
+export type DeviceKind = 'dummy' | 'vlan' | 'ifb';
 export type DeviceSetting = string | number | boolean | readonly string[];
 
 /** A single-ended interface, which a namespace itself defines under `interfaces`. */
@@ -382,6 +384,56 @@ export type Tunnel = Gre | IpTunnel | Geneve | Vxlan;
 export type Interface = Veth | Bridge | Tunnel | Wireguard | Loopback | Device | Adopted;
 export type InterfaceKind = Interface['kind'];
 
+/** What happens to the packets that an interface sends, or to those that it receives. */
+export interface Impairment {
+  readonly namespace: string;
+  /** The interface that the file names. */
+  readonly name: string;
+  readonly direction: 'egress' | 'ingress';
+  /** For what it receives: the ifb device that the packets go through first, made for that. */
+  readonly via: string | undefined;
+  readonly settings: ImpairmentSettings;
+  readonly place: Place;
+}
+
+export type Distribution = 'uniform' | 'normal' | 'pareto' | 'paretonormal';
+
+/** Times in microseconds, shares and correlations in percent; 0 where there is none. */
+export interface ImpairmentSettings {
+  readonly delay: number;
+  readonly jitter: number;
+  readonly distribution: Distribution;
+  readonly delayCorrelation: number;
+  readonly loss: number | LossModel;
+  readonly lossCorrelation: number;
+  readonly duplicate: number;
+  readonly duplicateCorrelation: number;
+  readonly corrupt: number;
+  readonly corruptCorrelation: number;
+  readonly reorder: number;
+  readonly reorderCorrelation: number;
+  readonly gap: number;
+  /** Bits in a second. */
+  readonly rate: number;
+  /** Bytes; 0: the rate is that of a cable, where each packet takes its time. */
+  readonly burst: number;
+  /** Packets. */
+  readonly limit: number;
+  /** Bytes of the largest packet, its Ethernet header included. */
+  readonly frame: number;
+}
+
+/** The chances of tc-netem(8), in its order, in percent. */
+export interface LossModel {
+  readonly model: 'gemodel' | 'state';
+  readonly chances: readonly number[];
+}
+
+export interface Bounds {
+  readonly min: number | undefined;
+  readonly max: number | undefined;
+}
+
 export interface Check {
   readonly kind: 'ping' | 'tcp' | 'udp';
   /** The name in the file, or one made of the content: `ping alice -> 192.0.2.1`. */
@@ -398,5 +450,9 @@ export interface Check {
   readonly count: number;
   /** Payload in bytes. */
   readonly size: number | undefined;
+  /** Of the average round trip, in milliseconds. */
+  readonly rtt?: Bounds | undefined;
+  /** Of the packets without an answer, in percent. */
+  readonly loss?: Bounds | undefined;
   readonly place: Place;
 }

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { disciplineNeeds } from '../../src/kinds/discipline-needs.ts';
 import { kernelNeeds } from '../../src/kinds/interface.ts';
 import { neededKinds, testExample } from '../support/example.ts';
 import { kernelHas } from '../support/host.ts';
@@ -7,7 +8,9 @@ import { kernelHas } from '../support/host.ts';
 const files = readdirSync('topologies')
   .filter((name) => name.endsWith('.yaml'))
   .map((name) => `topologies/${name}`);
-const missing = new Set([...kernelNeeds.keys()].filter((kind) => !kernelHas(kind)));
+const missing = new Set(
+  [...kernelNeeds.keys(), ...disciplineNeeds.keys()].filter((kind) => !kernelHas(kind)),
+);
 const lacking = await Promise.all(
   files.map(async (file) => (await neededKinds(file)).filter((kind) => missing.has(kind))),
 );

@@ -16,6 +16,7 @@ export function checkTopology(options: {
     name: 'lab',
     namespaces: names.map((name) => namespaceOf(name, options.publish?.[name] ?? [])),
     interfaces: names.map((name) => loopbackOf(name, options.addresses[name] ?? [])),
+    impairments: [],
     checks: options.checks ?? [],
   };
 }

@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { ipEngine } from '../../src/engine/ip/engine.ts';
-import { readLinkNames } from '../../src/engine/netlink/decode/link.ts';
+import { readFilters } from '../../src/engine/netlink/decode/filter.ts';
+import { readLinkNames, readLinks } from '../../src/engine/netlink/decode/link.ts';
 import { readNeighbors, readProxies } from '../../src/engine/netlink/decode/neighbor.ts';
 import { readNexthops } from '../../src/engine/netlink/decode/nexthop.ts';
 import { readPortVlans } from '../../src/engine/netlink/decode/port-vlan.ts';
@@ -12,7 +13,7 @@ import { readRules } from '../../src/engine/netlink/decode/rule.ts';
 import { netlinkEngine } from '../../src/engine/netlink/engine.ts';
 import { visit } from '../../src/engine/netlink/namespace.ts';
 import { NetlinkSocket } from '../../src/engine/netlink/socket.ts';
-import type { IpLink, IpNetconf, IpRoute, LiveNamespace } from '../../src/observe/live.ts';
+import type { IpLink, IpNetconf, IpRoute, LiveNamespace, TcFilter } from '../../src/observe/live.ts';
 
 /** The fields of live.ts that the two ways of reading must agree on. */
 const linkFields = [
@@ -20,6 +21,7 @@ const linkFields = [
   'ifname',
   'flags',
   'mtu',
+  'qdisc',
   'operstate',
   'group',
   'address',
@@ -443,6 +445,36 @@ async function expectSame(names: readonly string[]): Promise<void> {
   }
 }
 
+/** Not a time that tc cuts to microseconds in another way than it is told. */
+const netemWords =
+  'limit 77 delay 50ms 4ms 25% loss random 1.2345% 20% duplicate 0.5% 10% corrupt 0.1% 5% reorder 25% 50% gap 5 rate 10mbit';
+
+function isV1({ ifname }: IpLink): boolean {
+  return ifname === 'v1';
+}
+
+function optionsOf(qdisc: object): object {
+  return (qdisc as { options?: object }).options ?? {};
+}
+
+/** To the six digits that tc prints, and without what is not decoded. */
+function rounded(value: unknown): object {
+  const text = JSON.stringify(value, (key, inner: unknown) => {
+    if (['ecn', 'packetoverhead', 'cellsize', 'celloverhead'].includes(key)) return undefined;
+    return typeof inner === 'number' ? Number(inner.toPrecision(6)) : inner;
+  });
+  return JSON.parse(text) as object;
+}
+
+function comparableFilter(filter: object): object {
+  const { pref, kind, options } = filter as TcFilter;
+  return {
+    pref,
+    kind,
+    actions: (options?.actions ?? []).map((action) => pick(action, ['kind', 'mirred_action', 'to_dev'])),
+  };
+}
+
 /** What no kind reads yet is compared on one namespace made for it. */
 export function testTables(hasVlanFiltering: boolean): void {
   tryLines(['netns add c0']);
@@ -506,6 +538,10 @@ export function testTables(hasVlanFiltering: boolean): void {
       '10ms',
     );
     enter('tc', 'qdisc', 'add', 'dev', 'v1', 'clsact');
+    const redirect = 'ingress protocol all pref 7 u32 match u32 0 0 action mirred egress redirect dev v0';
+    enter('tc', 'filter', 'add', 'dev', 'v1', ...redirect.split(' '));
+    // Where the kernel has it; the rest is compared in any case.
+    enter('tc', 'qdisc', 'add', 'dev', 'br0', 'root', 'handle', '2:', 'netem', ...netemWords.split(' '));
     if (hasVlanFiltering) {
       enter('ip', 'link', 'set', 'br0', 'type', 'bridge', 'vlan_filtering', '1');
       enter('bridge', 'vlan', 'add', 'dev', 'v0', 'vid', '10-20');
@@ -524,6 +560,7 @@ export function testTables(hasVlanFiltering: boolean): void {
           nexthops: readNexthops(socket, names),
           routes: readRoutes(socket, names),
           qdiscs: readQdiscs(socket, names),
+          filters: readFilters(socket, readLinks(socket, new Map()).links.filter(isV1), names),
           vlans: readPortVlans(socket),
         };
       } finally {
@@ -547,7 +584,17 @@ export function testTables(hasVlanFiltering: boolean): void {
     expect(mine.neighbors).toEqual(printed('ip', '-j', '-d', 'neigh', 'show'));
     const fields = ['kind', 'handle', 'dev', 'root', 'parent'];
     expect(mine.qdiscs.map(({ kind }) => kind)).toContain('clsact');
-    expect(mine.qdiscs).toEqual(printed('tc', '-j', 'qdisc', 'show').map((qdisc) => pick(qdisc, fields)));
+    expect(mine.qdiscs.map((qdisc) => pick(qdisc, fields))).toEqual(
+      printed('tc', '-j', 'qdisc', 'show').map((qdisc) => pick(qdisc, fields)),
+    );
+    for (const { dev, options } of mine.qdiscs.filter(({ kind }) => kind === 'tbf' || kind === 'netem'))
+      expect(rounded(options)).toMatchObject(
+        rounded(Object.assign({}, ...printed('tc', '-j', 'qdisc', 'show', 'dev', dev).map(optionsOf))),
+      );
+    expect(mine.filters.at(-1)?.options?.actions).toHaveLength(1);
+    expect(mine.filters.map(comparableFilter)).toEqual(
+      printed('tc', '-j', 'filter', 'show', 'dev', 'v1', 'ingress').map(comparableFilter),
+    );
     expect(mine.vlans).toEqual(printed('bridge', '-j', '-compressvlans', 'vlan', 'show'));
     expect(mine.vlans.length).toBe(hasVlanFiltering ? 2 : 0);
   } finally {

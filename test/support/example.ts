@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { expect, onTestFailed, test } from 'vitest';
+import { disciplinesOf } from '../../src/kinds/discipline-needs.ts';
 import { kernelFeatures, kernelNeeds } from '../../src/kinds/interface.ts';
 import '../../src/kinds/registry.ts';
 import { loadText } from '../../src/loader/load.ts';
@@ -16,7 +17,12 @@ export async function neededKinds(file: string): Promise<string[]> {
   const kinds = new Set((topology?.interfaces ?? []).map(({ kind }) => kind));
   const resources = topology === undefined ? [] : lower(topology);
   const features = kernelFeatures.filter(({ isNeeded }) => resources.some(isNeeded));
-  return [...[...kinds].filter((kind) => kernelNeeds.has(kind)), ...features.map(({ name }) => name)];
+  const disciplines = resources.flatMap(disciplinesOf);
+  return [
+    ...[...kinds].filter((kind) => kernelNeeds.has(kind)),
+    ...features.map(({ name }) => name),
+    ...new Set(disciplines),
+  ];
 }
 
 /** What a machine has that an example is about; the namespaces that stand for the world outside of it. */

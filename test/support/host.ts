@@ -1,8 +1,9 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { main } from '../../src/cli/run.ts';
+import { disciplineNeeds } from '../../src/kinds/discipline-needs.ts';
 import { kernelFeatures, kernelNeeds } from '../../src/kinds/interface.ts';
 import '../../src/kinds/registry.ts';
 
@@ -121,6 +122,11 @@ export function workFolder(): { write: (name: string, text: string) => string; r
 
 /** The kinds of links, and their features, that the running kernel has, tried in a throw-away namespace. */
 export function kernelHas(name: string): boolean {
+  const discipline = disciplineNeeds.get(name);
+  if (discipline !== undefined) {
+    const input = discipline.lines.map((line) => `${line}\n`).join('');
+    return spawnSync('unshare', ['--net', 'tc', '-batch', '-'], { input }).status === 0;
+  }
   const feature = kernelFeatures.find((other) => other.name === name);
   const kind = feature?.kind ?? name;
   const { link, words = [] } =

@@ -6,7 +6,7 @@ import { recordFolder } from '../../system/record.ts';
 import { countProcesses, searchPath } from '../../system/run.ts';
 
 /**
- * One batch of work in one namespace. `show` reads, `ip` and `bridge` change by a batch (`show6` and `ip6` by `ip -6`),
+ * One batch of work in one namespace. `show` reads, `ip`, `bridge` and `tc` change by a batch (`show6` and `ip6` by `ip -6`),
  * `nft` loads a script,
  * `nft-list` prints one table, `wg` changes WireGuard devices, one process for each line.
  */
@@ -21,6 +21,8 @@ export interface Job {
     | 'bridge'
     | 'bridge-show'
     | 'vlan-show'
+    | 'tc'
+    | 'tc-show'
     | 'nft'
     | 'nft-list'
     | 'wg';
@@ -77,6 +79,8 @@ while [ $# -ge 4 ]; do
     bridge-show-) enter bridge -j fdb show ;;
     vlan-show-) enter bridge -j -compressvlans vlan show ;;
     bridge-) enter bridge -batch "$input" ;;
+    tc-) enter tc -batch "$input" ;;
+    tc-show-) enter tc -j -batch "$input" ;;
     nft-) enter nft -f "$input" ;;
     wg-) enter bash -c "$wg" sh "$input" ;;
     nft-list-) read -r table < "$input"; enter nft -j list table inet "$table" ;;

@@ -7,7 +7,7 @@ import { HOST } from '../../topology/model.ts';
 import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
 
-/** Performs each batch by one process: `ip -batch`, `bridge -batch` or `nft -f`, those of one call side by side. */
+/** Performs each batch by one process: `ip -batch`, `bridge -batch`, `tc -batch` or `nft -f`, those of one call side by side. */
 export async function perform(
   batches: readonly Batch[],
   { onDone, signal }: PerformOptions,
@@ -65,7 +65,7 @@ function wgInput(commands: readonly Command[]): string {
 
 function lines(batch: Batch): { text: string; command: Command; step: Step }[] {
   return batch.commands.flatMap(({ command, step }) =>
-    command.tool === 'ip' || command.tool === 'bridge'
+    command.tool === 'ip' || command.tool === 'bridge' || command.tool === 'tc'
       ? [{ text: batchLine(withHost(command.args.slice(batch.tool === 'ip6' ? 1 : 0))), command, step }]
       : [],
   );

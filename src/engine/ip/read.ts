@@ -15,9 +15,12 @@ import type {
   IpRule,
   LiveNamespace,
   NftObject,
+  TcFilter,
+  TcQdisc,
 } from '../../observe/live.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
+import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
 import { extraTables } from '../extra-tables.ts';
 import { mayHaveTable } from '../nft-table.ts';
@@ -36,7 +39,8 @@ const batch = 'address show\nroute show table all\nnetconf show\n';
 /**
  * Reads namespaces with iproute2 6.1: one process for each, `ip -j -d -batch`, which prints one JSON array per command
  * on its own line; one more where there is an nftables table of the lab, one more where there is a vxlan device with its
- * forwarding entries, one more where a bridge filters VLANs, one more for each WireGuard device of the lab.
+ * forwarding entries, one more where a bridge filters VLANs, one more for each WireGuard device of the lab, one more where there
+ * may be queueing disciplines that somebody chose.
  */
 export async function read(
   names: readonly string[],
@@ -114,6 +118,12 @@ async function addSecondReadings(
     if (namespace.links.some(isVlanBridge)) {
       readings.push({ namespace, job: { netns, verb: 'vlan-show', input: '' } });
     }
+    if (mayHaveDisciplines(namespace, request)) {
+      readings.push({
+        namespace,
+        job: { netns, verb: 'tc-show', input: disciplineLines(namespace, request) },
+      });
+    }
   }
   const results = await runJobs(readings.map(({ job }) => job));
   readings.forEach(({ namespace, job }, index) => {
@@ -128,6 +138,8 @@ async function addSecondReadings(
     } else if (job.verb === 'vlan-show') {
       const portVlans = result?.code === 0 ? (JSON.parse(result.stdout || '[]') as IpPortVlans[]) : [];
       namespaces.set(namespace.name, { ...known, portVlans });
+    } else if (job.verb === 'tc-show') {
+      namespaces.set(namespace.name, { ...known, ...parseDisciplines(result, namespace, request) });
     } else if (result?.code === 0) {
       namespaces.set(namespace.name, { ...known, fdb: JSON.parse(result.stdout || '[]') as FdbEntry[] });
     }
@@ -162,6 +174,35 @@ function readExtra(result: JobResult | undefined, { verb, input }: Job, namespac
     if (line.startsWith('nexthop')) found.nexthops = document as IpNexthopObject[];
   });
   return found;
+}
+
+/** One line that prints each, in the order of the links. */
+function disciplineLines(namespace: LiveNamespace, request: ReadRequest): string {
+  const filters = redirectable(namespace, request).map(
+    ({ ifname }) => `filter show dev "${ifname}" ingress\n`,
+  );
+  return `qdisc show\n${filters.join('')}`;
+}
+
+function parseDisciplines(
+  result: JobResult | undefined,
+  namespace: LiveNamespace,
+  request: ReadRequest,
+): Pick<LiveNamespace, 'qdiscs' | 'filters'> {
+  if (result?.code !== 0) {
+    // Without the program, and without a link that shows one, there is nothing of ours either.
+    const { stderr = 'no answer' } = result ?? {};
+    throw new TopoweaveError('observe', `cannot read the queues of ${namespace.name}: ${stderr.trim()}`, {
+      hint: 'this needs the program tc of iproute2',
+    });
+  }
+  const [qdiscs = [], ...filters] = parseShow(result.stdout).documents as [TcQdisc[]?, ...TcFilter[][]];
+  return {
+    qdiscs,
+    filters: redirectable(namespace, request).flatMap(({ ifname }, index) =>
+      (filters[index] ?? []).map((filter) => ({ ...filter, dev: ifname })),
+    ),
+  };
 }
 
 function parseNft(result: JobResult | undefined, namespace: string): NftObject[] {

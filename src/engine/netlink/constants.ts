@@ -61,7 +61,11 @@ export const RTM_GETNEIGH = 30;
 export const RTM_NEWRULE = 32;
 export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
+export const RTM_NEWQDISC = 36;
+export const RTM_DELQDISC = 37;
 export const RTM_GETQDISC = 38;
+export const RTM_NEWTFILTER = 44;
+export const RTM_GETTFILTER = 46;
 export const RTM_GETNETCONF = 82;
 export const RTM_GETNSID = 90;
 export const RTM_NEWNEXTHOP = 104;
@@ -75,6 +79,7 @@ export const IFLA = {
   IFNAME: 3,
   MTU: 4,
   LINK: 5,
+  QDISC: 6,
   MASTER: 10,
   OPERSTATE: 16,
   LINKINFO: 18,

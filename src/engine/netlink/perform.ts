@@ -165,7 +165,10 @@ function performOne(
   transaction: Transaction,
   progress: Progress,
 ): ReturnType<Transaction['add']> {
-  const isMessage = command.tool === 'bridge' || (command.tool === 'ip' && command.args[0] !== 'netns');
+  const isMessage =
+    command.tool === 'bridge' ||
+    command.tool === 'tc' ||
+    (command.tool === 'ip' && command.args[0] !== 'netns');
   if (isMessage) return transaction.add(command, index);
   // What is no message keeps its place between them; a parameter of no device has nothing to wait for.
   const waits = command.tool !== 'sysctl' || deviceOf(command.name) !== undefined;

@@ -7,6 +7,7 @@ import { append } from '../../lib/collections.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import type { ExtraTable, IpLink, IpRule, LiveNamespace } from '../../observe/live.ts';
 import { HOST } from '../../topology/model.ts';
+import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
 import { extraTables } from '../extra-tables.ts';
 import { read as readWithIp } from '../ip/read.ts';
@@ -14,11 +15,13 @@ import { mayHaveTable } from '../nft-table.ts';
 import { wireguardOf } from '../wireguard-devices.ts';
 import { readAddresses } from './decode/address.ts';
 import { readFdb } from './decode/fdb.ts';
+import { readFilters } from './decode/filter.ts';
 import { type LinkNames, readLinks } from './decode/link.ts';
 import { readNeighbors, readProxies } from './decode/neighbor.ts';
 import { readNetconf } from './decode/netconf.ts';
 import { readNexthops } from './decode/nexthop.ts';
 import { readPortVlans } from './decode/port-vlan.ts';
+import { readQdiscs } from './decode/qdisc.ts';
 import { readRoutes } from './decode/route.ts';
 import { readRules } from './decode/rule.ts';
 import { NeedsProgram } from './errors.ts';
@@ -81,6 +84,7 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
     const hasVxlan = links.some((link) => link.linkinfo?.info_kind === 'vxlan');
     const lo = links.find(({ ifname }) => ifname === 'lo');
     const mark = name === HOST ? undefined : parseMark(lo?.ifalias);
+    const found = { name, links };
     return {
       name,
       mark,
@@ -97,6 +101,12 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
       ...withWireguard(links, request),
       namespaceIds: new Map(),
       ...readExtra(socket, names, extraTables({ name, mark }, request)),
+      ...(mayHaveDisciplines(found, request)
+        ? {
+            qdiscs: readQdiscs(socket, names),
+            filters: readFilters(socket, redirectable(found, request), names),
+          }
+        : {}),
     };
   } finally {
     socket.close();

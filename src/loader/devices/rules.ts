@@ -2,6 +2,7 @@ import type { NewDevice as RawDevice } from '../../generated/topology-file.ts';
 import type { DeviceKind, DeviceSetting } from '../../topology/model.ts';
 import type { Context } from '../normalize/context.ts';
 import { dummy } from './dummy.ts';
+import { ifb } from './ifb.ts';
 import { vlan } from './vlan.ts';
 
 /** Where a device stands in the file, for what its rules report. */
@@ -31,7 +32,7 @@ export interface DeviceRules<Kind extends DeviceKind> {
   ) => Readonly<Record<string, DeviceSetting>>;
 }
 
-const table: { readonly [Kind in DeviceKind]: DeviceRules<Kind> } = { dummy, vlan };
+const table: { readonly [Kind in DeviceKind]: DeviceRules<Kind> } = { dummy, vlan, ifb };
 
 /** The rules of a kind; the schema has made sure that the raw form is of that kind. */
 export function deviceRules(kind: DeviceKind): DeviceRules<DeviceKind> {

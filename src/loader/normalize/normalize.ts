@@ -1,6 +1,7 @@
 import type { TopologyFile } from '../../generated/topology-file.ts';
 import { compareNames } from '../../lib/collections.ts';
 import type { Topology } from '../../topology/model.ts';
+import { collectImpairments, settleImpairments } from '../impairments/normalize.ts';
 import { finishBridges } from './bridge-vlans.ts';
 import { normalizeBridges } from './bridges.ts';
 import { normalizeChecks } from './checks.ts';
@@ -28,6 +29,7 @@ export function normalize(data: TopologyFile, report: Report): { topology: Topol
   normalizeMembers(context);
   finishBridges(context);
   checkDeviceLinks(context);
+  const impairments = collectImpairments(context);
   const interfaces = [...context.entries.values()]
     .map(({ item }) => item)
     .sort((a, b) => compareNames(a.namespace, b.namespace) || compareNames(a.name, b.name));
@@ -37,6 +39,7 @@ export function normalize(data: TopologyFile, report: Report): { topology: Topol
     name: data.name,
     namespaces: normalizeNamespaces(context, declared, network),
     interfaces,
+    impairments: settleImpairments(context, impairments),
     checks: normalizeChecks(context, network),
   };
   return { topology, network };

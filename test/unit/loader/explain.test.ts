@@ -57,7 +57,10 @@ describe('one message for each mistake', () => {
 
 describe('the help', () => {
   test.each([
-    [end('{ colour: red }'), 'known keys here are addresses, alias, macaddress, mtu, state, was'],
+    [
+      end('{ colour: red }'),
+      'known keys here are addresses, alias, ingress, macaddress, mtu, state, was; and those of an impairment, such as delay, loss and rate',
+    ],
     [end('{mtu:1400}'), "write a blank behind the ':'"],
     [end('{ mtu: "1400" }'), 'leave out the quotes'],
     ['bridges: { b: { parameters: { stp: on } } }', 'write true: to YAML 1.2, on is a text'],

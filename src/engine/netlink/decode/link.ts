@@ -79,6 +79,8 @@ function decodeLink(raw: RawLink, names: LinkNames, byIndex: ReadonlyMap<number,
     flags: flagNames(flags),
     mtu: attributes.u32(IFLA.MTU) ?? 0,
   };
+  const qdisc = attributes.text(IFLA.QDISC);
+  if (qdisc !== undefined) link.qdisc = qdisc;
   const below = attributes.u32(IFLA.LINK);
   if (below !== undefined) addLower(link, below, attributes.has(IFLA.LINK_NETNSID), names, byIndex);
   const master = attributes.u32(IFLA.MASTER);
