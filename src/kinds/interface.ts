@@ -3,17 +3,18 @@ import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
 import { type LinkCodec, registerLinkCodec } from './link-codec.ts';
 import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
-import type {
-  Attributes,
-  Change,
-  ChangeClass,
-  Command,
-  Kind,
-  LiveResource,
-  Owner,
-  ReadContext,
-  Resource,
-  Value,
+import {
+  type Attributes,
+  type Change,
+  type ChangeClass,
+  type Command,
+  type Kind,
+  type LiveResource,
+  type Owner,
+  type ReadContext,
+  type Resource,
+  sameValue,
+  type Value,
 } from './resource.ts';
 
 /** What one kind of link adds to what all links have in common. */
@@ -84,6 +85,7 @@ const commonChanges: Readonly<Record<string, ChangeClass>> = {
   state: 'in-place',
   alias: 'in-place',
   master: 'in-place',
+  early: 'in-place',
 };
 
 /** Makes a resource kind of a link kind: reading, settings, masters and ownership are the same for all of them. */
@@ -104,7 +106,11 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
         id: interfaceId(item.namespace, item.name),
         namespace: item.namespace,
         label: item.name,
-        attributes: Object.assign(lowerCommon(item, topology.name), link.lower(item, topology)),
+        attributes: Object.assign(
+          lowerCommon(item, topology.name),
+          link.lower(item, topology),
+          earlySysctls(item),
+        ),
         place: item.place,
       })),
     read: (live, context) => readLinks(live, context, link),
@@ -114,7 +120,8 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
     },
     after: ({ namespace, attributes }) =>
       attributes['master'] ? [interfaceId(namespace, String(attributes['master']))] : [],
-    ...(link.same === undefined ? {} : { same: link.same }),
+    same: (attribute, wanted, live) =>
+      attribute === 'early' || (link.same ?? sameValue)(attribute, wanted, live),
     create: (resource) => [
       ...link.create(resource, commonArguments(resource)),
       ...settingsAfterCreate(resource),
@@ -255,6 +262,15 @@ function commonArguments({ attributes }: Resource): CommonArguments {
   return { settings };
 }
 
+/**
+ * Parameters of the interface that are written before it comes up, because then the kernel gives it its link-local address
+ * and tries it for duplicates. They are resources of their own too, which is where they are compared.
+ */
+function earlySysctls({ kind, sysctls = [] }: Interface): Attributes | undefined {
+  if (sysctls.length === 0 || kind === 'loopback') return undefined;
+  return { early: sysctls.map(({ name, value }) => `${name}=${value}`) };
+}
+
 /** `ip link add … alias` is accepted and sets nothing (iproute2 6.1, measured), so the alias comes behind. */
 function settingsAfterCreate(resource: Resource): Command[] {
   const { namespace, label, attributes } = resource;
@@ -262,8 +278,16 @@ function settingsAfterCreate(resource: Resource): Command[] {
   // The message that made a veth pair carried only the first end's settings.
   if (attributes['first'] === false) args.push(...commonArguments(resource).settings.slice(2));
   if (attributes['master']) args.push('master', String(attributes['master']));
-  if (attributes['state'] === 'up') args.push('up');
-  return [{ tool: 'ip', namespace, args }];
+  const early = (attributes['early'] ?? []) as readonly string[];
+  if (attributes['state'] === 'up' && early.length === 0) args.push('up');
+  const commands: Command[] = [{ tool: 'ip', namespace, args }];
+  for (const text of early) {
+    const at = text.indexOf('=');
+    commands.push({ tool: 'sysctl', namespace, name: text.slice(0, at), value: text.slice(at + 1) });
+  }
+  if (attributes['state'] === 'up' && early.length > 0)
+    commands.push({ tool: 'ip', namespace, args: ['link', 'set', 'dev', label, 'up'] });
+  return commands;
 }
 
 function aliasText(attributes: Attributes): string {

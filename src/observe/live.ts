@@ -49,6 +49,12 @@ export interface IpAddress {
   readonly dadfailed?: boolean;
   readonly temporary?: boolean;
   readonly mngtmpaddr?: boolean;
+  readonly deprecated?: boolean;
+  readonly noprefixroute?: boolean;
+  readonly broadcast?: string;
+  /** Seconds; 4294967295: for ever. */
+  readonly valid_life_time?: number;
+  readonly preferred_life_time?: number;
 }
 
 /** A route of `ip -j -d route show table all`. IPv6 routes are known by their `pref`. */

@@ -32,6 +32,7 @@ const hidden = new Set([
   'selector',
   'proxy',
   'id',
+  'early',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -57,6 +58,12 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   'ageing-time': [300],
   tos: [0],
   options: [''],
+  scope: [''],
+  label: [''],
+  broadcast: [''],
+  lifetime: ['forever'],
+  preferred: ['forever'],
+  'prefix-route': [true],
   goto: [0],
   'suppress-prefix-length': [''],
   via: [''],

@@ -183,9 +183,28 @@ export interface Publish {
 /** An address with its prefix length, in canonical form: `10.0.0.1/24`. */
 export interface Address {
   readonly address: string;
+  /** Of the peer's prefix, where there is a peer. */
   readonly prefixLength: number;
   readonly family: 4 | 6;
+  /** What the long form says beside it; undefined where that is nothing but the defaults. */
+  readonly settings?: AddressSettings;
   readonly place: Place;
+}
+
+export interface AddressSettings {
+  /** The other end of a point-to-point link. */
+  readonly peer: string | undefined;
+  /** undefined: global, or host for a loopback address. */
+  readonly scope: 'global' | 'link' | 'host' | undefined;
+  /** Seconds. */
+  readonly lifetime: number | 'forever';
+  /** Seconds; 0: deprecated. */
+  readonly preferred: number | 'forever';
+  readonly label: string | undefined;
+  /** undefined: the last address of the subnet. */
+  readonly broadcast: string | undefined;
+  readonly prefixRoute: boolean;
+  readonly dad: boolean;
 }
 
 interface InterfaceBase {
@@ -200,6 +219,8 @@ interface InterfaceBase {
   readonly macaddress: string | undefined;
   readonly state: 'up' | 'down';
   readonly alias: string | undefined;
+  /** Kernel parameters of the interface itself, which go with it; undefined: none. */
+  readonly sysctls?: readonly Sysctl[] | undefined;
   /** The bridge, in the same namespace, that this interface is a port of. */
   readonly master: string | undefined;
   /** The place that defines the interface. */

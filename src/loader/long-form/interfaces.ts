@@ -1,4 +1,4 @@
-import type { Bridge, Device, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
+import type { Address, Bridge, Device, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
 import { isTunnel } from '../normalize/underlay.ts';
@@ -140,16 +140,42 @@ function longDevice(item: Device): object {
   };
 }
 
-function longSettings({ addresses, macaddress, mtu, state, alias }: Interface): object {
+/** The settings that every interface takes. */
+export function longSettings({ addresses, macaddress, mtu, state, alias, sysctls }: Interface): object {
   return {
-    ...(addresses.length === 0
-      ? {}
-      : { addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`) }),
+    ...(addresses.length === 0 ? {} : { addresses: addresses.map(longAddress) }),
     ...(macaddress === undefined ? {} : { macaddress }),
     ...(mtu === undefined ? {} : { mtu }),
     state,
     ...(alias === undefined ? {} : { alias }),
+    ...(sysctls === undefined
+      ? {}
+      : { sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [shortName(name), value])) }),
   };
+}
+
+function longAddress({ address, prefixLength, settings }: Address): string | object {
+  const text = `${address}/${prefixLength}`;
+  if (settings === undefined) return text;
+  const { peer, scope, lifetime, preferred, label, broadcast, prefixRoute, dad } = settings;
+  const entries = Object.entries({
+    address: peer === undefined ? text : address,
+    peer: peer === undefined ? undefined : `${peer}/${prefixLength}`,
+    scope,
+    lifetime,
+    preferred,
+    label,
+    broadcast,
+    'prefix-route': prefixRoute ? undefined : false,
+    dad: dad ? undefined : false,
+  });
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+}
+
+/** `net.ipv6.conf.eth0.accept_ra` → `ipv6.accept_ra`, `net.ipv4.neigh.eth0.locktime` → `ipv4.neigh.locktime`. */
+function shortName(name: string): string {
+  const [, family, folder, , rest] = name.split('.');
+  return folder === 'conf' ? `${family}.${rest}` : `${family}.${folder}.${rest}`;
 }
 
 function vethsByKey(interfaces: readonly Interface[]): Map<string, Veth> {

@@ -1,5 +1,4 @@
 import type {
-  Interface,
   Masquerade,
   Namespace,
   Nat,
@@ -13,7 +12,7 @@ import type {
   Topology,
 } from '../../topology/model.ts';
 
-import { longDevices } from './interfaces.ts';
+import { longDevices, longSettings } from './interfaces.ts';
 
 export function longNamespaces({ namespaces, interfaces }: Topology): object {
   const loopbacks = new Map(
@@ -23,7 +22,7 @@ export function longNamespaces({ namespaces, interfaces }: Topology): object {
   return Object.fromEntries(
     namespaces.map((namespace) => {
       const lo = loopbacks.get(namespace.name);
-      const all = { ...(lo === undefined ? {} : { lo: longLoopback(lo) }), ...devices.get(namespace.name) };
+      const all = { ...(lo === undefined ? {} : { lo: longSettings(lo) }), ...devices.get(namespace.name) };
       return [namespace.name, longNamespace(namespace, all)];
     }),
   );
@@ -52,16 +51,6 @@ function longNamespace(
 function longForwarding({ ipv4, ipv6 }: NonNullable<Namespace['forwarding']>): boolean | string[] {
   if (ipv4 === ipv6) return ipv4 ?? false;
   return [...(ipv4 ? ['ipv4'] : []), ...(ipv6 ? ['ipv6'] : [])];
-}
-
-function longLoopback({ addresses, mtu, state }: Interface): object {
-  return {
-    ...(addresses.length === 0
-      ? {}
-      : { addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`) }),
-    ...(mtu === undefined ? {} : { mtu }),
-    state,
-  };
 }
 
 function longRoute(route: Route): object {

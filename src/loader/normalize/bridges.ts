@@ -5,6 +5,7 @@ import { pointer } from '../../lib/pointer.ts';
 import { HOST } from '../../topology/model.ts';
 import { addEntry, type Context, checkNamespace, type Entry, interfaceKey } from './context.ts';
 import { type Endpoint, listEndpoints, type RawEndpoint } from './endpoint.ts';
+import { nameSysctls } from './interface-sysctls.ts';
 import { addVeth, expandEnd } from './links.ts';
 import { deriveMac } from './macaddress.ts';
 import { makePortName } from './port-name.ts';
@@ -43,7 +44,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
   if (raw.namespace !== undefined) {
     checkNamespace(context, namespace, { pointer: `${base}/namespace`, part: 'value' });
   }
-  const { addresses, macaddress, mtu, state, alias } = expandSettings(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, alias, sysctls } = expandSettings(raw, base, context.report);
   const parameters = raw.parameters ?? {};
   const entry: Entry = {
     item: {
@@ -57,6 +58,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
       state,
       alias,
       master: undefined,
+      sysctls: nameSysctls(sysctls, name),
       // The kernel's defaults; br_device.c and br_stp_timer.c.
       parameters: {
         stp: parameters.stp ?? false,
@@ -106,6 +108,7 @@ function addNearEnd(
     mtu: settings.mtu,
     state: 'up',
     alias: undefined,
+    sysctls: undefined,
   };
   const master = bridge.item.name;
   addVeth(context, { endpoint: near, settings: nearSettings, place }, { peer: far, portOf: bridge, master });

@@ -5,6 +5,7 @@ import { type Device, HOST } from '../../topology/model.ts';
 import { type DevicePlace, deviceRules } from '../devices/rules.ts';
 import { suggest } from '../suggest.ts';
 import { addEntry, type Context, checkNamespace, interfaceKey } from './context.ts';
+import { nameSysctls } from './interface-sysctls.ts';
 import { deriveMac } from './macaddress.ts';
 import { listNames } from './names.ts';
 import type { DeclaredNamespace } from './namespaces.ts';
@@ -24,8 +25,14 @@ export function normalizeDevices(context: Context, declared: readonly DeclaredNa
 }
 
 function addLoopback({ context, namespace, name, base }: DevicePlace, raw: RawLoopback): void {
-  const { addresses, mtu, state } = expandSettings(raw, base, context.report);
-  const rest = { mtu: undefined, mtuPlace: undefined, macaddress: undefined, alias: undefined };
+  const { addresses, mtu, state, sysctls } = expandSettings(raw, base, context.report);
+  const rest = {
+    mtu: undefined,
+    mtuPlace: undefined,
+    macaddress: undefined,
+    alias: undefined,
+    sysctls: nameSysctls(sysctls, name),
+  };
   const place: Place = { pointer: base, part: 'key' };
   addEntry(context, {
     item: { kind: 'loopback', namespace, name, addresses, ...rest, state, master: undefined, place },
@@ -35,7 +42,7 @@ function addLoopback({ context, namespace, name, base }: DevicePlace, raw: RawLo
 
 function addDevice(at: DevicePlace, raw: RawDevice): void {
   const { context, namespace, name, base } = at;
-  const { addresses, macaddress, mtu, state, alias } = expandSettings(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, alias, sysctls } = expandSettings(raw, base, context.report);
   const { mac, settings } = deviceRules(raw.type);
   if (mac === 'none' && macaddress !== undefined) {
     context.report({
@@ -58,6 +65,7 @@ function addDevice(at: DevicePlace, raw: RawDevice): void {
       state,
       alias,
       master: undefined,
+      sysctls: nameSysctls(sysctls, name),
       place: { pointer: base, part: 'key' },
       link: expandLink(at, raw),
       settings: settings(raw, at),

@@ -12,6 +12,7 @@ import type { Context } from './context.ts';
 import { listNames } from './names.ts';
 import type { Network } from './network.ts';
 import { deviceFinder } from './route-device.ts';
+import { tosProblem } from './routing-policy.ts';
 import { expandIp, expandPrefix } from './settings.ts';
 import { resolveTable } from './tables.ts';
 
@@ -89,6 +90,10 @@ function expandRoute(context: Context, listed: ListedRoute, where: Where): Route
   const from = raw.from === undefined ? undefined : expandIp(raw.from, fromPlace, context.report);
   const nexthops = expandNexthops(context, listed);
   const nexthop = expandObject(context, listed, where);
+  if (((raw['type-of-service'] ?? 0) & 3) !== 0) {
+    const at: Place = { pointer: `${base}/type-of-service`, part: 'value' };
+    context.report({ code: 'route-form', message: tosProblem, place: at });
+  }
   const destination = expandDestination(context, listed, { ...where, from, nexthops, nexthop });
   if (destination === undefined) return undefined;
   const { to, family } = destination;
@@ -113,7 +118,8 @@ function expandRoute(context: Context, listed: ListedRoute, where: Where): Route
     hopLimit: raw['hop-limit'],
     quickAck: raw['quick-ack'] ?? false,
     preference: raw.preference ?? 'medium',
-    nexthop: nexthop && { name: nexthop.name, id: nexthop.id },
+    // An unknown one was reported; then nobody needs to hear that the route leads nowhere.
+    nexthop: raw.nexthop === undefined ? undefined : { name: raw.nexthop, id: nexthop?.id ?? 0 },
     nexthops,
     place,
   };

@@ -5,6 +5,7 @@ import { canonicalAddress, parseIp } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
 import type { Gre, Vxlan } from '../../topology/model.ts';
 import { addEntry, type Context, checkNamespace } from './context.ts';
+import { nameSysctls } from './interface-sysctls.ts';
 import { deriveMac } from './macaddress.ts';
 import { expandIp, expandSettings } from './settings.ts';
 import { checkTunnelShape, expandKey, foreignKeys } from './tunnel-shape.ts';
@@ -56,6 +57,7 @@ function addTunnelEnd(context: Context, tunnelEnd: TunnelEnd): void {
     state: settings.state,
     alias: settings.alias,
     master: undefined,
+    sysctls: nameSysctls(settings.sysctls, name),
     place,
     local: end.local === undefined ? undefined : expandOuter(context, end.local, `${base}/local`, tunnel),
     dev: end.dev,

@@ -80,6 +80,22 @@ export function checkPortAddresses({ topology }: Subject, report: Report): void 
   }
 }
 
+/** ip(8) takes no other labels, and what lists them by interface would not find them. */
+export function checkAddressLabels({ topology }: Subject, report: Report): void {
+  for (const { name, addresses } of topology.interfaces) {
+    for (const { settings, place } of addresses) {
+      const label = settings?.label;
+      if (label === undefined || label === name || label.startsWith(`${name}:`)) continue;
+      report({
+        code: 'bad-address',
+        message: `the label '${label}' does not begin with the interface's name`,
+        place,
+        help: `write ${name}:${label}`,
+      });
+    }
+  }
+}
+
 function edgeOf(cidr: Cidr): 'network' | 'broadcast' | undefined {
   if (cidr.prefixLength >= (cidr.family === 4 ? 31 : 127)) return undefined;
   if (cidr.value === cidr.network) return 'network';

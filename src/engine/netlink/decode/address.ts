@@ -51,5 +51,15 @@ function decodeAddress(bytes: Buffer, start: number, end: number): IpAddress {
   if ((flags & IFA_F.TENTATIVE) !== 0) address.tentative = true;
   if ((flags & IFA_F.DADFAILED) !== 0) address.dadfailed = true;
   if ((flags & IFA_F.MANAGETEMPADDR) !== 0) address.mngtmpaddr = true;
+  if ((flags & IFA_F.DEPRECATED) !== 0) address.deprecated = true;
+  if ((flags & IFA_F.NOPREFIXROUTE) !== 0) address.noprefixroute = true;
+  const broadcast = attributes.value(IFA.BROADCAST);
+  if (broadcast !== undefined) address.broadcast = readAddress(broadcast);
+  // struct ifa_cacheinfo: preferred, valid, and two times of the kernel's own.
+  const times = attributes.value(IFA.CACHEINFO);
+  if (times !== undefined) {
+    address.valid_life_time = times.readUInt32LE(4);
+    address.preferred_life_time = times.readUInt32LE(0);
+  }
   return address;
 }
