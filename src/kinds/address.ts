@@ -1,6 +1,6 @@
 import { append } from '../lib/collections.ts';
-import { type Cidr, formatIp, lastAddressOf, parseCidr } from '../lib/ip.ts';
-import type { IpAddress } from '../observe/live.ts';
+import { type Cidr, parseCidr } from '../lib/ip.ts';
+import type { IpAddress, LiveNamespace } from '../observe/live.ts';
 import { type AddressSettings, HOST } from '../topology/model.ts';
 import { interfaceId, interfaceOwner } from './interface.ts';
 import type { Command, Kind, LiveResource, Owner, ReadContext, Resource, Value } from './resource.ts';
@@ -11,7 +11,7 @@ import type { Command, Kind, LiveResource, Owner, ReadContext, Resource, Value }
  */
 export const addressKind: Kind = {
   name: 'address',
-  changes: { lifetime: 'in-place', preferred: 'in-place' },
+  changes: { lifetime: 'in-place' },
   lower: ({ topology }) => {
     const sources = sourceAddresses(topology.namespaces);
     const resources: Resource[] = [];
@@ -30,22 +30,25 @@ export const addressKind: Kind = {
   },
   read: (live, context) => {
     const found: LiveResource[] = [];
-    for (const { name: namespace, mark, links } of live.namespaces.values()) {
+    for (const namespace of live.namespaces.values()) {
+      const { name, mark, links } = namespace;
       const isOurs = mark?.lab === context.lab;
       for (const link of links) {
         const { ifname: dev } = link;
         const linkOwner = interfaceOwner(link, context.lab);
         for (const address of link.addr_info ?? []) {
           const text = addressText(address.local, address.prefixlen, address.address);
-          const id = addressId(namespace, dev, text);
-          const owner =
+          const id = addressId(name, dev, text);
+          let owner =
             dev === 'lo'
               ? loopbackAddressOwner(address, isOurs || context.record.hostObjects.includes(id))
-              : liveOwner(address, { id, dev, namespace, linkOwner }, context);
+              : addressOwner(address, linkOwner);
+          if (owner === 'builtin' && dev !== 'lo' && isGivenUp(id, { dev, address, namespace }, context))
+            owner = linkOwner;
           if (owner !== 'ours' && !context.wanted.has(id)) continue;
           const attributes = liveAttributes(text, dev, address);
           const label = `${text} on ${dev}`;
-          found.push({ kind: 'address', id, namespace, label, attributes, owner });
+          found.push({ kind: 'address', id, namespace: name, label, attributes, owner });
         }
       }
     }
@@ -73,60 +76,71 @@ function addressText(address: string, length: number, peer: string | undefined):
   return peer === undefined ? `${address}/${length}` : `${address} peer ${peer}/${length}`;
 }
 
-/** What the kernel chooses is the empty text, on both sides. */
+/**
+ * `options` are the words of ip-address(8) for what the kernel would choose otherwise, and `lifetime` is `for ever` or the
+ * words for the seconds: few addresses have any, and there are thousands.
+ */
 function addressAttributes(
   text: string,
   dev: string,
   settings: AddressSettings | undefined,
 ): Record<string, Value> {
-  if (settings === undefined) {
-    return {
-      address: text,
-      dev,
-      duplicate: false,
-      scope: '',
-      label: '',
-      broadcast: '',
-      lifetime: 'forever',
-      preferred: 'forever',
-      'prefix-route': true,
-    };
-  }
-  const { scope = '', label = '', broadcast = '', lifetime, preferred, prefixRoute } = settings;
-  return {
-    address: text,
-    dev,
-    duplicate: false,
-    scope: scope === defaultScope(text) ? '' : scope,
-    label: label === dev ? '' : label,
-    broadcast: broadcast === defaultBroadcast(text) ? '' : broadcast,
-    lifetime,
-    preferred,
-    'prefix-route': prefixRoute,
-  };
+  if (settings === undefined)
+    return { address: text, dev, duplicate: false, options: '', lifetime: FOR_EVER };
+  const { scope, label, broadcast, lifetime, preferred, prefixRoute } = settings;
+  const options = optionsText(text, dev, { scope, label, broadcast, prefixRoute });
+  return { address: text, dev, duplicate: false, options, lifetime: lifetimeText(lifetime, preferred) };
 }
 
+const FOR_EVER = 'for ever';
 const FOREVER = 0xffffffff;
 
 function liveAttributes(text: string, dev: string, address: IpAddress): Record<string, Value> {
-  const { family, scope, label = dev, broadcast = '' } = address;
+  const { family, scope, label, broadcast, noprefixroute, deprecated, dadfailed, secondary } = address;
   const { valid_life_time: valid = FOREVER, preferred_life_time: preferred = FOREVER } = address;
-  const isV4Address = family === 'inet';
-  const hasOwnScope = isV4Address && scope !== defaultScope(text);
-  const hasOwnBroadcast = broadcast !== '' && broadcast !== defaultBroadcast(text);
+  const options = optionsText(text, dev, {
+    scope: family === 'inet' ? scope : undefined,
+    label,
+    broadcast,
+    prefixRoute: noprefixroute !== true,
+  });
+  const isForEver = valid === FOREVER && preferred === FOREVER && deprecated !== true;
   return {
     address: text,
     dev,
-    duplicate: address.dadfailed === true,
-    secondary: address.secondary === true,
-    scope: hasOwnScope ? scope : '',
-    label: label === dev ? '' : label,
-    broadcast: hasOwnBroadcast ? broadcast : '',
-    lifetime: valid === FOREVER ? 'forever' : valid,
-    // A deprecated IPv4 address without an end shows as preferred for ever all the same.
-    preferred: address.deprecated === true ? 0 : preferred === FOREVER ? 'forever' : preferred,
-    'prefix-route': address.noprefixroute !== true,
+    duplicate: dadfailed === true,
+    secondary: secondary === true,
+    options,
+    lifetime: isForEver
+      ? FOR_EVER
+      : lifetimeText(
+          valid === FOREVER ? 'forever' : valid,
+          // A deprecated IPv4 address without an end shows as preferred for ever all the same.
+          deprecated === true ? 0 : preferred === FOREVER ? 'forever' : preferred,
+        ),
   };
+}
+
+interface Choices {
+  readonly scope: string | undefined;
+  readonly label: string | undefined;
+  readonly broadcast: string | undefined;
+  readonly prefixRoute: boolean;
+}
+
+function optionsText(text: string, dev: string, { scope, label, broadcast, prefixRoute }: Choices): string {
+  let options = '';
+  if (!prefixRoute) options += ' noprefixroute';
+  if (scope !== undefined && scope !== defaultScope(text)) options += ` scope ${scope}`;
+  if (label !== undefined && label !== dev) options += ` label ${label}`;
+  if (broadcast !== undefined && broadcast !== defaultBroadcast(text)) options += ` brd ${broadcast}`;
+  return options.slice(1);
+}
+
+function lifetimeText(valid: number | 'forever', preferred: number | 'forever'): string {
+  return valid === 'forever' && preferred === 'forever'
+    ? FOR_EVER
+    : `valid_lft ${valid} preferred_lft ${preferred}`;
 }
 
 /**
@@ -135,24 +149,25 @@ function liveAttributes(text: string, dev: string, address: IpAddress): Record<s
  */
 function sameAddress(attribute: string, wanted: Value, live: Value | undefined): boolean {
   if (attribute === 'nodad') return true;
-  const isTime = attribute === 'lifetime' || attribute === 'preferred';
-  if (isTime && typeof wanted === 'number' && typeof live === 'number')
-    return wanted === 0 ? live === 0 : live <= wanted;
-  return wanted === live;
+  if (attribute !== 'lifetime' || wanted === FOR_EVER || live === FOR_EVER) return wanted === live;
+  const [, ...times] = /^valid_lft (\S+) preferred_lft (\S+)$/.exec(String(wanted)) ?? [];
+  const [, ...left] = /^valid_lft (\S+) preferred_lft (\S+)$/.exec(String(live)) ?? [];
+  return times.every((time, index) => {
+    const rest = left[index] ?? '';
+    if (time === 'forever' || time === '0' || rest === 'forever') return time === rest;
+    return Number(rest) <= Number(time);
+  });
 }
 
 function addressCommand(verb: 'add' | 'change', { namespace, attributes }: Resource): Command {
   const text = String(attributes['address']);
   const args = ['address', verb, ...text.split(' '), 'dev', String(attributes['dev'])];
-  const { scope, label, lifetime, preferred } = attributes;
+  const { options, lifetime } = attributes;
   if (attributes['nodad']) args.push('nodad');
-  if (attributes['prefix-route'] === false) args.push('noprefixroute');
-  if (scope) args.push('scope', String(scope));
-  if (label) args.push('label', String(label));
-  if (attributes['broadcast']) args.push('brd', String(attributes['broadcast']));
-  else if (isV4(text) && prefixOf(text) < 31) args.push('brd', '+');
-  if (lifetime !== 'forever' || preferred !== 'forever' || verb === 'change')
-    args.push('valid_lft', String(lifetime), 'preferred_lft', String(preferred));
+  if (options) args.push(...String(options).split(' '));
+  if (!args.includes('brd') && isV4(text) && prefixOf(text) < 31) args.push('brd', '+');
+  if (lifetime !== FOR_EVER) args.push(...String(lifetime).split(' '));
+  else if (verb === 'change') args.push('valid_lft', 'forever', 'preferred_lft', 'forever');
   return { tool: 'ip', namespace, args };
 }
 
@@ -161,9 +176,15 @@ function defaultScope(text: string): string {
   return text.startsWith('127.') ? 'host' : 'global';
 }
 
+/** The last address of an IPv4 subnet; by hand, because there are thousands of them and big integers are slow. */
 function defaultBroadcast(text: string): string {
-  const cidr = cidrOf(text);
-  return cidr?.family !== 4 || cidr.prefixLength >= 31 ? '' : formatIp(lastAddressOf(cidr), 4);
+  if (text.includes(':')) return '';
+  const [, a, b, c, d, length] = /(\d+)\.(\d+)\.(\d+)\.(\d+)\/(\d+)$/.exec(text) ?? [];
+  const bits = 32 - Number(length);
+  if (!(bits > 1)) return '';
+  const value = ((Number(a) << 24) | (Number(b) << 16) | (Number(c) << 8) | Number(d)) >>> 0;
+  const last = (value | (bits === 32 ? 0xffffffff : (1 << bits) - 1)) >>> 0;
+  return `${last >>> 24}.${(last >>> 16) & 0xff}.${(last >>> 8) & 0xff}.${last & 0xff}`;
 }
 
 /** The subnet that an address makes, which is the peer's where it has one. */
@@ -175,27 +196,22 @@ function localOf(text: string): string {
   return text.split(/[ /]/, 1)[0] ?? '';
 }
 
-interface Where {
-  readonly id: string;
+interface Found {
   readonly dev: string;
-  readonly namespace: string;
-  readonly linkOwner: Owner;
+  readonly address: IpAddress;
+  readonly namespace: LiveNamespace;
 }
 
-function liveOwner(
-  address: IpAddress,
-  { id, dev, namespace, linkOwner }: Where,
-  context: ReadContext,
-): Owner {
-  const owner = addressOwner(address, linkOwner);
-  if (owner !== 'builtin') return owner;
-  if (address.scope === 'link' && address.family === 'inet6') {
-    // Where the file says that there is none, what the kernel made before is removed.
-    const mode = context.wanted.get(`${namespace}/sysctl/${addressMode(dev)}`)?.attributes['value'];
-    return mode === '1' && !context.wanted.has(id) ? linkOwner : owner;
+/** Whether an address that looks like somebody else's work goes all the same when the file does not have it. */
+function isGivenUp(id: string, { dev, address, namespace }: Found, context: ReadContext): boolean {
+  const { scope, family, temporary } = address;
+  if (scope !== 'link' || family !== 'inet6') {
+    // One with an end looks like what DHCP or a router advertisement made; the record says that it is ours.
+    return context.record.hostObjects.includes(id) && !temporary;
   }
-  // One with an end looks like what DHCP or a router advertisement made; the record says that it is ours.
-  return context.record.hostObjects.includes(id) && !address.temporary ? linkOwner : owner;
+  // Where the file says that there is no link-local address, the kernel's own from before is removed.
+  if (namespace.sysctls.size === 0 || context.wanted.has(id)) return false;
+  return context.wanted.get(`${namespace.name}/sysctl/${addressMode(dev)}`)?.attributes['value'] === '1';
 }
 
 function addressMode(dev: string): string {
@@ -307,6 +323,6 @@ export function isUnmarkedHostAddress(resource: {
   readonly attributes: Readonly<Record<string, unknown>>;
 }): boolean {
   if (resource.kind !== 'address') return false;
-  const hasEnd = typeof resource.attributes['lifetime'] === 'number';
+  const hasEnd = /^valid_lft \d/.test(String(resource.attributes['lifetime']));
   return hasEnd || (resource.namespace === HOST && resource.attributes['dev'] === 'lo');
 }

@@ -65,6 +65,16 @@ export interface Route {
   readonly advertisedMss: number | undefined;
   readonly congestionWindow: number | undefined;
   readonly advertisedReceiveWindow: number | undefined;
+  /** What few routes have. */
+  readonly options: RouteOptions;
+  /** The name and the id of the nexthop object that it uses, in the place of next hops of its own. */
+  readonly nexthop: { readonly name: string; readonly id: number } | undefined;
+  /** One next hop for an ordinary route, none for a blackhole and its kin, several for multipath. */
+  readonly nexthops: readonly Nexthop[];
+  readonly place: Place;
+}
+
+export interface RouteOptions {
   /** IPv4: 0 for packets of any type of service. */
   readonly tos: number;
   readonly initialCongestionWindow: number | undefined;
@@ -73,12 +83,17 @@ export interface Route {
   readonly quickAck: boolean;
   /** IPv6. */
   readonly preference: 'low' | 'medium' | 'high';
-  /** The name and the id of the nexthop object that it uses, in the place of next hops of its own. */
-  readonly nexthop: { readonly name: string; readonly id: number } | undefined;
-  /** One next hop for an ordinary route, none for a blackhole and its kin, several for multipath. */
-  readonly nexthops: readonly Nexthop[];
-  readonly place: Place;
 }
+
+/** Shared by nearly all routes. */
+export const usualOptions: RouteOptions = {
+  tos: 0,
+  initialCongestionWindow: undefined,
+  initialReceiveWindow: undefined,
+  hopLimit: undefined,
+  quickAck: false,
+  preference: 'medium',
+};
 
 export interface Nexthop {
   readonly via: string | undefined;

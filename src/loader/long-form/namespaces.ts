@@ -54,7 +54,7 @@ function longForwarding({ ipv4, ipv6 }: NonNullable<Namespace['forwarding']>): b
 }
 
 function longRoute(route: Route): object {
-  const { type, table, nexthops } = route;
+  const { type, table, nexthops, options } = route;
   const [first] = nexthops;
   return defined({
     to: longDestination(route),
@@ -68,12 +68,12 @@ function longRoute(route: Route): object {
     'advertised-mss': route.advertisedMss,
     'congestion-window': route.congestionWindow,
     'advertised-receive-window': route.advertisedReceiveWindow,
-    'initial-congestion-window': route.initialCongestionWindow,
-    'initial-receive-window': route.initialReceiveWindow,
-    'hop-limit': route.hopLimit,
-    'quick-ack': route.quickAck ? true : undefined,
-    preference: route.preference === 'medium' ? undefined : route.preference,
-    'type-of-service': route.tos === 0 ? undefined : route.tos,
+    'initial-congestion-window': options.initialCongestionWindow,
+    'initial-receive-window': options.initialReceiveWindow,
+    'hop-limit': options.hopLimit,
+    'quick-ack': options.quickAck ? true : undefined,
+    preference: options.preference === 'medium' ? undefined : options.preference,
+    'type-of-service': options.tos === 0 ? undefined : options.tos,
     nexthop: route.nexthop?.name,
     ...(nexthops.length > 1 || (first !== undefined && first.weight !== 1)
       ? { nexthops: nexthops.map((hop) => ({ ...longHop(hop), weight: hop.weight })) }

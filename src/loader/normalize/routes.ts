@@ -6,7 +6,13 @@ import type {
 import type { Place } from '../../lib/diagnostic.ts';
 import { parseCidr } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
-import type { Nexthop, NexthopObject, Route } from '../../topology/model.ts';
+import {
+  type Nexthop,
+  type NexthopObject,
+  type Route,
+  type RouteOptions,
+  usualOptions,
+} from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import type { Context } from './context.ts';
 import { listNames } from './names.ts';
@@ -112,17 +118,30 @@ function expandRoute(context: Context, listed: ListedRoute, where: Where): Route
     advertisedMss: raw['advertised-mss'],
     congestionWindow: raw['congestion-window'],
     advertisedReceiveWindow: raw['advertised-receive-window'],
+    options: expandOptions(raw),
+    // An unknown one was reported; then nobody needs to hear that the route leads nowhere.
+    nexthop: raw.nexthop === undefined ? undefined : { name: raw.nexthop, id: nexthop?.id ?? 0 },
+    nexthops,
+    place,
+  };
+}
+
+function expandOptions(raw: RawRoute): RouteOptions {
+  const options: RouteOptions = {
     tos: raw['type-of-service'] ?? 0,
     initialCongestionWindow: raw['initial-congestion-window'],
     initialReceiveWindow: raw['initial-receive-window'],
     hopLimit: raw['hop-limit'],
     quickAck: raw['quick-ack'] ?? false,
     preference: raw.preference ?? 'medium',
-    // An unknown one was reported; then nobody needs to hear that the route leads nowhere.
-    nexthop: raw.nexthop === undefined ? undefined : { name: raw.nexthop, id: nexthop?.id ?? 0 },
-    nexthops,
-    place,
   };
+  const { tos, initialCongestionWindow, initialReceiveWindow, hopLimit, quickAck, preference } = options;
+  const isUsual =
+    tos === 0 &&
+    (initialCongestionWindow ?? initialReceiveWindow ?? hopLimit) === undefined &&
+    !quickAck &&
+    preference === 'medium';
+  return isUsual ? usualOptions : options;
 }
 
 /** The nexthop object that a route names. */

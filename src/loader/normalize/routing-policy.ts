@@ -21,6 +21,8 @@ interface RuleEntry {
   readonly index: number;
 }
 
+const none: Rule[] = [];
+
 /** The rules of one namespace, in the order of the file. */
 export function normalizeRules(
   context: Context,
@@ -28,6 +30,8 @@ export function normalizeRules(
   base: string,
   raw: readonly RawRule[] = [],
 ): Rule[] {
+  // As in nearly every namespace.
+  if (raw.length === 0) return none;
   const rules = raw.flatMap(
     (entry, index) => expandRule(context, { namespace, raw: entry, base: `${base}/${index}`, index }) ?? [],
   );

@@ -53,13 +53,15 @@ function decodeAddress(bytes: Buffer, start: number, end: number): IpAddress {
   if ((flags & IFA_F.MANAGETEMPADDR) !== 0) address.mngtmpaddr = true;
   if ((flags & IFA_F.DEPRECATED) !== 0) address.deprecated = true;
   if ((flags & IFA_F.NOPREFIXROUTE) !== 0) address.noprefixroute = true;
-  const broadcast = attributes.value(IFA.BROADCAST);
-  if (broadcast !== undefined) address.broadcast = readAddress(broadcast);
+  // Read in place: every address has them, and a Buffer of its own for each would be felt.
+  const broadcast = attributes.offset(IFA.BROADCAST);
+  if (broadcast !== undefined)
+    address.broadcast = `${bytes[broadcast]}.${bytes[broadcast + 1]}.${bytes[broadcast + 2]}.${bytes[broadcast + 3]}`;
   // struct ifa_cacheinfo: preferred, valid, and two times of the kernel's own.
-  const times = attributes.value(IFA.CACHEINFO);
+  const times = attributes.offset(IFA.CACHEINFO);
   if (times !== undefined) {
-    address.valid_life_time = times.readUInt32LE(4);
-    address.preferred_life_time = times.readUInt32LE(0);
+    address.valid_life_time = bytes.readUInt32LE(times + 4);
+    address.preferred_life_time = bytes.readUInt32LE(times);
   }
   return address;
 }
