@@ -65,7 +65,7 @@ export function defineDeviceKind(kind: DeviceKind, spec: DeviceKindSpec): Kind {
   });
 }
 
-const common = new Set(['mark', 'mtu', 'macaddress', 'state', 'alias', 'master', 'link']);
+const common = new Set(['mark', 'mtu', 'macaddress', 'state', 'alias', 'master', 'link', 'early']);
 
 function isOwn(attribute: string): boolean {
   return !common.has(attribute);

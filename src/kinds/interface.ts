@@ -122,6 +122,7 @@ const commonChanges: Readonly<Record<string, ChangeClass>> = {
   altname: 'in-place',
   name: kernelRenamesRunning() ? 'in-place' : 'bounce',
   ...portChanges,
+  early: 'in-place',
 };
 
 /** Makes a resource kind of a link kind: reading, settings, masters and ownership are the same for all of them. */
@@ -142,7 +143,7 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
         id: interfaceId(item.namespace, item.name),
         namespace: item.namespace,
         label: item.name,
-        attributes: lowerLink(item, topology, link),
+        attributes: Object.assign(lowerLink(item, topology, link), earlySysctls(item)),
         place: item.place,
       })),
     read: (live, context) => readLinks(live, context, link),
@@ -156,7 +157,9 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
     same: (attribute, wanted, live) =>
       attribute === 'name'
         ? live === undefined || wanted === live
-        : attribute === 'vlan-default' || (link.same ?? sameValue)(attribute, wanted, live),
+        : attribute === 'vlan-default' ||
+          attribute === 'early' ||
+          (link.same ?? sameValue)(attribute, wanted, live),
     create: (resource) => {
       const own = portCommands(resource);
       return [
@@ -333,6 +336,15 @@ function commonArguments({ attributes }: Resource): CommonArguments {
   return { settings };
 }
 
+/**
+ * Parameters of the interface that are written before it comes up, because then the kernel gives it its link-local address
+ * and tries it for duplicates. They are resources of their own too, which is where they are compared.
+ */
+function earlySysctls({ kind, sysctls = [] }: Interface): Attributes | undefined {
+  if (sysctls.length === 0 || kind === 'loopback') return undefined;
+  return { early: sysctls.map(({ name, value }) => `${name}=${value}`) };
+}
+
 /** `ip link add … alias` is accepted and sets nothing (iproute2 6.1, measured), so the alias comes behind. */
 function settingsAfterCreate(resource: Resource, mayGoUp: boolean): Command[] {
   const { namespace, label, attributes } = resource;
@@ -340,8 +352,16 @@ function settingsAfterCreate(resource: Resource, mayGoUp: boolean): Command[] {
   // The message that made a veth pair carried only the first end's settings.
   if (attributes['first'] === false) args.push(...commonArguments(resource).settings.slice(2));
   if (attributes['master']) args.push('master', String(attributes['master']));
-  if (mayGoUp && attributes['state'] === 'up') args.push('up');
-  return [...altnameCommands(resource), { tool: 'ip', namespace, args }];
+  const early = (attributes['early'] ?? []) as readonly string[];
+  const goesUp = mayGoUp && attributes['state'] === 'up';
+  if (goesUp && early.length === 0) args.push('up');
+  const commands: Command[] = [...altnameCommands(resource), { tool: 'ip', namespace, args }];
+  for (const text of early) {
+    const at = text.indexOf('=');
+    commands.push({ tool: 'sysctl', namespace, name: text.slice(0, at), value: text.slice(at + 1) });
+  }
+  if (goesUp && early.length > 0) commands.push(setUp(resource));
+  return commands;
 }
 
 /** The whole name of an interface whose name is too long for the kernel; ip-link(8), `property`. */

@@ -1,6 +1,6 @@
 import { numberOf } from '../engine/netlink/names.ts';
 import type { IpLink, IpNexthop, IpRoute, Live, LiveNamespace } from '../observe/live.ts';
-import { HOST, type Nexthop, type Route } from '../topology/model.ts';
+import { HOST, type Nexthop, type Route, type RouteOptions, usualOptions } from '../topology/model.ts';
 import { interfaceId, interfaceOwner } from './interface.ts';
 import { OWN_PROTOCOL } from './marks.ts';
 import { nexthopId } from './nexthop.ts';
@@ -69,10 +69,8 @@ export const routeKind: Kind = {
     return found;
   },
   requires: ({ namespace, attributes }) => {
-    const links = [
-      ...(attributes['devs'] as readonly string[]).map((dev) => interfaceId(namespace, dev)),
-      ...objectsOf(attributes).map((id) => nexthopId(namespace, id)),
-    ];
+    const links = (attributes['devs'] as readonly string[]).map((dev) => interfaceId(namespace, dev));
+    for (const id of objectsOf(attributes)) links.push(nexthopId(namespace, id));
     return namespace === HOST ? links : [namespace, ...links];
   },
   after: ({ comesAfter }) => comesAfter ?? [],
@@ -101,7 +99,7 @@ function lowerRoute(namespace: string, route: Route): Resource {
     table: route.table,
     to: route.to,
     metric: route.metric ?? defaultMetric(route.family),
-    tos: route.tos,
+    tos: route.options.tos,
   };
   return {
     kind: 'route',
@@ -119,13 +117,7 @@ function lowerRoute(namespace: string, route: Route): Resource {
       advmss: route.advertisedMss ?? 0,
       cwnd: route.congestionWindow ?? 0,
       window: route.advertisedReceiveWindow ?? 0,
-      options: optionsText(
-        route.initialCongestionWindow,
-        route.initialReceiveWindow,
-        route.hopLimit,
-        route.quickAck,
-        route.preference,
-      ),
+      options: route.options === usualOptions ? '' : wantedOptions(route.options),
     }),
     place,
   };
@@ -182,11 +174,14 @@ interface RouteContent {
   readonly options: string;
 }
 
+/** A type of service is part of the identity, and hardly any route has one. */
+function routeAttributes(identity: RouteIdentity, content: RouteContent): Attributes {
+  const attributes = usualAttributes(identity, content);
+  return identity.tos === 0 ? attributes : { ...attributes, tos: identity.tos };
+}
+
 /** In plain literals: routes are many, and objects that are put together from others cost ten times as much. */
-function routeAttributes(
-  { family, table, to, metric, tos }: RouteIdentity,
-  content: RouteContent,
-): Attributes {
+function usualAttributes({ family, table, to, metric }: RouteIdentity, content: RouteContent): Attributes {
   const { type, nexthops, devs, scope, from, mtu, advmss, cwnd, window, options } = content;
   if (scope === undefined) {
     return {
@@ -202,7 +197,6 @@ function routeAttributes(
       'advertised-mss': advmss,
       'congestion-window': cwnd,
       'advertised-receive-window': window,
-      tos,
       options,
     };
   }
@@ -220,7 +214,6 @@ function routeAttributes(
     'advertised-mss': advmss,
     'congestion-window': cwnd,
     'advertised-receive-window': window,
-    tos,
     options,
   };
 }
@@ -281,7 +274,7 @@ function routeCommand(verb: 'add' | 'replace' | 'del', { namespace, attributes }
   // Without a table, ip-route(8) puts a route of type local into the table local.
   if (attributes['table'] !== 'main' || type === 'local') args.push('table', String(attributes['table']));
   if (attributes['metric'] !== 0) args.push('metric', String(attributes['metric']));
-  if (attributes['tos'] !== 0) args.push('tos', `0x${Number(attributes['tos']).toString(16)}`);
+  if (attributes['tos'] !== undefined) args.push('tos', `0x${Number(attributes['tos']).toString(16)}`);
   if (verb === 'del') {
     return { tool: 'ip', namespace, args };
   }
@@ -301,10 +294,17 @@ function hasGateway(attributes: Attributes): boolean {
   return (attributes['nexthops'] as readonly string[]).some((nexthop) => nexthop.startsWith('via '));
 }
 
+const noObjects: readonly number[] = [];
+
 /** The nexthop object that it uses, if it uses one. */
-function objectsOf(attributes: Attributes): number[] {
-  const [first = ''] = attributes['nexthops'] as readonly string[];
-  return first.startsWith('nhid ') ? [Number(first.slice('nhid '.length))] : [];
+function objectsOf(attributes: Attributes): readonly number[] {
+  const first = (attributes['nexthops'] as readonly string[])[0];
+  return first?.startsWith('nhid ') ? [Number(first.slice('nhid '.length))] : noObjects;
+}
+
+function wantedOptions(options: RouteOptions): string {
+  const { initialCongestionWindow, initialReceiveWindow, hopLimit, quickAck, preference } = options;
+  return optionsText(initialCongestionWindow, initialReceiveWindow, hopLimit, quickAck, preference);
 }
 
 function readOptions(route: IpRoute, values: Readonly<Record<string, unknown>>): string {

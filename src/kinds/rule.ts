@@ -153,7 +153,8 @@ function ruleCommand(verb: 'add' | 'del', { namespace, attributes }: Resource): 
 
 /** A table by the name that rtnetlink reserves for it, or by its number: /etc/iproute2/rt_tables may name more. */
 export function canonicalTable(table: string): string {
-  if (table === 'main' || table === 'local' || table === 'default' || /^\d+$/.test(table)) return table;
+  if (table === 'main') return table;
+  if (table === 'local' || table === 'default' || /^\d+$/.test(table)) return table;
   return String(numberOf('rt_tables', table) ?? table);
 }
 

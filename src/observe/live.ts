@@ -45,7 +45,6 @@ export interface IpAddress {
   readonly local: string;
   /** The peer of a point-to-point address. */
   readonly address?: string;
-  readonly broadcast?: string;
   readonly prefixlen: number;
   readonly scope: string;
   readonly label?: string;
@@ -56,6 +55,12 @@ export interface IpAddress {
   readonly temporary?: boolean;
   readonly nodad?: boolean;
   readonly mngtmpaddr?: boolean;
+  readonly deprecated?: boolean;
+  readonly noprefixroute?: boolean;
+  readonly broadcast?: string;
+  /** Seconds; 4294967295: for ever. */
+  readonly valid_life_time?: number;
+  readonly preferred_life_time?: number;
 }
 
 /** A route of `ip -j -d route show table all`. IPv6 routes are known by their `pref`. */

@@ -42,6 +42,7 @@ const hidden = new Set([
   'preshared-key-file',
   'handle',
   'queue',
+  'early',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -61,6 +62,7 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   ...Object.fromEntries(Object.entries(bridgeDefaults).map(([name, value]) => [name, [value]])),
   tos: [0],
   options: [''],
+  lifetime: ['for ever'],
   goto: [0],
   'suppress-prefix-length': [''],
   via: [''],

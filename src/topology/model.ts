@@ -68,6 +68,16 @@ export interface Route {
   readonly advertisedMss: number | undefined;
   readonly congestionWindow: number | undefined;
   readonly advertisedReceiveWindow: number | undefined;
+  /** What few routes have. */
+  readonly options: RouteOptions;
+  /** The name and the id of the nexthop object that it uses, in the place of next hops of its own. */
+  readonly nexthop: { readonly name: string; readonly id: number } | undefined;
+  /** One next hop for an ordinary route, none for a blackhole and its kin, several for multipath. */
+  readonly nexthops: readonly Nexthop[];
+  readonly place: Place;
+}
+
+export interface RouteOptions {
   /** IPv4: 0 for packets of any type of service. */
   readonly tos: number;
   readonly initialCongestionWindow: number | undefined;
@@ -76,12 +86,17 @@ export interface Route {
   readonly quickAck: boolean;
   /** IPv6. */
   readonly preference: 'low' | 'medium' | 'high';
-  /** The name and the id of the nexthop object that it uses, in the place of next hops of its own. */
-  readonly nexthop: { readonly name: string; readonly id: number } | undefined;
-  /** One next hop for an ordinary route, none for a blackhole and its kin, several for multipath. */
-  readonly nexthops: readonly Nexthop[];
-  readonly place: Place;
 }
+
+/** Shared by nearly all routes. */
+export const usualOptions: RouteOptions = {
+  tos: 0,
+  initialCongestionWindow: undefined,
+  initialReceiveWindow: undefined,
+  hopLimit: undefined,
+  quickAck: false,
+  preference: 'medium',
+};
 
 export interface Nexthop {
   readonly via: string | undefined;
@@ -186,9 +201,28 @@ export interface Publish {
 /** An address with its prefix length, in canonical form: `10.0.0.1/24`. */
 export interface Address {
   readonly address: string;
+  /** Of the peer's prefix, where there is a peer. */
   readonly prefixLength: number;
   readonly family: 4 | 6;
+  /** What the long form says beside it; undefined where that is nothing but the defaults. */
+  readonly settings?: AddressSettings;
   readonly place: Place;
+}
+
+export interface AddressSettings {
+  /** The other end of a point-to-point link. */
+  readonly peer: string | undefined;
+  /** undefined: global, or host for a loopback address. */
+  readonly scope: 'global' | 'link' | 'host' | undefined;
+  /** Seconds. */
+  readonly lifetime: number | 'forever';
+  /** Seconds; 0: deprecated. */
+  readonly preferred: number | 'forever';
+  readonly label: string | undefined;
+  /** undefined: the last address of the subnet. */
+  readonly broadcast: string | undefined;
+  readonly prefixRoute: boolean;
+  readonly dad: boolean;
 }
 
 interface InterfaceBase {
@@ -205,6 +239,8 @@ interface InterfaceBase {
   readonly alias: string | undefined;
   /** The name that it had before, in the same namespace. */
   readonly was?: string | undefined;
+  /** Kernel parameters of the interface itself, which go with it; undefined: none. */
+  readonly sysctls?: readonly Sysctl[] | undefined;
   /** The bridge, in the same namespace, that this interface is a port of. */
   readonly master: string | undefined;
   /** As a port of that bridge; undefined: all as by default. */

@@ -45,7 +45,11 @@ const addressFields = [
   'temporary',
   'mngtmpaddr',
   'nodad',
+  'deprecated',
+  'noprefixroute',
   'broadcast',
+  'valid_life_time',
+  'preferred_life_time',
 ];
 const routeFields = [
   'type',
@@ -292,6 +296,13 @@ function linesIn(kinds: readonly string[]): fc.Arbitrary<string> {
     fc
       .tuple(v4, device)
       .map(([address, dev]) => `address add ${address}/24 dev ${dev} valid_lft 1000 preferred_lft 500`),
+    fc
+      .tuple(
+        v4,
+        device,
+        fc.constantFrom('scope link', 'noprefixroute', 'preferred_lft 0', 'broadcast 10.9.9.9'),
+      )
+      .map(([address, dev, words]) => `address add ${address}/24 dev ${dev} ${words}`),
   );
   const table = fc.constantFrom(
     '',

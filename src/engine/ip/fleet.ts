@@ -207,7 +207,9 @@ export function parseShow(stdout: string): { documents: unknown[]; sysctls: Map<
   for (const line of stdout.split('\n')) {
     if (line.startsWith(SYSCTL_LINE)) {
       const space = line.indexOf(' ');
-      sysctls.set(line.slice(1, space), line.slice(space + 1));
+      const path = line.slice(1, space);
+      // Of one that was written twice, the first tells what was there before.
+      if (!sysctls.has(path)) sysctls.set(path, line.slice(space + 1));
     } else if (line.trim() !== '') {
       documents.push(JSON.parse(line));
     }

@@ -1,4 +1,5 @@
 import type { Command } from '../../kinds/resource.ts';
+import { deviceOf } from '../../kinds/sysctl.ts';
 import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
 import { sysctlComesAfter } from '../../plan/order.ts';
 import type { Batch, Step } from '../../plan/step.ts';
@@ -7,16 +8,59 @@ import { HOST } from '../../topology/model.ts';
 import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
 
-/** Performs each batch by one process: `ip -batch`, `bridge -batch`, `tc -batch` or `nft -f`, those of one call side by side. */
+/**
+ * Performs each batch by one process: `ip -batch`, `bridge -batch`, `tc -batch` or
+ * `nft -f`, those of one call side by side. A batch that
+ * writes parameters of an interface between making it and setting it up takes one process more.
+ */
 export async function perform(
   batches: readonly Batch[],
   { onDone, signal }: PerformOptions,
 ): Promise<BatchResult[]> {
-  const results = await runJobs(batches.map(toJob), {
-    signal,
-    onDone: (index, code) => onDone(index, code === 0),
-  });
-  return batches.map((batch, index) => toResult(batch, results[index], signal?.aborted === true));
+  const parts = batches.map(splitBatch);
+  const results: BatchResult[] = batches.map(() => ({ outcome: 'left-out' }));
+  for (let round = 0; parts.some((list) => list.length > round); round += 1) {
+    const due = [...batches.keys()].filter(
+      (index) => parts[index]?.[round] !== undefined && (round === 0 || results[index]?.outcome === 'done'),
+    );
+    const current = due.flatMap((index) => parts[index]?.[round] ?? []);
+    const isLast = (at: number) => (parts[due[at] ?? 0]?.length ?? 0) === round + 1;
+    const found = await runJobs(current.map(toJob), {
+      signal,
+      onDone: (at, code) => {
+        if (isLast(at) || code !== 0) onDone(due[at] ?? 0, code === 0);
+      },
+    });
+    for (const [at, index] of due.entries()) {
+      const part = current[at];
+      if (part === undefined) continue;
+      const result = toResult(part, found[at], signal?.aborted === true);
+      // What was there before the first write is what the record wants.
+      const sysctlsBefore = new Map([
+        ...(result.sysctlsBefore ?? []),
+        ...(results[index]?.sysctlsBefore ?? []),
+      ]);
+      results[index] = { ...result, sysctlsBefore };
+    }
+  }
+  return results;
+}
+
+/** Cut in front of each command that sets an interface up whose parameters had to wait until it was made. */
+function splitBatch(batch: Batch): Batch[] {
+  const parts: Batch['commands'][number][][] = [[]];
+  const waiting = new Set<string>();
+  for (const entry of batch.commands) {
+    const { command } = entry;
+    if (command.tool === 'sysctl' && sysctlComesAfter(batch, command)) {
+      waiting.add(deviceOf(command.name) ?? '');
+    } else if (command.tool === 'ip' && command.args.at(-1) === 'up' && waiting.has(command.args[3] ?? '')) {
+      waiting.clear();
+      parts.push([]);
+    }
+    parts.at(-1)?.push(entry);
+  }
+  return parts.length === 1 ? [batch] : parts.map((commands) => ({ ...batch, commands }));
 }
 
 function toResult(batch: Batch, result: JobResult | undefined, isAborted: boolean): BatchResult {

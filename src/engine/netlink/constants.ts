@@ -116,9 +116,11 @@ export const IFA_F = {
   SECONDARY: 0x01,
   NODAD: 0x02,
   DADFAILED: 0x08,
+  DEPRECATED: 0x20,
   TENTATIVE: 0x40,
   PERMANENT: 0x80,
   MANAGETEMPADDR: 0x100,
+  NOPREFIXROUTE: 0x200,
 } as const;
 
 export const RTA = {

@@ -1,5 +1,5 @@
 import { forwardedProtocols, type PortVlans } from '../../topology/bridge.ts';
-import type { Adopted, Bridge, Device, Interface, Veth } from '../../topology/model.ts';
+import type { Address, Adopted, Bridge, Device, Interface, Veth } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
 import { isTunnel } from '../normalize/underlay.ts';
@@ -142,19 +142,45 @@ function longDevice(item: Device): object {
   };
 }
 
+/** The settings that every interface takes. */
 export function longSettings(item: Interface): object {
-  const { addresses, macaddress, mtu, state, alias, was } = item;
+  const { addresses, macaddress, mtu, state, alias, was, sysctls } = item;
   return {
-    ...(addresses.length === 0
-      ? {}
-      : { addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`) }),
+    ...(addresses.length === 0 ? {} : { addresses: addresses.map(longAddress) }),
     ...(macaddress === undefined ? {} : { macaddress }),
     ...(mtu === undefined ? {} : { mtu }),
     state,
     ...(alias === undefined ? {} : { alias }),
     // Of a tunnel it stands at the tunnel.
     ...(was === undefined || isTunnel(item) ? {} : { was }),
+    ...(sysctls === undefined
+      ? {}
+      : { sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [shortName(name), value])) }),
   };
+}
+
+function longAddress({ address, prefixLength, settings }: Address): string | object {
+  const text = `${address}/${prefixLength}`;
+  if (settings === undefined) return text;
+  const { peer, scope, lifetime, preferred, label, broadcast, prefixRoute, dad } = settings;
+  const entries = Object.entries({
+    address: peer === undefined ? text : address,
+    peer: peer === undefined ? undefined : `${peer}/${prefixLength}`,
+    scope,
+    lifetime,
+    preferred,
+    label,
+    broadcast,
+    'prefix-route': prefixRoute ? undefined : false,
+    dad: dad ? undefined : false,
+  });
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+}
+
+/** `net.ipv6.conf.eth0.accept_ra` → `ipv6.accept_ra`, `net.ipv4.neigh.eth0.locktime` → `ipv4.neigh.locktime`. */
+function shortName(name: string): string {
+  const [, family, folder, , rest] = name.split('.');
+  return folder === 'conf' ? `${family}.${rest}` : `${family}.${folder}.${rest}`;
 }
 
 function vethsByKey(interfaces: readonly Interface[]): Map<string, Veth> {

@@ -1,5 +1,4 @@
 import type {
-  Interface,
   Masquerade,
   Namespace,
   Nat,
@@ -13,7 +12,7 @@ import type {
   Topology,
 } from '../../topology/model.ts';
 
-import { longDevices } from './interfaces.ts';
+import { longDevices, longSettings } from './interfaces.ts';
 
 export function longNamespaces({ namespaces, interfaces }: Topology): object {
   const loopbacks = new Map(
@@ -23,7 +22,7 @@ export function longNamespaces({ namespaces, interfaces }: Topology): object {
   return Object.fromEntries(
     namespaces.map((namespace) => {
       const lo = loopbacks.get(namespace.name);
-      const all = { ...(lo === undefined ? {} : { lo: longLoopback(lo) }), ...devices.get(namespace.name) };
+      const all = { ...(lo === undefined ? {} : { lo: longSettings(lo) }), ...devices.get(namespace.name) };
       return [namespace.name, longNamespace(namespace, all)];
     }),
   );
@@ -54,18 +53,8 @@ function longForwarding({ ipv4, ipv6 }: NonNullable<Namespace['forwarding']>): b
   return [...(ipv4 ? ['ipv4'] : []), ...(ipv6 ? ['ipv6'] : [])];
 }
 
-function longLoopback({ addresses, mtu, state }: Interface): object {
-  return {
-    ...(addresses.length === 0
-      ? {}
-      : { addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`) }),
-    ...(mtu === undefined ? {} : { mtu }),
-    state,
-  };
-}
-
 function longRoute(route: Route): object {
-  const { type, table, nexthops } = route;
+  const { type, table, nexthops, options } = route;
   const [first] = nexthops;
   return defined({
     to: longDestination(route),
@@ -79,12 +68,12 @@ function longRoute(route: Route): object {
     'advertised-mss': route.advertisedMss,
     'congestion-window': route.congestionWindow,
     'advertised-receive-window': route.advertisedReceiveWindow,
-    'initial-congestion-window': route.initialCongestionWindow,
-    'initial-receive-window': route.initialReceiveWindow,
-    'hop-limit': route.hopLimit,
-    'quick-ack': route.quickAck ? true : undefined,
-    preference: route.preference === 'medium' ? undefined : route.preference,
-    'type-of-service': route.tos === 0 ? undefined : route.tos,
+    'initial-congestion-window': options.initialCongestionWindow,
+    'initial-receive-window': options.initialReceiveWindow,
+    'hop-limit': options.hopLimit,
+    'quick-ack': options.quickAck ? true : undefined,
+    preference: options.preference === 'medium' ? undefined : options.preference,
+    'type-of-service': options.tos === 0 ? undefined : options.tos,
     nexthop: route.nexthop?.name,
     ...(nexthops.length > 1 || (first !== undefined && first.weight !== 1)
       ? { nexthops: nexthops.map((hop) => ({ ...longHop(hop), weight: hop.weight })) }

@@ -6,6 +6,7 @@ import { bridgeDefaults } from '../../topology/bridge.ts';
 import { HOST } from '../../topology/model.ts';
 import { addEntry, type Context, checkNamespace, type Entry, interfaceKey } from './context.ts';
 import { type Endpoint, listEndpoints, type RawEndpoint } from './endpoint.ts';
+import { nameSysctls } from './interface-sysctls.ts';
 import { addVeth, expandEnd } from './links.ts';
 import { deriveMac } from './macaddress.ts';
 import { makePortName } from './port-name.ts';
@@ -48,7 +49,11 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
   if (raw.namespace !== undefined) {
     checkNamespace(context, namespace, { pointer: `${base}/namespace`, part: 'value' });
   }
-  const { addresses, macaddress, mtu, state, alias, was } = expandSettings(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, alias, was, sysctls } = expandSettings(
+    raw,
+    base,
+    context.report,
+  );
   const parameters = raw.parameters ?? {};
   const entry: Entry = {
     item: {
@@ -62,6 +67,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
       state,
       alias,
       master: undefined,
+      sysctls: nameSysctls(sysctls, name),
       // Whether it filters follows from its ports; see bridge-vlans.ts.
       parameters: {
         ...bridgeDefaults,
@@ -123,6 +129,7 @@ function addNearEnd(
     state: 'up',
     alias: undefined,
     ...(was === undefined ? {} : { was }),
+    sysctls: undefined,
   };
   const master = bridge.item.name;
   addVeth(

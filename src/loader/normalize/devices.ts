@@ -9,6 +9,7 @@ import { type Device, HOST } from '../../topology/model.ts';
 import { type DevicePlace, deviceRules } from '../devices/rules.ts';
 import { suggest } from '../suggest.ts';
 import { addEntry, type Context, checkNamespace, interfaceKey } from './context.ts';
+import { nameSysctls } from './interface-sysctls.ts';
 import { deriveMac } from './macaddress.ts';
 import { listNames } from './names.ts';
 import type { DeclaredNamespace } from './namespaces.ts';
@@ -29,8 +30,14 @@ export function normalizeDevices(context: Context, declared: readonly DeclaredNa
 }
 
 function addLoopback({ context, namespace, name, base }: DevicePlace, raw: RawLoopback): void {
-  const { addresses, mtu, state } = expandSettings(raw, base, context.report);
-  const rest = { mtu: undefined, mtuPlace: undefined, macaddress: undefined, alias: undefined };
+  const { addresses, mtu, state, sysctls } = expandSettings(raw, base, context.report);
+  const rest = {
+    mtu: undefined,
+    mtuPlace: undefined,
+    macaddress: undefined,
+    alias: undefined,
+    sysctls: nameSysctls(sysctls, name),
+  };
   const place: Place = { pointer: base, part: 'key' };
   addEntry(context, {
     item: { kind: 'loopback', namespace, name, addresses, ...rest, state, master: undefined, place },
@@ -44,7 +51,7 @@ function isAdopted(raw: unknown): raw is AdoptedDevice {
 
 /** An interface that exists already: its mtu and its MAC address stay as they are, unless the file says them. */
 function addAdopted({ context, namespace, name, base }: DevicePlace, raw: AdoptedDevice): void {
-  const { addresses, macaddress, mtu, state } = expandSettings(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, sysctls } = expandSettings(raw, base, context.report);
   const origin = raw.adopt === true ? name : raw.adopt;
   if (namespace === HOST && origin !== name) {
     context.report({
@@ -70,6 +77,7 @@ function addAdopted({ context, namespace, name, base }: DevicePlace, raw: Adopte
       master: undefined,
       place: { pointer: base, part: 'key' },
       origin,
+      sysctls: nameSysctls(sysctls, name),
     },
     mtu,
   });
@@ -87,7 +95,11 @@ function reportAdoptedTwice({ report, adoptedFrom }: Context, origin: string, ba
 
 function addDevice(at: DevicePlace, raw: RawDevice): void {
   const { context, namespace, name, base } = at;
-  const { addresses, macaddress, mtu, state, alias, was } = expandSettings(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, alias, was, sysctls } = expandSettings(
+    raw,
+    base,
+    context.report,
+  );
   const { mac, settings } = deviceRules(raw.type);
   if (mac === 'none' && macaddress !== undefined) {
     context.report({
@@ -111,6 +123,7 @@ function addDevice(at: DevicePlace, raw: RawDevice): void {
       state,
       alias,
       master: undefined,
+      sysctls: nameSysctls(sysctls, name),
       place: { pointer: base, part: 'key' },
       link: expandLink(at, raw),
       settings: settings(raw, at),

@@ -3,6 +3,7 @@ import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { addEntry, type Context, type Entry, type Sized } from './context.ts';
 import { type Endpoint, listEndpoints, parseEndpoint, type RawEndpoint } from './endpoint.ts';
+import { nameSysctls } from './interface-sysctls.ts';
 import { deriveMac } from './macaddress.ts';
 import type { ExpandedPort } from './port-settings.ts';
 import { expandSettings, type Settings } from './settings.ts';
@@ -78,6 +79,7 @@ export function addVeth(
       vlans: own?.vlans,
       peer,
       madeForPort: master !== undefined,
+      sysctls: nameSysctls(settings.sysctls, name),
       place,
       ...(settings.was === undefined ? {} : { was: settings.was }),
     },

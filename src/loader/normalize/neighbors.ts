@@ -15,11 +15,14 @@ interface Neighbors {
   readonly network: Network;
 }
 
+const none: Neighbor[] = [];
+
 /** The permanent neighbours of one namespace, each with its interface. */
 export function normalizeNeighbors(
   context: Context,
   { namespace, base, raw = [], network }: Neighbors,
 ): Neighbor[] {
+  if (raw.length === 0) return none;
   const found = new Map<string, Neighbor>();
   for (const [index, entry] of raw.entries()) {
     const at = `${base}/${index}`;

@@ -59,7 +59,8 @@ function collectSubnets(interfaces: readonly Interface[]): NamespaceSubnets {
   const addresses = new Set<string>();
   for (const item of interfaces) {
     for (const address of item.addresses) {
-      const ip = parseIp(address.address);
+      // With a peer, the prefix is what is at the other end.
+      const ip = parseIp(address.settings?.peer ?? address.address);
       if (ip === undefined) continue;
       const cidr = withLength(ip, address.prefixLength);
       const subnet = { item, address, cidr };

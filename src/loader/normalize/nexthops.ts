@@ -25,11 +25,14 @@ interface Entry {
   readonly place: Place;
 }
 
+const none: NexthopObject[] = [];
+
 /** The nexthop objects of one namespace: single ones first, then the groups, which need them. */
 export function normalizeNexthops(
   context: Context,
-  { namespace, base, raw = {}, network }: Nexthops,
+  { namespace, base, raw, network }: Nexthops,
 ): NexthopObject[] {
+  if (raw === undefined) return none;
   const entries = Object.entries(raw).map(([name, object]): Entry => {
     const at = base + pointer(name);
     return { name, raw: object, base: at, place: { pointer: at, part: 'key' } };

@@ -19,7 +19,10 @@ export function deviceFinder(
     if (ip === undefined || isLinkLocal(ip)) return undefined;
     const subnet = network
       .subnetsWith(namespace, ip)
-      .find(({ item, cidr }) => item.kind !== 'loopback' && !isHostPrefix(cidr));
+      .find(
+        ({ item, cidr, address }) =>
+          item.kind !== 'loopback' && (address.settings?.peer !== undefined || !isHostPrefix(cidr)),
+      );
     const [route] = direct.findAll(ip);
     if (subnet === undefined) return route?.dev;
     const isCloser =

@@ -6,12 +6,19 @@ import type {
 import type { Place } from '../../lib/diagnostic.ts';
 import { parseCidr } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
-import type { Nexthop, NexthopObject, Route } from '../../topology/model.ts';
+import {
+  type Nexthop,
+  type NexthopObject,
+  type Route,
+  type RouteOptions,
+  usualOptions,
+} from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import type { Context } from './context.ts';
 import { listNames } from './names.ts';
 import type { Network } from './network.ts';
 import { deviceFinder } from './route-device.ts';
+import { tosProblem } from './routing-policy.ts';
 import { expandIp, expandPrefix } from './settings.ts';
 import { resolveTable } from './tables.ts';
 
@@ -89,6 +96,10 @@ function expandRoute(context: Context, listed: ListedRoute, where: Where): Route
   const from = raw.from === undefined ? undefined : expandIp(raw.from, fromPlace, context.report);
   const nexthops = expandNexthops(context, listed);
   const nexthop = expandObject(context, listed, where);
+  if (((raw['type-of-service'] ?? 0) & 3) !== 0) {
+    const at: Place = { pointer: `${base}/type-of-service`, part: 'value' };
+    context.report({ code: 'route-form', message: tosProblem, place: at });
+  }
   const destination = expandDestination(context, listed, { ...where, from, nexthops, nexthop });
   if (destination === undefined) return undefined;
   const { to, family } = destination;
@@ -107,16 +118,30 @@ function expandRoute(context: Context, listed: ListedRoute, where: Where): Route
     advertisedMss: raw['advertised-mss'],
     congestionWindow: raw['congestion-window'],
     advertisedReceiveWindow: raw['advertised-receive-window'],
+    options: expandOptions(raw),
+    // An unknown one was reported; then nobody needs to hear that the route leads nowhere.
+    nexthop: raw.nexthop === undefined ? undefined : { name: raw.nexthop, id: nexthop?.id ?? 0 },
+    nexthops,
+    place,
+  };
+}
+
+function expandOptions(raw: RawRoute): RouteOptions {
+  const options: RouteOptions = {
     tos: raw['type-of-service'] ?? 0,
     initialCongestionWindow: raw['initial-congestion-window'],
     initialReceiveWindow: raw['initial-receive-window'],
     hopLimit: raw['hop-limit'],
     quickAck: raw['quick-ack'] ?? false,
     preference: raw.preference ?? 'medium',
-    nexthop: nexthop && { name: nexthop.name, id: nexthop.id },
-    nexthops,
-    place,
   };
+  const { tos, initialCongestionWindow, initialReceiveWindow, hopLimit, quickAck, preference } = options;
+  const isUsual =
+    tos === 0 &&
+    (initialCongestionWindow ?? initialReceiveWindow ?? hopLimit) === undefined &&
+    !quickAck &&
+    preference === 'medium';
+  return isUsual ? usualOptions : options;
 }
 
 /** The nexthop object that a route names. */

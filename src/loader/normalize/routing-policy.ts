@@ -10,12 +10,18 @@ import { resolveTable } from './tables.ts';
 const FIRST_PRIORITY = 10_000;
 const WHOLE_MARK = 0xffffffff;
 
+/** The kernel refuses others (fib4_rule_configure, fib_new_table in net/ipv4). */
+export const tosProblem =
+  'the type of service is a multiple of 4: the lowest two bits are for congestion (ECN), and no route looks at them';
+
 interface RuleEntry {
   readonly namespace: string;
   readonly raw: RawRule;
   readonly base: string;
   readonly index: number;
 }
+
+const none: Rule[] = [];
 
 /** The rules of one namespace, in the order of the file. */
 export function normalizeRules(
@@ -24,6 +30,8 @@ export function normalizeRules(
   base: string,
   raw: readonly RawRule[] = [],
 ): Rule[] {
+  // As in nearly every namespace.
+  if (raw.length === 0) return none;
   const rules = raw.flatMap(
     (entry, index) => expandRule(context, { namespace, raw: entry, base: `${base}/${index}`, index }) ?? [],
   );
@@ -83,6 +91,7 @@ function expandRule(context: Context, { namespace, raw, base, index }: RuleEntry
     fail('suppress-prefix-length is about the routes of a table', 'suppress-prefix-length');
   if (raw.priority !== undefined && [32766, 32767].includes(raw.priority))
     fail(`${raw.priority} is the priority of the kernel's own rule; choose another`, 'priority');
+  if (((raw['type-of-service'] ?? 0) & 3) !== 0) fail(tosProblem, 'type-of-service');
   const ipProto = raw['ip-proto'] === undefined ? undefined : protocolNumber(String(raw['ip-proto']));
   if (raw['ip-proto'] !== undefined && ipProto === undefined)
     fail(`'${raw['ip-proto']}' is not a known protocol; known are ${ipProtocols.join(', ')}`, 'ip-proto');

@@ -2,6 +2,7 @@ import type { Tunnel } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { addEntry, type Context, checkNamespace } from './context.ts';
+import { nameSysctls } from './interface-sysctls.ts';
 import { deriveMac } from './macaddress.ts';
 import { expandSettings } from './settings.ts';
 import { type TunnelEnd, tunnelItem } from './tunnel-items.ts';
@@ -51,6 +52,7 @@ function addTunnelEnd(context: Context, tunnelEnd: TunnelEnd): void {
     state: settings.state,
     alias: settings.alias,
     master: undefined,
+    sysctls: nameSysctls(settings.sysctls, name),
     place,
     ...(tunnel.was === undefined ? {} : { was: tunnel.was }),
     local: end.local === undefined ? undefined : expandOuter(context, end.local, `${base}/local`, tunnel),

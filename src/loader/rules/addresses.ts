@@ -8,7 +8,8 @@ import { nameOf } from './segments.ts';
 /** The first and the last address of an IPv4 subnet, and the first of an IPv6 one, are not an interface's. */
 export function checkEdgeAddresses({ network }: Subject, report: Report): void {
   for (const { address, cidr } of network.subnets()) {
-    const edge = edgeOf(cidr);
+    // With a peer it is the peer's prefix, and all of it is at the other end.
+    const edge = address.settings?.peer === undefined ? edgeOf(cidr) : undefined;
     if (edge === undefined) continue;
     const kind =
       edge === 'network' ? 'the address of the subnet itself' : 'the broadcast address of its subnet';
@@ -77,6 +78,22 @@ export function checkPortAddresses({ topology }: Subject, report: Report): void 
       place: address.place,
       help: `give the address to ${item.master}`,
     });
+  }
+}
+
+/** ip(8) takes no other labels, and what lists them by interface would not find them. */
+export function checkAddressLabels({ topology }: Subject, report: Report): void {
+  for (const { name, addresses } of topology.interfaces) {
+    for (const { settings, place } of addresses) {
+      const label = settings?.label;
+      if (label === undefined || label === name || label.startsWith(`${name}:`)) continue;
+      report({
+        code: 'bad-address',
+        message: `the label '${label}' does not begin with the interface's name`,
+        place,
+        help: `write ${name}:${label}`,
+      });
+    }
   }
 }
 

@@ -72,8 +72,8 @@ function describeImpossible(ip: Ip, { family, to }: Route): string | undefined {
 }
 
 /** A subnet with room for a neighbour. */
-function isNeighbourhood({ item, cidr }: Subnet): boolean {
-  return item.kind !== 'loopback' && !isHostPrefix(cidr);
+function isNeighbourhood({ item, cidr, address }: Subnet): boolean {
+  return item.kind !== 'loopback' && (address.settings?.peer !== undefined || !isHostPrefix(cidr));
 }
 
 function edgeOf(ip: Ip, { item, cidr }: Subnet): string | undefined {

@@ -15,7 +15,8 @@ export function checkRouteForms({ topology }: Subject, report: Report): void {
 }
 
 function checkForm(route: Route, report: Report): void {
-  const { type, family, nexthops, scope, nexthop, tos, preference, place } = route;
+  const { type, family, nexthops, scope, nexthop, options, place } = route;
+  const { tos, preference } = options;
   const fail = (message: string) => report({ code: 'route-form', message, place });
   const [hop] = nexthops;
   if (refusing.has(type) && hop !== undefined) {
@@ -46,8 +47,8 @@ export function checkRoutesTwice({ topology }: Subject, report: Report): void {
   for (const { name, routes } of topology.namespaces) {
     const seen = new Map<string, Route>();
     for (const route of routes) {
-      const { family, to, table, metric, tos } = route;
-      const key = `${family} ${to} ${table} ${metric ?? (family === 6 ? 1024 : 0)} ${tos}`;
+      const { family, to, table, metric, options } = route;
+      const key = `${family} ${to} ${table} ${metric ?? (family === 6 ? 1024 : 0)} ${options.tos}`;
       const earlier = seen.get(key);
       if (earlier === undefined) {
         seen.set(key, route);

@@ -1,7 +1,12 @@
 import type { Topology } from '../../topology/model.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
-import { checkDuplicateAddresses, checkEdgeAddresses, checkPortAddresses } from './addresses.ts';
+import {
+  checkAddressLabels,
+  checkDuplicateAddresses,
+  checkEdgeAddresses,
+  checkPortAddresses,
+} from './addresses.ts';
 import { checkLoops } from './loops.ts';
 import { checkMacs } from './macs.ts';
 import { checkMtus } from './mtus.ts';
@@ -12,7 +17,7 @@ import { checkPublishedPorts, checkPublishTargets } from './publish.ts';
 import { checkRouteDevices, checkRouteForms, checkRouteSources, checkRoutesTwice } from './routes.ts';
 import { findSegments, type Segments } from './segments.ts';
 import { checkSubnetOverlaps } from './subnets.ts';
-import { checkSysctls } from './sysctls.ts';
+import { checkInterfaceSysctls, checkSysctls } from './sysctls.ts';
 import {
   checkTunnelDevices,
   checkTunnelDirections,
@@ -38,6 +43,7 @@ const rules: readonly Rule[] = [
   checkEdgeAddresses,
   checkDuplicateAddresses,
   checkPortAddresses,
+  checkAddressLabels,
   checkMacs,
   checkSubnetOverlaps,
   checkMtus,
@@ -57,6 +63,7 @@ const rules: readonly Rule[] = [
   checkPublishedPorts,
   checkPublishTargets,
   checkSysctls,
+  checkInterfaceSysctls,
 ];
 
 /** Everything that a schema cannot say: each rule reports what it finds, and none stops the others. */
