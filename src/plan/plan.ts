@@ -192,7 +192,9 @@ function reasonOf({ action, dropsWith, wanted, live }: Difference, { differences
   const isNear = cause?.namespace === (wanted ?? live)?.namespace;
   const name =
     cause?.kind === 'namespace' ? `namespace ${dropsWith}` : isNear ? (cause?.label ?? dropsWith) : dropsWith;
-  return wanted === undefined ? `goes with ${name}` : `the kernel drops it with ${name}`;
+  if (wanted === undefined) return `goes with ${name}`;
+  const stays = live !== undefined && kindOf(live).survives?.(live, dropsWith) === true;
+  return stays ? `it is on top of ${name}` : `the kernel drops it with ${name}`;
 }
 
 /** The halves of a plan by the ids of their resources. */

@@ -70,6 +70,8 @@ function identityOf(item: TunnelInterface): string {
   if (item.kind === 'vxlan') return `vxlan ${item.id} ${item.port} ${isOverIpv6(item)}`;
   if (item.kind === 'geneve') return `geneve ${item.id} ${item.port} ${item.remote}`;
   const key = 'seq' in item ? item.inputKey : undefined;
+  // A packet goes to the one with the device first, whatever the other's mode is (ip6_tnl_lookup).
+  if (item.kind === 'ip6tnl') return `${item.kind} ${item.local} ${item.remote}`;
   return `${item.kind} ${item.local} ${item.remote} ${key} ${item.dev}`;
 }
 
