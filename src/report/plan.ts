@@ -31,6 +31,7 @@ const hidden = new Set([
   'before',
   'peer-dev',
   'vlan-default',
+  'mac',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -49,6 +50,7 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   'advertised-receive-window': [0],
   ...Object.fromEntries(Object.entries(bridgeDefaults).map(([name, value]) => [name, [value]])),
   tos: [0],
+  vlan: [0],
   dev: [''],
   key: ['none'],
   remote: ['none'],

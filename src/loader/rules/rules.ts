@@ -2,6 +2,7 @@ import type { Topology } from '../../topology/model.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
 import { checkDuplicateAddresses, checkEdgeAddresses, checkPortAddresses } from './addresses.ts';
+import { checkHairpins } from './hairpin.ts';
 import { checkLoops } from './loops.ts';
 import { checkMacs } from './macs.ts';
 import { checkMtus } from './mtus.ts';
@@ -46,6 +47,7 @@ const rules: readonly Rule[] = [
   checkForwarding,
   checkPublishedPorts,
   checkPublishTargets,
+  checkHairpins,
   checkSysctls,
 ];
 
