@@ -1,5 +1,14 @@
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { engineName, expectCode, ifindex, ip, sh, workFolder } from '../support/host.ts';
+import {
+  engineName,
+  expectCode,
+  ifindex,
+  ip,
+  kernelHas,
+  namespaces,
+  sh,
+  workFolder,
+} from '../support/host.ts';
 
 const folder = workFolder();
 afterAll(() => folder.remove());
@@ -159,6 +168,17 @@ test('a port that comes back into its bridge gets its settings again', async () 
   await change(file);
 });
 
+test('a kernel without VLAN filtering is told before anything is touched', async () => {
+  const file = lab({ a: 'tag: 10' });
+  if (kernelHas('bridge VLAN filtering')) {
+    await expectCode(0, 'apply', file);
+    return;
+  }
+  const { stderr } = await expectCode(69, 'apply', file);
+  expect(stderr).toContain('error: this kernel has no bridge VLAN filtering; nothing was changed');
+  expect(namespaces()).toEqual([]);
+});
+
 const mac = '02:00:00:00:00:09';
 
 function staticEntries(): string[] {
@@ -189,6 +209,15 @@ test('static forwarding entries come, move, are repaired and go', async () => {
   await expectCode(0, 'apply', lab({}));
   expect(staticEntries()).toEqual([]);
   await expectCode(0, 'plan', '--detailed-exitcode', lab({}));
+});
+
+test('a static entry that is in no file stays, even in a bridge of ours', async () => {
+  await expectCode(0, 'apply', lab({}));
+  sh('ip', 'netns', 'exec', 'gw', 'bridge', 'fdb', 'add', mac, 'dev', 'up', 'master', 'static');
+  // With it, the forwarding entries of the namespace are read.
+  ip('gw', 'link', 'add', 'name', 'vx0', 'type', 'vxlan', 'id', '1', 'dstport', '4789');
+  await expectCode(0, 'plan', '--detailed-exitcode', lab({}));
+  expect(staticEntries()).toEqual([`${mac} up`]);
 });
 
 test('a static entry of a foreign bridge stays', async () => {
