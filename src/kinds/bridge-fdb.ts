@@ -12,8 +12,9 @@ interface Entry {
 }
 
 /**
- * Static forwarding entries of bridges. They carry no mark: what is static in a bridge of the lab is the lab's. Entries
- * that the kernel learned, that it made for its own addresses, or that a routing daemon keeps (extern_learn) are not.
+ * Static forwarding entries of bridges. They carry no mark: where the file has some, what is static in a bridge of the lab
+ * is the lab's. Entries that the kernel learned, that it made for its own addresses, or that a routing daemon keeps
+ * (extern_learn) are not.
  */
 export const bridgeFdbKind: Kind = {
   name: 'fdb',
@@ -26,7 +27,7 @@ export const bridgeFdbKind: Kind = {
           )
         : [],
     ),
-  read: (live, { lab }) => {
+  read: (live, { lab, record, wanted }) => {
     const found: LiveResource[] = [];
     for (const { name, fdb, links } of live.namespaces.values()) {
       if (!fdb.some(({ state }) => state === 'static')) continue;
@@ -37,8 +38,9 @@ export const bridgeFdbKind: Kind = {
         // Where nothing filters, the kernel repeats each entry for the VLANs of the port (br_fdb_add).
         if (vlan !== 0 && !isVlanBridge(bridge)) continue;
         if (interfaceOwner(bridge, lab) !== 'ours') continue;
-        const entry = { bridge: bridge.ifname, mac, vlan, port };
-        found.push({ ...entryResource(name, entry), owner: 'ours' });
+        const entry = entryResource(name, { bridge: bridge.ifname, mac, vlan, port });
+        // Where the file never had any, entries are somebody else's.
+        if (wanted.has(entry.id) || record.fdb?.includes(name)) found.push({ ...entry, owner: 'ours' });
       }
     }
     return found;

@@ -440,5 +440,6 @@ function disruption(change: Change | undefined, action: 'update' | 'replace' | '
   if (change?.attributes.includes('master')) return 'the port leaves one segment and joins another';
   if (change?.attributes.includes('vlans') && losesVlan(change.wanted, change.live))
     return 'hosts in a VLAN that it leaves are cut off';
+  if (change?.attributes.includes('vlan-filtering')) return 'frames reach other ports than before';
   return undefined;
 }

@@ -1,4 +1,4 @@
-import type { IpLink, LiveNamespace } from '../observe/live.ts';
+import type { IpLink, IpPortVlans, LiveNamespace } from '../observe/live.ts';
 import type { PortVlans } from '../topology/bridge.ts';
 import type { Interface, Topology } from '../topology/model.ts';
 import type { Command, LiveResource, Resource, Value } from './resource.ts';
@@ -14,30 +14,27 @@ export function lowerVlans(
   { native, trunks }: PortVlans,
   topology: Topology,
 ): Record<string, Value> {
-  const vlans = new Map<number, string>();
-  if (native !== undefined) vlans.set(native, NATIVE);
-  for (const { first, last } of trunks) {
-    for (let vlan = first; vlan <= last; vlan += 1) vlans.set(vlan, '');
-  }
-  return { vlans: listVlans(vlans), 'vlan-default': defaultVlans(topology).get(bridgeKey(item)) ?? 0 };
+  // The trunks are sorted, and apart from each other and from the native VLAN.
+  const own = native === undefined ? [] : [{ first: native, text: `${native} ${NATIVE}` }];
+  const ranges = [...trunks.map(({ first, last }) => ({ first, text: rangeText(first, last, '') })), ...own];
+  const vlans = ranges.sort((a, b) => a.first - b.first).map(({ text }) => text);
+  return { vlans, 'vlan-default': defaultVlans(topology).get(bridgeKey(item)) ?? 0 };
 }
 
 /** undefined where nothing filters: what the kernel keeps there has no effect, and is not read. */
 export function readVlans(link: IpLink, namespace: LiveNamespace): Record<string, Value> | undefined {
   const { portVlans } = namespace;
   if (portVlans === undefined) return undefined;
-  const isFiltering = isVlanBridge(link) || filteringBridges(namespace).has(link.master ?? '');
-  if (!isFiltering) return undefined;
-  const own = portVlans.find(({ ifname }) => ifname === link.ifname);
-  const vlans = new Map<number, string>();
-  for (const { vlan, vlanEnd = vlan, flags = [] } of own?.vlans ?? []) {
+  const { bridges, ports } = indexVlans(namespace, portVlans);
+  if (!isVlanBridge(link) && !bridges.has(link.master ?? '')) return undefined;
+  const vlans = (ports.get(link.ifname)?.vlans ?? []).map(({ vlan, vlanEnd = vlan, flags = [] }) => {
     const words = [
       ...(flags.includes('PVID') ? ['pvid'] : []),
       ...(flags.includes('Egress Untagged') ? ['untagged'] : []),
-    ].join(' ');
-    for (let id = vlan; id <= vlanEnd; id += 1) vlans.set(id, words);
-  }
-  return { vlans: listVlans(vlans) };
+    ];
+    return rangeText(vlan, vlanEnd, words.join(' '));
+  });
+  return { vlans };
 }
 
 /** A bridge that filters: only where there is one, the VLANs of its namespace are worth reading. */
@@ -84,7 +81,7 @@ function listVlans(vlans: Vlans): string[] {
   const end = () => {
     if (run === undefined) return;
     const { first, last, flags } = run;
-    list.push(`${first === last ? first : `${first}-${last}`}${flags === '' ? '' : ` ${flags}`}`);
+    list.push(rangeText(first, last, flags));
   };
   for (const [vlan, flags] of [...vlans].sort(([a], [b]) => a - b)) {
     // A pvid is one VLAN, and so never a range.
@@ -97,6 +94,10 @@ function listVlans(vlans: Vlans): string[] {
   }
   end();
   return list;
+}
+
+function rangeText(first: number, last: number, flags: string): string {
+  return `${first === last ? first : `${first}-${last}`}${flags === '' ? '' : ` ${flags}`}`;
 }
 
 function parseVlans(list: Value | undefined): Map<number, string> {
@@ -128,12 +129,19 @@ function bridgeKey({ namespace, name, master }: Interface): string {
   return `${namespace}/${master ?? name}`;
 }
 
-const filteringCache = new WeakMap<LiveNamespace, Set<string>>();
+interface VlanIndex {
+  /** The bridges that filter. */
+  readonly bridges: ReadonlySet<string>;
+  readonly ports: ReadonlyMap<string, IpPortVlans>;
+}
 
-function filteringBridges(namespace: LiveNamespace): ReadonlySet<string> {
-  const cached = filteringCache.get(namespace);
+const indexCache = new WeakMap<LiveNamespace, VlanIndex>();
+
+function indexVlans(namespace: LiveNamespace, portVlans: readonly IpPortVlans[]): VlanIndex {
+  const cached = indexCache.get(namespace);
   if (cached !== undefined) return cached;
-  const found = new Set(namespace.links.filter(isVlanBridge).map(({ ifname }) => ifname));
-  filteringCache.set(namespace, found);
-  return found;
+  const bridges = new Set(namespace.links.filter(isVlanBridge).map(({ ifname }) => ifname));
+  const index = { bridges, ports: new Map(portVlans.map((port) => [port.ifname, port])) };
+  indexCache.set(namespace, index);
+  return index;
 }

@@ -35,14 +35,14 @@ const none: readonly string[] = [];
 
 /** Attributes that every link has which is a port of a bridge; all change on the running port. */
 export const portChanges: Readonly<Record<string, ChangeClass>> = {
-  port: 'in-place',
+  'bridge-port': 'in-place',
   'path-cost': 'in-place',
   vlans: 'in-place',
   'vlan-default': 'in-place',
 };
 
 /**
- * What a link is to its bridge. `port` is the list of the settings that are not as a new port has them, in the file's
+ * What a link is to its bridge. `bridge-port` is the list of the settings that are not as a new port has them, in the file's
  * words; `vlans` is there where the bridge filters, of a port and of the bridge itself.
  */
 export function lowerPort(item: Interface, topology: Topology, attributes: Record<string, Value>): void {
@@ -51,11 +51,11 @@ export function lowerPort(item: Interface, topology: Topology, attributes: Recor
   const { portSettings: port } = item;
   const hairpin = port?.hairpin ?? needsHairpin(item, topology);
   if (port === undefined) {
-    attributes['port'] = hairpin ? onlyHairpin : none;
+    attributes['bridge-port'] = hairpin ? onlyHairpin : none;
     return;
   }
   const settings: Readonly<Record<string, Value | undefined>> = { ...port, hairpin };
-  attributes['port'] = entriesOf((name) => settings[name]);
+  attributes['bridge-port'] = entriesOf((name) => settings[name]);
   if (port['path-cost'] !== undefined) attributes['path-cost'] = port['path-cost'];
 }
 
@@ -65,10 +65,10 @@ export function readPort(link: IpLink, namespace: LiveNamespace, attributes: Rec
   const { info_slave_kind: kind, info_slave_data: data = {} } = link.linkinfo ?? {};
   const vlans = readVlans(link, namespace);
   if (vlans !== undefined) Object.assign(attributes, vlans);
-  attributes['port'] = none;
+  attributes['bridge-port'] = none;
   if (kind !== 'bridge') return;
   const own = entriesOf((name) => readSetting(name, data[words[name].json ?? words[name].word]));
-  if (own.length > 0) attributes['port'] = own;
+  if (own.length > 0) attributes['bridge-port'] = own;
   if (data['cost'] !== undefined) attributes['path-cost'] = Number(data['cost']);
 }
 
@@ -77,9 +77,9 @@ export function portCommands(wanted: Resource, change?: Change): Command[] {
   const isNew = change === undefined || (change.attributes.includes('master') && isPort(wanted.attributes));
   const changed = (name: string) =>
     wanted.attributes[name] !== undefined && (isNew || change.attributes.includes(name));
-  const live = isNew ? none : listOf(change.live.attributes, 'port');
+  const live = isNew ? none : listOf(change.live.attributes, 'bridge-port');
   const settings: string[] = [];
-  if (changed('port')) settings.push(...changedWords(listOf(wanted.attributes, 'port'), live));
+  if (changed('bridge-port')) settings.push(...changedWords(listOf(wanted.attributes, 'bridge-port'), live));
   if (changed('path-cost')) settings.push('cost', String(wanted.attributes['path-cost']));
   const commands = settings.length === 0 ? [] : [portCommand(wanted, settings)];
   return changed('vlans')
@@ -102,7 +102,7 @@ function portCommand(
 }
 
 function isPort(attributes: Attributes): boolean {
-  return attributes['port'] !== undefined;
+  return attributes['bridge-port'] !== undefined;
 }
 
 function listOf(attributes: Attributes, name: string): readonly string[] {

@@ -43,6 +43,7 @@ const hidden = new Set([
   'handle',
   'queue',
   'early',
+  'mac',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -67,6 +68,7 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   'suppress-prefix-length': [''],
   via: [''],
   'on-link': [false],
+  vlan: [0],
   dev: [''],
   key: ['none'],
   remote: ['none'],

@@ -164,7 +164,7 @@ export function parseProbe(stdout: string): ReadonlyMap<string, Pick<Finding, 's
     const [, name, state, detail] = /^(\S+) (present|missing) ?(.*)$/.exec(line) ?? [];
     if (name === undefined) continue;
     // iproute2 says `Error: Unknown device type.`
-    const reason = (detail ?? '').replace(/^Error: /, '').replace(/\.$/, '');
+    const reason = (detail ?? '').replace(/^(Error|RTNETLINK answers): /, '').replace(/\.$/, '');
     findings.set(name, { state: state === 'present' ? 'present' : 'missing', detail: reason });
   }
   return findings;

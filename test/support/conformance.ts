@@ -94,6 +94,31 @@ const dataFields: Readonly<Record<string, readonly string[]>> = {
     'priority',
     'vlan_filtering',
     'topology_change',
+    'vlan_protocol',
+    'vlan_default_pvid',
+    'vlan_stats_enabled',
+    'group_fwd_mask',
+    'group_addr',
+    'no_linklocal_learn',
+    'mcast_snooping',
+    'mcast_querier',
+    'mcast_router',
+    'mcast_query_use_ifaddr',
+    'mcast_query_intvl',
+    'mcast_query_response_intvl',
+    'mcast_querier_intvl',
+    'mcast_membership_intvl',
+    'mcast_last_member_intvl',
+    'mcast_last_member_cnt',
+    'mcast_startup_query_intvl',
+    'mcast_startup_query_cnt',
+    'mcast_hash_max',
+    'mcast_igmp_version',
+    'mcast_mld_version',
+    'mcast_stats_enabled',
+    'nf_call_iptables',
+    'nf_call_ip6tables',
+    'nf_call_arptables',
   ],
   vxlan: [
     'id',
@@ -154,6 +179,13 @@ const portFields = [
   'flood',
   'mcast_flood',
   'isolated',
+  'proxy_arp',
+  'multicast_router',
+  'bcast_flood',
+  'mcast_to_unicast',
+  'neigh_suppress',
+  'group_fwd_mask',
+  'locked',
 ];
 
 function pick(value: object | undefined, fields: readonly string[]): object | undefined {
@@ -172,7 +204,10 @@ export function comparable(namespace: LiveNamespace | undefined): unknown {
     netconf: namespace.netconf.filter(({ interface: name }) => name === 'all').map(comparableNetconf),
     sysctls: [...namespace.sysctls],
     nft: namespace.nft.filter((object) => object['metainfo'] === undefined),
-    fdb: namespace.fdb.map((entry) => pick(entry, ['mac', 'ifname', 'dst', 'state', 'flags'])),
+    portVlans: namespace.portVlans,
+    fdb: namespace.fdb.map((entry) =>
+      pick(entry, ['mac', 'ifname', 'dst', 'state', 'vlan', 'flags', 'master']),
+    ),
   };
 }
 
@@ -232,7 +267,7 @@ function linesIn(kinds: readonly string[]): fc.Arbitrary<string> {
       )
       .map(
         ([name, delay, stp, filter]) =>
-          `link add ${name} type bridge forward_delay ${delay} stp_state ${stp} vlan_filtering ${filter} priority ${delay}`,
+          `link add ${name} type bridge forward_delay ${delay} stp_state ${stp} vlan_filtering ${filter} priority ${delay} no_linklocal_learn ${stp} mcast_query_interval ${delay} mcast_hash_max ${delay} group_fwd_mask ${8 * stp}`,
       ),
     vxlan: fc
       .tuple(
@@ -355,7 +390,20 @@ function linesIn(kinds: readonly string[]): fc.Arbitrary<string> {
       .tuple(device, fc.constantFrom('br0', 'br1'))
       .map(([dev, master]) => `link set dev ${dev} master ${master}`),
     fc
-      .tuple(device, fc.constantFrom('hairpin on', 'isolated on', 'learning off', 'cost 9', 'guard on'))
+      .tuple(
+        device,
+        fc.constantFrom(
+          'hairpin on',
+          'isolated on',
+          'learning off',
+          'cost 9',
+          'guard on',
+          'mcast_router 2',
+          'group_fwd_mask 0x4000',
+          'neigh_suppress on',
+          'locked on',
+        ),
+      )
       .map(([dev, words]) => `link set dev ${dev} type bridge_slave ${words}`),
     fc
       .tuple(
@@ -413,7 +461,12 @@ function greLine(
     );
 }
 
-const nothing = { lab: undefined, nat: new Set<string>(), sysctls: new Map<string, string[]>() };
+const nothing = {
+  lab: undefined,
+  nat: new Set<string>(),
+  sysctls: new Map<string, string[]>(),
+  fdb: new Set(['c0', 'c1']),
+};
 
 /** Random namespaces, made by `ip`: netlink must read them as `ip -j -d` prints them. */
 export async function testConformance(kinds: readonly string[], runs: number): Promise<void> {

@@ -9,8 +9,8 @@ import { lower } from '../../src/plan/plan.ts';
 import { dump, expectCode, ip, namespaces, sh, topoweave } from './host.ts';
 
 /**
- * The kinds of links, and their features, in a file that not every kernel has; the kernel tier runs the files whose kinds its kernel has, the
- * guest tier all others.
+ * The kinds of links, and their features, in a file that not every kernel has; the kernel tier runs the files whose kinds
+ * its kernel has, the guest tier all others.
  */
 export async function neededKinds(file: string): Promise<string[]> {
   const { topology } = await loadText(file, readFileSync(file, 'utf8'));

@@ -7,6 +7,7 @@ import {
   checkEdgeAddresses,
   checkPortAddresses,
 } from './addresses.ts';
+import { checkHairpins } from './hairpin.ts';
 import { checkLoops } from './loops.ts';
 import { checkMacs } from './macs.ts';
 import { checkMtus } from './mtus.ts';
@@ -62,6 +63,7 @@ const rules: readonly Rule[] = [
   checkForwarding,
   checkPublishedPorts,
   checkPublishTargets,
+  checkHairpins,
   checkSysctls,
   checkInterfaceSysctls,
 ];

@@ -116,6 +116,12 @@ function makeLink(
   return compact({ endpoints, mtu });
 }
 
+const portSettings = [
+  { tag: 10, isolated: true },
+  { trunks: ['20-30', 5, 6, '25-40'], native: 22, hairpin: false, 'group-forward-mask': ['lldp', 'stp'] },
+  { learning: false, 'path-cost': 9, 'mcast-router': 'permanent', 'group-forward-mask': 16 },
+];
+
 function makeBridge(
   { home, ports, form, mtu }: Shape['bridges'][number],
   index: number,
@@ -123,14 +129,16 @@ function makeBridge(
 ): object {
   const keys = ports.map((port, at) => `${nameAt(port)}:p${index}-${at}`);
   const settings = (at: number) => ({
-    addresses: `172.16.${index}.${at + 1}/24`,
-    ...(form === 2 ? { 'port-name': `q${index}-${at}` } : {}),
+    // Ports in VLANs of their own are in subnets of their own.
+    addresses: `172.${form === 2 ? 16 + at : 16}.${index}.${at + 1}/24`,
+    ...(form === 2 ? { 'port-name': `q${index}-${at}`, ...portSettings[at % portSettings.length] } : {}),
   });
   return compact({
     namespace: form === 0 ? undefined : nameAt(home),
     mtu,
     ports: form === 1 ? keys : Object.fromEntries(keys.map((key, at) => [key, settings(at)])),
-    parameters: { stp: true, priority: 4096 * index },
+    parameters: { stp: true, priority: 4096 * index, 'group-forward-mask': 8 * form },
+    fdb: form === 2 && ports.length > 0 ? { '02:00:00:00:00:0A': keys[0] } : undefined,
   });
 }
 
