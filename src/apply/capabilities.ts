@@ -1,4 +1,4 @@
-import { kernelNeeds } from '../kinds/interface.ts';
+import { kernelNeeds, linesToTry } from '../kinds/interface.ts';
 import { UnavailableError } from '../lib/errors.ts';
 import type { Plan } from '../plan/step.ts';
 import { run } from '../system/run.ts';
@@ -29,13 +29,10 @@ export async function requireLinkKinds(plan: Plan): Promise<void> {
 }
 
 async function kernelMakes(kind: string): Promise<boolean> {
-  const { link, words } = kernelNeeds.get(kind) ?? { words: [] };
-  const lines = [
-    ...(link === true ? ['link add below0 type veth peer name below1'] : []),
-    ['link add', ...(link === true ? ['link below0'] : []), 'name probe0 type', kind, ...words].join(' '),
-  ];
-  const input = lines.map((line) => `${line}\n`).join('');
+  const input = linesToTry(kind)
+    .map((line) => `${line}\n`)
+    .join('');
   const { stderr } = await run(['unshare', '--net', 'ip', '-batch', '-'], { input });
   // iproute2 6.1 passes the kernel's own text on (rtnl_newlink in net/core/rtnetlink.c).
-  return !/Unknown device type|not supported/i.test(stderr);
+  return !/Unknown device type|not supported|^open: /im.test(stderr);
 }

@@ -1,17 +1,23 @@
 import { addressKind } from './address.ts';
+import { bondKind } from './bond.ts';
 import { bridgeKind } from './bridge.ts';
 import { dummyKind } from './dummy.ts';
 import { fdbKind } from './fdb.ts';
 import { greKind } from './gre.ts';
+import { ifbKind } from './ifb.ts';
+import { ipvlanKind } from './ipvlan.ts';
 import { loopbackKind } from './loopback.ts';
+import { macvlanKind, macvtapKind } from './macvlan.ts';
 import { namespaceKind } from './namespace.ts';
 import { natKind } from './nat.ts';
 import { otherLinkKind } from './other-link.ts';
 import type { Kind, Resource } from './resource.ts';
 import { routeKind } from './route.ts';
 import { sysctlKind } from './sysctl.ts';
+import { tapKind, tunKind } from './tun.ts';
 import { vethKind } from './veth.ts';
 import { vlanKind } from './vlan.ts';
+import { vrfKind } from './vrf.ts';
 import { vxlanKind } from './vxlan.ts';
 
 /**
@@ -27,7 +33,15 @@ export const kinds: readonly Kind[] = [
   greKind,
   vxlanKind,
   dummyKind,
+  vrfKind,
+  bondKind,
+  ifbKind,
+  tapKind,
+  tunKind,
   vlanKind,
+  macvlanKind,
+  macvtapKind,
+  ipvlanKind,
   otherLinkKind,
   fdbKind,
   addressKind,

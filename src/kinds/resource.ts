@@ -63,6 +63,8 @@ export interface Kind {
   readonly read: (live: Live, context: ReadContext) => LiveResource[];
   /** Per attribute; one that is missing here takes a replacement. */
   readonly changes: Readonly<Record<string, ChangeClass>>;
+  /** The class of a change where it depends on the values; undefined: what `changes` says. */
+  readonly classOf?: (attribute: string, wanted: Resource, live: LiveResource) => ChangeClass | undefined;
   /** What must exist first, and takes this resource along when it goes. */
   readonly requires: (resource: Resource) => readonly string[];
   /** What must be done first, if it is done at all, without taking this resource along. */
@@ -78,6 +80,8 @@ export interface Kind {
   readonly loses?: (resource: LiveResource, removed: string) => readonly string[];
   /** Whether the kernel drops it when its link goes down. */
   readonly lostWhenDown?: (resource: LiveResource) => boolean;
+  /** Whether the kernel sets it down, and up again, along with a link that it is on top of. */
+  readonly fallsWithLink?: (resource: LiveResource) => boolean;
   /** For kinds that are replaced as one per namespace: the commands for the whole, instead of those of each resource. */
   readonly whole?: (namespace: string, wanted: readonly Resource[], lab: string) => readonly Command[];
   /** What creating, changing or removing it does to traffic; undefined: nothing. */

@@ -6,6 +6,7 @@ import { HOST, type Topology, type Veth } from '../topology/model.ts';
 import { defineLinkKind, indexKey, interfaceId } from './interface.ts';
 import type { LinkCodec } from './link-codec.ts';
 import { linkTag, parseMark } from './marks.ts';
+import { masterOf } from './master.ts';
 import { portCommand } from './port.ts';
 import type { Attributes, Resource } from './resource.ts';
 
@@ -31,10 +32,11 @@ export const vethKind = defineLinkKind<Veth>('veth', {
   infoKind: () => 'veth',
   codec: () => codec,
   changes: { hairpin: 'in-place' },
-  lower: ({ peer, namespace, name, master }, topology) => {
+  lower: (item, topology) => {
+    const { peer, namespace, name, master } = item;
     const other = interfaceId(peer.namespace, peer.name);
     const first = interfaceId(namespace, name) < other;
-    if (master === undefined) return { peer: other, first };
+    if (master === undefined || masterOf(topology, item) !== undefined) return { peer: other, first };
     return { peer: other, first, hairpin: publishedInterfaces(topology).has(`${namespace} ${other}`) };
   },
   settings: ({ namespace, label, attributes }, changed) =>

@@ -1,5 +1,5 @@
 import type { Topology } from '../topology/model.ts';
-import { deviceRules } from './devices/rules.ts';
+import { macRule } from './devices/rules.ts';
 import { longChecks } from './long-form/checks.ts';
 import { longBridges, longLinks, longTunnels } from './long-form/interfaces.ts';
 import { longNamespaces } from './long-form/namespaces.ts';
@@ -27,7 +27,7 @@ function longDefaults({ interfaces }: Topology): object {
   const hasRandom = interfaces.some((item) => {
     const { kind, macaddress } = item;
     const hasOwn = isDevice(item)
-      ? deviceRules(item.kind).mac === 'derived'
+      ? macRule(item) === 'derived' && item.master === undefined
       : kind !== 'gre' && kind !== 'ip6gre' && kind !== 'loopback';
     return hasOwn && macaddress === undefined;
   });

@@ -130,7 +130,7 @@ interface InterfaceBase {
   readonly macaddress: string | undefined;
   readonly state: 'up' | 'down';
   readonly alias: string | undefined;
-  /** The bridge, in the same namespace, that this interface is a port of. */
+  /** The bridge, the bond or the VRF, in the same namespace, that this interface is a port or a member of. */
   readonly master: string | undefined;
   /** The place that defines the interface. */
   readonly place: Place;
@@ -185,7 +185,17 @@ export interface Loopback extends InterfaceBase {
   readonly kind: 'loopback';
 }
 
-export type DeviceKind = 'dummy' | 'vlan';
+export type DeviceKind =
+  | 'dummy'
+  | 'vlan'
+  | 'macvlan'
+  | 'macvtap'
+  | 'ipvlan'
+  | 'vrf'
+  | 'bond'
+  | 'ifb'
+  | 'tap'
+  | 'tun';
 export type DeviceSetting = string | number | boolean | readonly string[];
 
 /** A single-ended interface, which a namespace itself defines under `interfaces`. */

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { main } from '../../src/cli/run.ts';
-import { kernelNeeds } from '../../src/kinds/interface.ts';
+import { linesToTry } from '../../src/kinds/interface.ts';
 import '../../src/kinds/registry.ts';
 
 /**
@@ -121,20 +121,13 @@ export function workFolder(): { write: (name: string, text: string) => string; r
 
 /** The kinds of links that the running kernel can make, tried in a throw-away namespace. */
 export function kernelHas(kind: string): boolean {
-  const { link, words = [] } = kernelNeeds.get(kind) ?? {};
-  const below = link === true ? 'ip link add below0 type veth peer name below1;' : '';
-  const on = link === true ? 'link below0' : '';
   try {
-    sh(
-      'unshare',
-      '--net',
-      'sh',
-      '-euc',
-      `${below} ip link add ${on} name probe0 type "$@"`,
-      'sh',
-      kind,
-      ...words,
-    );
+    execFileSync('unshare', ['--net', 'ip', '-batch', '-'], {
+      input: linesToTry(kind)
+        .map((line) => `${line}\n`)
+        .join(''),
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
     return true;
   } catch {
     return false;

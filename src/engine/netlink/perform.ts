@@ -11,6 +11,7 @@ import { runNft } from './nftables.ts';
 import { record } from './recorder.ts';
 import { writeSysctl } from './sysctl.ts';
 import { type CommandFailure, Transaction } from './transaction.ts';
+import { performTuntap } from './tuntap.ts';
 
 /** Milliseconds until signals and the progress get their turn. */
 const TURN = 25;
@@ -124,13 +125,17 @@ function performInside(batch: Batch, progress: Progress, transaction: Transactio
   }
 }
 
+/** Objects of `ip` that are no messages. */
+const direct: ReadonlySet<string> = new Set(['netns', 'tuntap']);
+
 function performOne(
   command: Command,
   index: number,
   transaction: Transaction,
   progress: Progress,
 ): ReturnType<Transaction['add']> {
-  const isMessage = command.tool === 'bridge' || (command.tool === 'ip' && command.args[0] !== 'netns');
+  const isMessage =
+    command.tool === 'bridge' || (command.tool === 'ip' && !direct.has(command.args[0] ?? ''));
   if (isMessage) return transaction.add(command, index);
   // What is no message keeps its place between them; a parameter of no device has nothing to wait for.
   const waits = command.tool !== 'sysctl' || deviceOf(command.name) !== undefined;
@@ -153,6 +158,8 @@ function performDirectly(command: Command, sysctlsBefore: Map<string, string>): 
   } else if (command.tool === 'nft') {
     record('nft', command.namespace, Buffer.from(command.script));
     runNft(command.script);
+  } else if (command.args[0] === 'tuntap') {
+    performTuntap(command.args.slice(1));
   } else if (command.args[1] === 'add') {
     record('addNamespace', command.args[2] ?? '');
     addNamespace(command.args[2] ?? '');

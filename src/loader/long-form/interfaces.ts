@@ -1,4 +1,5 @@
 import type { Bridge, Device, Gre, Interface, Veth, Vxlan } from '../../topology/model.ts';
+import { deviceRules } from '../devices/rules.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
 import { isTunnel } from '../normalize/underlay.ts';
@@ -6,6 +7,18 @@ import { isTunnel } from '../normalize/underlay.ts';
 /** The bridges, each with its ports and members. */
 export function longBridges(interfaces: readonly Interface[]): object {
   const veths = vethsByKey(interfaces);
+  const members = membersByKey(interfaces);
+  const bridges = interfaces.filter((item) => item.kind === 'bridge');
+  return Object.fromEntries(
+    bridges.map((bridge) => [
+      bridge.name,
+      longBridge(bridge, members.get(interfaceKey(bridge.namespace, bridge.name)) ?? [], veths),
+    ]),
+  );
+}
+
+/** What each bridge, bond and VRF has as ports or members. */
+function membersByKey(interfaces: readonly Interface[]): Map<string, Interface[]> {
   const members = new Map<string, Interface[]>();
   for (const item of interfaces) {
     if (item.master === undefined) continue;
@@ -14,13 +27,7 @@ export function longBridges(interfaces: readonly Interface[]): object {
     if (list === undefined) members.set(key, [item]);
     else list.push(item);
   }
-  const bridges = interfaces.filter((item) => item.kind === 'bridge');
-  return Object.fromEntries(
-    bridges.map((bridge) => [
-      bridge.name,
-      longBridge(bridge, members.get(interfaceKey(bridge.namespace, bridge.name)) ?? [], veths),
-    ]),
-  );
+  return members;
 }
 
 function longBridge(
@@ -120,22 +127,24 @@ function longRemote(end: Gre | Vxlan): object {
 /** The devices of one namespace, by name. */
 export function longDevices(interfaces: readonly Interface[]): Map<string, Record<string, object>> {
   const found = new Map<string, Record<string, object>>();
+  const members = membersByKey(interfaces);
   for (const item of interfaces) {
     if (!isDevice(item)) continue;
     const devices = found.get(item.namespace) ?? {};
-    devices[item.name] = longDevice(item);
+    devices[item.name] = longDevice(item, members.get(interfaceKey(item.namespace, item.name)) ?? []);
     found.set(item.namespace, devices);
   }
   return found;
 }
 
-function longDevice(item: Device): object {
+function longDevice(item: Device, members: readonly Interface[]): object {
   const { kind, link, namespace, settings } = item;
   const below = link && (link.namespace === namespace ? link.name : `${link.namespace}:${link.name}`);
   return {
     type: kind,
     ...(below === undefined ? {} : { link: below }),
-    ...settings,
+    ...(members.length === 0 ? {} : { members: members.map(({ name }) => name) }),
+    ...(deviceRules(kind).long?.(settings) ?? settings),
     ...longSettings(item),
   };
 }

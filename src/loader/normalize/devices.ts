@@ -2,7 +2,7 @@ import type { Device as RawDevice, Loopback as RawLoopback } from '../../generat
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { type Device, HOST } from '../../topology/model.ts';
-import { type DevicePlace, deviceRules } from '../devices/rules.ts';
+import { type DevicePlace, deviceRules, type MacRule, macRule } from '../devices/rules.ts';
 import { suggest } from '../suggest.ts';
 import { addEntry, type Context, checkNamespace, interfaceKey } from './context.ts';
 import { deriveMac } from './macaddress.ts';
@@ -36,11 +36,12 @@ function addLoopback({ context, namespace, name, base }: DevicePlace, raw: RawLo
 function addDevice(at: DevicePlace, raw: RawDevice): void {
   const { context, namespace, name, base } = at;
   const { addresses, macaddress, mtu, state, alias } = expandSettings(raw, base, context.report);
-  const { mac, settings } = deviceRules(raw.type);
-  if (mac === 'none' && macaddress !== undefined) {
+  const settings = deviceRules(raw.type).settings(raw, at);
+  const mac = macRule({ kind: raw.type, settings });
+  if (macaddress !== undefined && mac in foreignMac) {
     context.report({
       code: 'device',
-      message: `${namespace}:${name} carries IP packets, so it has no MAC address`,
+      message: `${namespace}:${name} ${foreignMac[mac as keyof typeof foreignMac]}`,
       place: { pointer: `${base}/macaddress`, part: 'key' },
       help: 'leave macaddress out',
     });
@@ -54,17 +55,24 @@ function addDevice(at: DevicePlace, raw: RawDevice): void {
       addresses,
       mtu: undefined,
       mtuPlace: undefined,
-      macaddress: mac === 'none' ? undefined : (macaddress ?? derived),
+      macaddress: mac in foreignMac ? undefined : (macaddress ?? derived),
       state,
       alias,
       master: undefined,
       place: { pointer: base, part: 'key' },
       link: expandLink(at, raw),
-      settings: settings(raw, at),
+      settings,
     },
     mtu,
   });
 }
+
+/** Why an interface cannot have a MAC address of its own. */
+const foreignMac = {
+  none: 'carries IP packets, so it has no MAC address',
+  below: 'has the MAC address of the interface below',
+  member: 'has the MAC address of its active member',
+} as const satisfies Partial<Record<MacRule, string>>;
 
 /** `NAME` in the device's own namespace, or `NAMESPACE:NAME`. */
 function expandLink({ context, namespace, base }: DevicePlace, raw: RawDevice): Device['link'] {

@@ -24,7 +24,7 @@ export function normalize(data: TopologyFile, report: Report): { topology: Topol
   normalizeLinks(context);
   normalizeTunnels(context);
   normalizeBridges(context);
-  normalizeMembers(context);
+  normalizeMembers(context, declared);
   checkDeviceLinks(context);
   const interfaces = [...context.entries.values()]
     .map(({ item }) => item)

@@ -7,7 +7,9 @@ import type { Place } from '../../lib/diagnostic.ts';
 import { parseCidr } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
 import type { Nexthop, Route } from '../../topology/model.ts';
+import { suggest } from '../suggest.ts';
 import type { Context } from './context.ts';
+import { listNames } from './names.ts';
 import type { Network } from './network.ts';
 import { deviceFinder } from './route-device.ts';
 import { expandIp, expandPrefix } from './settings.ts';
@@ -46,7 +48,9 @@ export function normalizeRoutes(context: Context, { namespace, base, raw, networ
   }
   const findDevice = deviceFinder(network, namespace, routes);
   // After all of them, since a device may follow from a route that had none itself until then.
-  const devices = routes.map(({ nexthops }) => nexthops.map((hop) => hop.dev ?? findDevice(hop)));
+  const devices = routes.map(({ nexthops, table }) =>
+    nexthops.map((hop) => hop.dev ?? findDevice(hop, table)),
+  );
   for (const [index, { nexthops }] of routes.entries()) {
     for (const [at, hop] of nexthops.entries()) hop.dev = devices[index]?.[at];
   }
@@ -90,7 +94,7 @@ function expandRoute(context: Context, listed: ListedRoute, where: Where): Route
     to,
     family,
     type,
-    table: tableName(raw.table, type),
+    table: tableOf(context, listed, { where, type }),
     // Metric 0 means the default to the kernel, which is 0 for IPv4 and 1024 for IPv6 (ip6_route_info_create).
     metric: raw.metric === 0 && family === 6 ? undefined : raw.metric,
     scope: raw.scope,
@@ -180,13 +184,35 @@ function failForm({ report }: Context, message: string, at: string): void {
   report({ code: 'route-form', message, place: { pointer: at, part: 'key' } });
 }
 
-/** The names of the numbers that rtnetlink reserves; ip(8) puts a local route into `local` when no table is said. */
-function tableName(table: RouteSettings['table'], type: Route['type']): string {
+const tableNumbers: ReadonlyMap<number, string> = new Map([
+  [253, 'default'],
+  [254, 'main'],
+  [255, 'local'],
+]);
+
+/** A number, or a name that rtnetlink has for one, or a VRF; ip(8) puts a local route into `local` when none is said. */
+function tableOf(
+  { report }: Context,
+  { raw, base }: ListedRoute,
+  { where, type }: { readonly where: Where; readonly type: Route['type'] },
+): string {
+  const { table } = raw;
   if (table === undefined) return type === 'local' ? 'local' : 'main';
-  if (table === 253) return 'default';
-  if (table === 254) return 'main';
-  if (table === 255) return 'local';
-  return String(table);
+  if (typeof table === 'number') return tableNumbers.get(table) ?? String(table);
+  if ([...tableNumbers.values()].includes(table)) return table;
+  const vrfs = where.network.interfacesOf(where.namespace).filter(({ kind }) => kind === 'vrf');
+  const vrf = vrfs.find(({ name }) => name === table);
+  if (vrf !== undefined && 'settings' in vrf) return String(vrf.settings['table']);
+  const names = vrfs.map(({ name }) => name);
+  const nearest = suggest(table, [...names, ...tableNumbers.values()]);
+  const known = names.length === 0 ? 'it has none' : `it has ${listNames(names)}`;
+  report({
+    code: 'route-table',
+    message: `table '${table}' is neither a number nor a VRF of ${where.namespace}; ${known}`,
+    place: { pointer: `${base}/table`, part: 'value' },
+    ...(nearest === undefined ? {} : { help: `did you mean '${nearest}'?` }),
+  });
+  return 'main';
 }
 
 function isList(raw: Routes['raw']): raw is readonly RawRoute[] {

@@ -1,6 +1,7 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST, type Interface } from '../../topology/model.ts';
+import { isDevice } from '../normalize/devices.ts';
 import type { Report } from '../normalize/problem.ts';
 import { isTunnel } from '../normalize/underlay.ts';
 import type { Subject } from './rules.ts';
@@ -70,6 +71,8 @@ export function checkForeignNames({ topology }: Subject, report: Report): void {
   }
   for (const item of topology.interfaces) {
     if (isTunnel(item) && item.namespace === HOST) check(item.dev, item.place);
+    if (isDevice(item) && item.link?.namespace === HOST)
+      check(item.link.name, { pointer: `${item.place.pointer}/link`, part: 'value' });
   }
 }
 

@@ -11,6 +11,7 @@ import { checkNextHops } from './next-hops.ts';
 import { checkPublishedPorts, checkPublishTargets } from './publish.ts';
 import { checkRouteDevices, checkRouteForms, checkRouteSources, checkRoutesTwice } from './routes.ts';
 import { findSegments, type Segments } from './segments.ts';
+import { checkStackLoops, checkStacks, checkVrfTables } from './stacks.ts';
 import { checkSubnetOverlaps } from './subnets.ts';
 import { checkSysctls } from './sysctls.ts';
 import { checkTunnelDevices, checkTunnelsTwice } from './tunnels.ts';
@@ -35,6 +36,9 @@ const rules: readonly Rule[] = [
   checkSubnetOverlaps,
   checkMtus,
   checkLoops,
+  checkStacks,
+  checkStackLoops,
+  checkVrfTables,
   checkTunnelDevices,
   checkTunnelsTwice,
   checkRouteForms,
