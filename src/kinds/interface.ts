@@ -3,7 +3,15 @@ import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
 import { type LinkCodec, registerLinkCodec } from './link-codec.ts';
 import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
-import { isMember, lostWithMaster, lowerMember, memberClass, primaryCommands, readMember } from './master.ts';
+import {
+  isMember,
+  lostWithMaster,
+  lowerMember,
+  memberClass,
+  memberCommands,
+  primaryCommands,
+  readMember,
+} from './master.ts';
 import {
   type Attributes,
   type Change,
@@ -291,11 +299,9 @@ function settingsAfterCreate(resource: Resource): Command[] {
   // The message that made a veth pair carried only the first end's settings.
   if (attributes['first'] === false) args.push(...commonArguments(resource).settings.slice(2));
   if (attributes['master']) args.push('master', String(attributes['master']));
+  if (isMember(attributes)) return [{ tool: 'ip', namespace, args }, ...memberCommands(resource)];
   if (attributes['state'] === 'up') args.push('up');
-  // A bond has set it up.
-  else if (attributes['master-kind'] === 'bond') args.push('down');
-  const primary = attributes['primary'] === true ? primaryCommands(resource, true) : [];
-  return [{ tool: 'ip', namespace, args }, ...primary];
+  return [{ tool: 'ip', namespace, args }];
 }
 
 function aliasText(attributes: Attributes): string {

@@ -73,6 +73,18 @@ export function lostWithMaster({ attributes }: LiveResource): string[] {
 }
 
 /**
+ * What follows on the message that makes a link a member. One message for both would not do: before 6.4, the kernel sets
+ * the link up first and then gives it to the bond, which refuses it (do_setlink in net/core/rtnetlink.c).
+ */
+export function memberCommands(resource: Resource): Command[] {
+  const { namespace, label, attributes } = resource;
+  const primary = attributes['primary'] === true ? primaryCommands(resource, true) : [];
+  // The state down too: the bond has set the link up.
+  const args = ['link', 'set', 'dev', label, String(attributes['state'])];
+  return [{ tool: 'ip', namespace, args }, ...primary];
+}
+
+/**
  * The primary is set when its member is in the bond: the kernel takes the index of a device. No primary at all cannot be
  * said in the words of ip-link(8), but that of `lo`, which can never be a member, is none.
  */
