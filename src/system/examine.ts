@@ -42,6 +42,13 @@ const kernelFeatures: readonly { name: string; what: string; module?: string; re
   { name: 'gretap', what: 'gretap tunnels', module: 'ip_gre', required: false },
   { name: 'ip6gre', what: 'ip6gre tunnels', module: 'ip6_gre', required: false },
   { name: 'ip6gretap', what: 'ip6gretap tunnels', module: 'ip6_gre', required: false },
+  { name: 'macvlan', what: 'macvlan interfaces', module: 'macvlan', required: false },
+  { name: 'macvtap', what: 'macvtap interfaces', module: 'macvtap', required: false },
+  { name: 'ipvlan', what: 'ipvlan interfaces', module: 'ipvlan', required: false },
+  { name: 'vrf', what: 'VRFs', module: 'vrf', required: false },
+  { name: 'bond', what: 'bonds', module: 'bonding', required: false },
+  { name: 'ifb', what: 'ifb interfaces', module: 'ifb', required: false },
+  { name: 'tun', what: 'tap and tun interfaces', module: 'tun', required: false },
   { name: 'nftables-nat', what: 'masquerade, snat and publish', module: 'nft_chain_nat', required: false },
   { name: 'nft-fib', what: 'publish on any address', module: 'nft_fib_inet', required: false },
   { name: 'ipv4-forwarding', what: 'forwarding', required: false },
@@ -61,6 +68,13 @@ try gre ip link add probe4 type gre local 192.0.2.1 remote 192.0.2.2
 try gretap ip link add probe5 type gretap local 192.0.2.1 remote 192.0.2.2
 try ip6gre ip link add probe6 type ip6gre local 2001:db8::1 remote 2001:db8::2
 try ip6gretap ip link add probe7 type ip6gretap local 2001:db8::1 remote 2001:db8::2
+try macvlan ip link add link probe0 name probe8 type macvlan
+try macvtap ip link add link probe0 name probe9 type macvtap
+try ipvlan ip link add link probe1 name probe10 type ipvlan
+try vrf ip link add probe11 type vrf table 1000
+try bond ip link add probe12 type bond
+try ifb ip link add probe13 type ifb
+try tun ip tuntap add dev probe14 mode tap
 try nftables-nat nft 'table inet probe1 { chain c { type nat hook postrouting priority 100; masquerade; }; }'
 try nft-fib nft 'table inet probe2 { chain c { type filter hook prerouting priority 0; fib daddr type local accept; }; }'
 try ipv4-forwarding forward

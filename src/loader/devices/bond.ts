@@ -109,7 +109,7 @@ function checkMonitoring(
   mode: Mode,
   fail: (key: keyof Parameters, message: string, help?: string) => void,
 ): void {
-  const arp = parameters['arp-interval'] ?? 0;
+  const arp = arpModes.includes(mode) ? (parameters['arp-interval'] ?? 0) : 0;
   const mii = parameters['mii-monitor-interval'] ?? (arp > 0 ? 0 : defaults['mii-monitor-interval']);
   const goals = parameters['arp-ip-targets'] ?? [];
   if (arp > 0 && mii > 0)

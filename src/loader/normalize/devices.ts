@@ -105,6 +105,10 @@ export function checkDeviceLinks(context: Context): void {
       fail(`${namespace}:${name} cannot be on top of itself`);
       continue;
     }
+    if (name === 'lo') {
+      fail(`lo is the loopback interface, so no ${item.kind} can be on top of it`);
+      continue;
+    }
     if (namespace === HOST || context.entries.has(interfaceKey(namespace, name))) continue;
     const names: string[] = [];
     for (const { item: other } of context.entries.values()) {

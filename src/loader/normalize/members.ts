@@ -66,6 +66,10 @@ function addMember(context: Context, master: Master, { member, place }: Member):
   const fail = (message: string, help?: string) =>
     context.report({ code: 'member', message, place, ...(help === undefined ? {} : { help }) });
   const { role } = roles[master.kind];
+  if (member === 'lo') {
+    fail(`lo cannot be ${role}`);
+    return;
+  }
   const item = context.entries.get(interfaceKey(master.namespace, member))?.item;
   if (item === undefined) {
     failUnknown(context, master, { member, place });
@@ -84,7 +88,6 @@ function addMember(context: Context, master: Master, { member, place }: Member):
     found: InterfaceDraft,
     { kind, name }: Master,
   ): { message: string; help?: string } | undefined {
-    if (found.kind === 'loopback') return { message: `lo cannot be ${role}` };
     if (found.name === name) return { message: `${name} cannot be a member of itself` };
     if (kind === 'vrf') return found.kind === 'vrf' ? { message: `${member} is a VRF itself` } : undefined;
     if (found.kind === 'gre' || found.kind === 'ip6gre') {

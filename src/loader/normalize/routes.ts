@@ -89,12 +89,14 @@ function expandRoute(context: Context, listed: ListedRoute, where: Where): Route
   if (destination === undefined) return undefined;
   const { to, family } = destination;
   const type = raw.type ?? 'unicast';
+  const table = tableOf(context, listed, { where, type });
+  if (table === undefined) return undefined;
   // Written out, as in addVeth.
   return {
     to,
     family,
     type,
-    table: tableOf(context, listed, { where, type }),
+    table,
     // Metric 0 means the default to the kernel, which is 0 for IPv4 and 1024 for IPv6 (ip6_route_info_create).
     metric: raw.metric === 0 && family === 6 ? undefined : raw.metric,
     scope: raw.scope,
@@ -195,7 +197,7 @@ function tableOf(
   { report }: Context,
   { raw, base }: ListedRoute,
   { where, type }: { readonly where: Where; readonly type: Route['type'] },
-): string {
+): string | undefined {
   const { table } = raw;
   if (table === undefined) return type === 'local' ? 'local' : 'main';
   if (typeof table === 'number') return tableNumbers.get(table) ?? String(table);
@@ -212,7 +214,7 @@ function tableOf(
     place: { pointer: `${base}/table`, part: 'value' },
     ...(nearest === undefined ? {} : { help: `did you mean '${nearest}'?` }),
   });
-  return 'main';
+  return undefined;
 }
 
 function isList(raw: Routes['raw']): raw is readonly RawRoute[] {

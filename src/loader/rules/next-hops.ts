@@ -65,7 +65,7 @@ function findProblem({ namespace, route, hop, network, direct }: Hop): string | 
   const [elsewhere] = subnets;
   if (elsewhere !== undefined)
     return `${text} is not on ${dev} but on ${elsewhere.item.name} (${formatNetwork(elsewhere.cidr)})`;
-  return `${text} is on none of ${name}'s subnets (${listSubnets(network, name, ip.family)}); add on-link: true if that is meant`;
+  return `${text} is on none of ${name}'s subnets (${listSubnets(network.subnetsOf(name).filter(isNear), ip.family)}); add on-link: true if that is meant`;
 }
 
 /** Whether an interface is in the VRF of another one, or both are in none. */
@@ -95,10 +95,8 @@ function edgeOf(ip: Ip, { item, cidr }: Subnet): string | undefined {
   return ip.value === lastAddressOf(cidr) ? `the broadcast address of ${where}` : undefined;
 }
 
-function listSubnets(network: Network, namespace: string, family: 4 | 6): string {
-  const subnets = network
-    .subnetsOf(namespace)
-    .filter((subnet) => isNeighbourhood(subnet) && subnet.cidr.family === family);
+function listSubnets(all: readonly Subnet[], family: 4 | 6): string {
+  const subnets = all.filter((subnet) => isNeighbourhood(subnet) && subnet.cidr.family === family);
   if (subnets.length === 0) return `it has none of IPv${family}`;
   return listNames(subnets.map(({ cidr, item }) => `${formatNetwork(cidr)} on ${item.name}`));
 }

@@ -32,7 +32,6 @@ interface Problem {
 
 /** Kinds without Ethernet frames, or that refuse to be below (NETIF_F_VLAN_CHALLENGED, IFF_NO_RX_HANDLER). */
 const noBelow: ReadonlyMap<string, string> = new Map([
-  ['loopback', 'is the loopback interface'],
   ['gre', 'carries IP packets and no Ethernet frames'],
   ['ip6gre', 'carries IP packets and no Ethernet frames'],
   ['tun', 'carries IP packets and no Ethernet frames'],
@@ -53,7 +52,7 @@ function findObstacle(item: Device, below: Interface): Problem | undefined {
     const { link } = below;
     const written = link.namespace === namespace ? link.name : nameOf(link);
     return {
-      message: `${name} is a ${below.kind} itself`,
+      message: `${name} is ${below.kind === 'ipvlan' ? 'an' : 'a'} ${below.kind} itself`,
       help: `write link: "${written}", as ${below.name} has it`,
     };
   }

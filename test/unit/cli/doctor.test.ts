@@ -15,6 +15,7 @@ const kernel = [
   'gretap missing Error: Unknown device type.',
   'ip6gre missing Error: Unknown device type.',
   'ip6gretap missing Error: Unknown device type.',
+  ...['macvlan', 'macvtap', 'ipvlan', 'vrf', 'bond', 'ifb', 'tun'].map((name) => `${name} present`),
   'nftables-nat present',
   'nft-fib present',
   'ipv4-forwarding present',
@@ -42,7 +43,7 @@ const examineWith = (run: Run, privileges = root, obstacles: EngineObstacles = n
 
 test('reads what the probe prints', () => {
   const findings = parseProbe(`${kernel}\nnoise\n`);
-  expect(findings.size).toBe(10);
+  expect(findings.size).toBe(17);
   expect(findings.get('veth')).toEqual({ state: 'present', detail: '' });
   expect(findings.get('gre')).toEqual({ state: 'missing', detail: 'Unknown device type' });
 });
