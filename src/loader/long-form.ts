@@ -24,12 +24,15 @@ export function longForm(topology: Topology): object {
 
 /** Every other default stands at its interface; that the kernel chooses MAC addresses can only be said here. */
 function longDefaults({ interfaces }: Topology): object {
+  const bonds = new Set(
+    interfaces.filter(({ kind }) => kind === 'bond').map(({ namespace, name }) => `${namespace}/${name}`),
+  );
   const hasRandom = interfaces.some((item) => {
-    const { kind, macaddress } = item;
-    const hasOwn = isDevice(item)
-      ? macRule(item) === 'derived' && item.master === undefined
-      : kind !== 'gre' && kind !== 'ip6gre' && kind !== 'loopback';
-    return hasOwn && macaddress === undefined;
+    const { kind, macaddress, namespace, master } = item;
+    // A bond gives its own to its members.
+    if (macaddress !== undefined || bonds.has(`${namespace}/${master}`)) return false;
+    if (isDevice(item)) return macRule(item) === 'derived';
+    return kind !== 'gre' && kind !== 'ip6gre' && kind !== 'loopback';
   });
   return hasRandom ? { macaddress: 'random' } : {};
 }
