@@ -195,7 +195,9 @@ function collectSections() {
       if (name === 'impairment' && title !== name) continue;
       seen.add(target);
       const isRoot = target === schema;
-      sections.push({ target, title: isRoot ? 'The file' : title, name, depth: isRoot ? 0 : depth });
+      const type = target.properties.type?.const;
+      const own = type === undefined ? title : `${title} (${type})`;
+      sections.push({ target, title: isRoot ? 'The file' : own, name, depth: isRoot ? 0 : depth });
       for (const [key, child] of Object.entries(target.properties)) {
         if (isImpairment(child) && target !== schema.$defs.impairment) continue;
         const below = isRoot ? key : `${title}.${key}`;
@@ -243,6 +245,8 @@ function objectsIn(node) {
 }
 
 function covers(larger, smaller) {
+  // Each kind of a choice by type has a section of its own.
+  if (smaller.properties.type?.const !== undefined) return false;
   const keys = Object.keys(smaller.properties);
   return keys.length < Object.keys(larger.properties).length && keys.every((key) => key in larger.properties);
 }

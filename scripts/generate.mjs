@@ -61,10 +61,11 @@ function shareInterfaceSettings(source) {
     const keys = lines
       .slice(first, last + 1)
       .flatMap((line) => (line[indent.length] === '"' ? line.split('"')[1] : []));
-    // `lo` has no MAC address and carries the namespace's mark as its alias; an adopted interface carries no mark.
+    // Not every interface has all of these, so they are written by hand; `lo` and an adopted one carry no mark of ours.
     const isOurs = keys.includes('alias');
     const without = [
-      ...(isOurs ? [] : ['macaddress', 'alias', 'was']),
+      ...['addresses', 'macaddress', 'mtu', 'alias'],
+      ...(isOurs ? [] : ['was']),
       // A tunnel's name stands at the tunnel.
       ...(keys.includes('local') ? ['was'] : []),
       // A bridge's own traffic leaves by its ports.

@@ -1,5 +1,5 @@
 import type { Engine } from '../engine/engine.ts';
-import { kernelFeatures, kernelNeeds } from '../kinds/interface.ts';
+import { kernelFeatures, kernelNeeds, linesToTry } from '../kinds/interface.ts';
 import { UnavailableError } from '../lib/errors.ts';
 import type { Plan } from '../plan/step.ts';
 import { run } from '../system/run.ts';
@@ -53,17 +53,12 @@ export async function requirePrograms(engine: Engine, { batches }: Plan): Promis
 }
 
 async function kernelMakes(kind: string): Promise<boolean> {
-  const { link, words } = kernelNeeds.get(kind) ?? { words: [] };
-  const lines = [
-    ...(link === true ? ['link add below0 type veth peer name below1'] : []),
-    ['link add', ...(link === true ? ['link below0'] : []), 'name probe0 type', kind, ...words].join(' '),
-  ];
-  return kernelTakes(lines);
+  return kernelTakes(linesToTry(kind));
 }
 
 async function kernelTakes(lines: readonly string[]): Promise<boolean> {
   const input = lines.map((line) => `${line}\n`).join('');
   const { stderr } = await run(['unshare', '--net', 'ip', '-batch', '-'], { input });
   // iproute2 6.1 passes the kernel's own text on (rtnl_newlink in net/core/rtnetlink.c).
-  return !/Unknown device type|not supported/i.test(stderr);
+  return !/Unknown device type|not supported|^open: /im.test(stderr);
 }

@@ -5,6 +5,15 @@ import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
 import { type LinkCodec, registerLinkCodec } from './link-codec.ts';
 import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
+import {
+  isMember,
+  lostWithMaster,
+  lowerMember,
+  memberClass,
+  memberCommands,
+  primaryCommands,
+  readMember,
+} from './master.ts';
 import { lowerPort, portChanges, portCommands, readPort } from './port.ts';
 import { losesVlan } from './port-vlans.ts';
 import {
@@ -31,6 +40,10 @@ export interface LinkKind<T extends Interface> {
   readonly lower: (link: T, topology: Topology) => Attributes;
   readonly read: (link: IpLink, context: LinkContext) => Attributes;
   readonly changes: Readonly<Record<string, ChangeClass>>;
+  /** Of kinds that share one name of the kernel: whether a link is of this one. */
+  readonly isOne?: (link: IpLink) => boolean;
+  readonly classOf?: Kind['classOf'];
+  readonly fallsWithLink?: boolean;
   readonly create: (resource: Resource, common: CommonArguments) => readonly Command[];
   /** For the attributes that changed, the words behind `ip link set dev NAME type KIND`; one list per message. */
   readonly typeMessages?: (
@@ -60,9 +73,11 @@ export interface KernelNeed {
   readonly link?: boolean;
   /** Words behind the kind for a try with `ip link add`. */
   readonly words: readonly string[];
+  /** The words of `ip` for a try where `link add` does not make it. */
+  readonly instead?: readonly string[];
 }
 
-/** By IFLA_INFO_KIND. */
+/** By kind of the file. */
 export const kernelNeeds = new Map<string, KernelNeed>();
 
 /** A part of a kind that every kernel has, which not every kernel has. */
@@ -81,6 +96,16 @@ export const kernelFeatures: KernelFeature[] = [];
 
 export function registerKernelFeature(feature: KernelFeature): void {
   kernelFeatures.push(feature);
+}
+
+/** Lines of `ip -batch` that make a link of a kind in an empty namespace; the last one is the try. */
+export function linesToTry(kind: string): string[] {
+  const { link, words, instead } = kernelNeeds.get(kind) ?? { words: [] };
+  if (instead !== undefined) return [instead.join(' ')];
+  return [
+    ...(link === true ? ['link add below0 type veth peer name below1'] : []),
+    ['link add', ...(link === true ? ['link below0'] : []), 'name probe0 type', kind, ...words].join(' '),
+  ];
 }
 
 export interface LinkContext {
@@ -123,6 +148,7 @@ const commonChanges: Readonly<Record<string, ChangeClass>> = {
   name: kernelRenamesRunning() ? 'in-place' : 'bounce',
   ...portChanges,
   early: 'in-place',
+  primary: 'in-place',
 };
 
 /** Makes a resource kind of a link kind: reading, settings, masters and ownership are the same for all of them. */
@@ -130,20 +156,27 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
   for (const kind of link.kinds) {
     const infoKind = link.infoKind(kind) ?? '';
     knownInfoKinds.add(infoKind);
-    if (link.needs !== undefined) kernelNeeds.set(infoKind, link.needs(kind));
+    if (link.needs !== undefined) kernelNeeds.set(kind, link.needs(kind));
     if (link.codec !== undefined) registerLinkCodec(infoKind, link.codec(kind));
   }
   const isMine = (item: Interface): item is T => (link.kinds as readonly string[]).includes(item.kind);
   return {
     name,
     changes: { ...commonChanges, ...link.changes },
+    classOf: (attribute, wanted, live) =>
+      memberClass(attribute, wanted, live) ?? link.classOf?.(attribute, wanted, live),
+    fallsWithLink: () => link.fallsWithLink === true,
     lower: ({ topology }) =>
       topology.interfaces.filter(isMine).map((item) => ({
         kind: item.kind,
         id: interfaceId(item.namespace, item.name),
         namespace: item.namespace,
         label: item.name,
-        attributes: Object.assign(lowerLink(item, topology, link), earlySysctls(item)),
+        attributes: Object.assign(
+          lowerLink(item, topology, link),
+          item.master === undefined ? undefined : lowerMember(topology, item),
+          earlySysctls(item),
+        ),
         place: item.place,
       })),
     read: (live, context) => readLinks(live, context, link),
@@ -159,6 +192,7 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
         ? live === undefined || wanted === live
         : attribute === 'vlan-default' ||
           attribute === 'early' ||
+          attribute === 'master-kind' ||
           (link.same ?? sameValue)(attribute, wanted, live),
     create: (resource) => {
       const own = portCommands(resource);
@@ -176,9 +210,10 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
     remove: ({ namespace, label, attributes }) => [
       { tool: 'ip', namespace, args: ['link', 'del', 'dev', String(attributes['name'] ?? label)] },
     ],
-    loses: ({ namespace, attributes }, removed) =>
-      attributes['master'] && interfaceId(namespace, String(attributes['master'])) === removed
-        ? ['master']
+    loses: (resource, removed) =>
+      resource.attributes['master'] &&
+      interfaceId(resource.namespace, String(resource.attributes['master'])) === removed
+        ? lostWithMaster(resource)
         : [],
     disrupts: (change, action) =>
       (action === 'update' && change !== undefined ? link.disrupts?.(change) : undefined) ??
@@ -246,14 +281,15 @@ function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: 
   for (const namespace of live.namespaces.values()) {
     for (const link of namespace.links) {
       const mine = names.get(infoKindOf(link));
-      if (mine === undefined) continue;
+      if (mine === undefined || kind.isOne?.(link) === false) continue;
       const id = interfaceId(namespace.name, link.ifname);
       if (context.adopted.has(id)) continue;
       const owner = interfaceOwner(link, context.lab);
       const isOurLoopback = owner === 'builtin' && namespace.mark?.lab === context.lab;
       if (owner !== 'ours' && !isOurLoopback && !context.wanted.has(id)) continue;
       const own = kind.read(link, { live, namespace, byTag, byIndex });
-      const attributes = Object.assign(readCommon(link), own);
+      const member = link.master === undefined ? undefined : readMember(link, namespace);
+      const attributes = Object.assign(readCommon(link), own, member);
       readPort(link, namespace, attributes);
       found.push({ kind: mine, id, namespace: namespace.name, label: link.ifname, attributes, owner });
     }
@@ -352,6 +388,8 @@ function settingsAfterCreate(resource: Resource, mayGoUp: boolean): Command[] {
   // The message that made a veth pair carried only the first end's settings.
   if (attributes['first'] === false) args.push(...commonArguments(resource).settings.slice(2));
   if (attributes['master']) args.push('master', String(attributes['master']));
+  if (isMember(attributes))
+    return [...altnameCommands(resource), { tool: 'ip', namespace, args }, ...memberCommands(resource)];
   const early = (attributes['early'] ?? []) as readonly string[];
   const goesUp = mayGoUp && attributes['state'] === 'up';
   if (goesUp && early.length === 0) args.push('up');
@@ -396,6 +434,8 @@ function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Com
   if (changed.includes('alias') || changed.includes('mark')) words.push('alias', aliasText(attributes));
   const commands: Command[] = [];
   const earlier = String(change.live.attributes['name'] ?? label);
+  const setMaster = attributes['master'] ? set('master', String(attributes['master'])) : set('nomaster');
+  const leaves = changed.includes('master') && isMember(change.live.attributes);
   if (change.class === 'bounce') {
     commands.push({ tool: 'ip', namespace, args: ['link', 'set', 'dev', earlier, 'down'] });
   }
@@ -408,14 +448,14 @@ function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Com
       commands.push({ tool: 'ip', namespace, args: property });
     }
   }
+  // A bond gives its members back the MAC address and the mtu that they had before: those that are wanted come behind.
+  if (leaves) commands.push(setMaster);
   if (words.length > 0) commands.push(set(...words));
   if (changed.includes('altname')) commands.push(...altnameCommands(wanted));
   if (changed.includes('mark')) {
     commands.push(set('group', String(labGroup(parseMark(String(attributes['mark']))?.lab ?? ''))));
   }
-  if (changed.includes('master')) {
-    commands.push(attributes['master'] ? set('master', String(attributes['master'])) : set('nomaster'));
-  }
+  if (changed.includes('master') && !leaves) commands.push(setMaster);
   const own = changed.filter((name) => !(name in commonChanges));
   if (own.length > 0) {
     const infoKind = kind.infoKind(wanted.kind as T['kind']) ?? '';
@@ -426,6 +466,7 @@ function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Com
   }
   commands.push(...portCommands(wanted, change));
   if (changed.includes('state') || change.class === 'bounce') commands.push(set(String(attributes['state'])));
+  if (changed.includes('primary')) commands.push(...primaryCommands(wanted, attributes['primary']));
   return commands;
 }
 

@@ -113,6 +113,26 @@ export const u16be = numberType(
   (data, number) => data.u16be(number),
 );
 
+/** One of several words, which stand for numbers. */
+export function oneOf(
+  type: (number: number) => AttributeType,
+  number: number,
+  values: Readonly<Record<string, number>>,
+): AttributeType {
+  const { write, read } = type(number);
+  return {
+    number,
+    write: (writer, at, word) => {
+      const value = Object.hasOwn(values, word) ? values[word] : undefined;
+      return value !== undefined && write(writer, at, String(value));
+    },
+    read: (data, at) => {
+      const value = read(data, at);
+      return Object.keys(values).find((word) => values[word] === value);
+    },
+  };
+}
+
 /** `on` or `off`, a byte; true or false in the JSON. */
 export function onOff(number: number): AttributeType {
   return {

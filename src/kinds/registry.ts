@@ -1,5 +1,6 @@
 import { addressKind } from './address.ts';
 import { adoptedKind } from './adopted.ts';
+import { bondKind } from './bond.ts';
 import { bridgeKind } from './bridge.ts';
 import { bridgeFdbKind } from './bridge-fdb.ts';
 import { dummyKind } from './dummy.ts';
@@ -9,7 +10,9 @@ import { greKind } from './gre.ts';
 import { ifbKind } from './ifb.ts';
 import { impairmentKind } from './impairment.ts';
 import { ip6TunnelKind, ipTunnelKind } from './ip-tunnel.ts';
+import { ipvlanKind } from './ipvlan.ts';
 import { loopbackKind } from './loopback.ts';
+import { macvlanKind, macvtapKind } from './macvlan.ts';
 import { namespaceKind } from './namespace.ts';
 import { natKind } from './nat.ts';
 import { neighborKind } from './neighbor.ts';
@@ -20,8 +23,10 @@ import type { Kind, Resource } from './resource.ts';
 import { routeKind } from './route.ts';
 import { ruleKind } from './rule.ts';
 import { sysctlKind } from './sysctl.ts';
+import { tapKind, tunKind } from './tun.ts';
 import { vethKind } from './veth.ts';
 import { vlanKind } from './vlan.ts';
+import { vrfKind } from './vrf.ts';
 import { vxlanKind } from './vxlan.ts';
 import { wireguardKind } from './wireguard.ts';
 import { wireguardPeerKind } from './wireguard-peer.ts';
@@ -43,9 +48,16 @@ export const kinds: readonly Kind[] = [
   vxlanKind,
   wireguardKind,
   dummyKind,
+  vrfKind,
+  bondKind,
+  ifbKind,
+  tapKind,
+  tunKind,
   vlanKind,
   adoptedKind,
-  ifbKind,
+  macvlanKind,
+  macvtapKind,
+  ipvlanKind,
   otherLinkKind,
   fdbKind,
   bridgeFdbKind,

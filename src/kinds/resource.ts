@@ -73,6 +73,8 @@ export interface Kind {
   readonly read: (live: Live, context: ReadContext) => LiveResource[];
   /** Per attribute; one that is missing here takes a replacement. */
   readonly changes: Readonly<Record<string, ChangeClass>>;
+  /** The class of a change where it depends on the values; undefined: what `changes` says. */
+  readonly classOf?: (attribute: string, wanted: Resource, live: LiveResource) => ChangeClass | undefined;
   /** What must exist first, and takes this resource along when it goes. */
   readonly requires: (resource: Resource) => readonly string[];
   /** Of what it requires: what can go without taking it along. */
@@ -100,6 +102,8 @@ export interface Kind {
   readonly lostWithMac?: (resource: LiveResource) => boolean;
   /** What it uses without being taken along: changed so that it does so no more, it comes before their removal. */
   readonly releases?: (resource: LiveResource) => readonly string[];
+  /** Whether the kernel sets it down, and up again, along with a link that it is on top of. */
+  readonly fallsWithLink?: (resource: LiveResource) => boolean;
   /** For kinds that are replaced as one per namespace: the commands for the whole, instead of those of each resource. */
   readonly whole?: (namespace: string, wanted: readonly Resource[], lab: string) => readonly Command[];
   /** What creating, changing or removing it does to traffic; undefined: nothing. */

@@ -1,5 +1,5 @@
 import type { Topology } from '../topology/model.ts';
-import { deviceRules } from './devices/rules.ts';
+import { macRule } from './devices/rules.ts';
 import { longChecks } from './long-form/checks.ts';
 import { addImpairments } from './long-form/impairments.ts';
 import { longBridges, longLinks } from './long-form/interfaces.ts';
@@ -29,12 +29,15 @@ export function longForm(topology: Topology): object {
 
 /** Every other default stands at its interface; that the kernel chooses MAC addresses can only be said here. */
 function longDefaults({ interfaces }: Topology): object {
+  const bonds = new Set(
+    interfaces.filter(({ kind }) => kind === 'bond').map(({ namespace, name }) => `${namespace}/${name}`),
+  );
   const hasRandom = interfaces.some((item) => {
-    const { kind, macaddress } = item;
-    const hasOwn = isDevice(item)
-      ? deviceRules(item.kind).mac === 'derived'
-      : !isIpTunnel(kind) && kind !== 'loopback' && kind !== 'adopted';
-    return hasOwn && macaddress === undefined;
+    const { kind, macaddress, namespace, master } = item;
+    // A bond gives its own to its members.
+    if (macaddress !== undefined || bonds.has(`${namespace}/${master}`)) return false;
+    if (isDevice(item)) return macRule(item) === 'derived';
+    return !isIpTunnel(kind) && kind !== 'loopback' && kind !== 'adopted';
   });
   return hasRandom ? { macaddress: 'random' } : {};
 }

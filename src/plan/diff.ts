@@ -19,7 +19,7 @@ export interface Difference {
   readonly wanted: Resource | undefined;
   readonly live: LiveResource | undefined;
   /** For `update` and `replace`: names of the attributes. */
-  attributes: readonly string[];
+  readonly attributes: readonly string[];
   readonly class: ChangeClass;
   /** The id of the resource whose removal or change takes this one along. */
   readonly dropsWith: string | undefined;
@@ -62,7 +62,7 @@ function compare(wanted: Resource, live: LiveResource | undefined): Difference |
   const kind = kindOf(wanted);
   const attributes = changedAttributes(wanted, live, kind.same ?? sameValue);
   if (attributes.length === 0) return undefined;
-  const changeClass = strongest(attributes.map((name) => kind.changes[name] ?? 'replace'));
+  const changeClass = strongest(attributes.map((name) => classOf(kind, name, wanted, live)));
   return entry(changeClass === 'replace' ? 'replace' : 'update', wanted, live, attributes, changeClass);
 }
 
@@ -79,6 +79,10 @@ function changedAttributes(
     if (!same(name, value, live[name])) changed = [...changed, name];
   }
   return changed;
+}
+
+function classOf(kind: Kind, attribute: string, wanted: Resource, live: LiveResource): ChangeClass {
+  return kind.classOf?.(attribute, wanted, live) ?? kind.changes[attribute] ?? 'replace';
 }
 
 const order: readonly ChangeClass[] = ['in-place', 'bounce', 'replace'];
@@ -144,7 +148,9 @@ function addCascades(
       (isListed ? differences : unlisted).set(lostId, next);
       queue.push(found);
     });
-    if (gone) resetAttributes(cause.id, differences, wanted, index);
+    if (!gone) continue;
+    // The difference is a new one, so what was followed for an earlier one of the same port is followed again.
+    queue.push(...resetAttributes(cause.id, differences, wanted, index));
   }
 }
 
@@ -241,28 +247,45 @@ function lostByChange(
       return dependent !== undefined && kindOf(dependent).lostWithMac?.(dependent) === true;
     });
   }
-  return (index.dependents.get(cause.id) ?? none).filter((id) => {
-    const dependent = liveById.get(id);
-    return dependent !== undefined && kindOf(dependent).lostWhenDown?.(dependent) === true;
+  return lostWith(cause.id, index, liveById);
+}
+
+function lostWith(id: string, index: LiveIndex, liveById: ReadonlyMap<string, LiveResource>): string[] {
+  return (index.dependents.get(id) ?? none).flatMap((dependentId) => {
+    const dependent = liveById.get(dependentId);
+    if (dependent === undefined) return [];
+    const { lostWhenDown, fallsWithLink } = kindOf(dependent);
+    if (fallsWithLink?.(dependent) === true) return lostWith(dependentId, index, liveById);
+    return lostWhenDown?.(dependent) === true ? [dependentId] : [];
   });
 }
 
-/** A port whose bridge is made anew has to be put into it again. */
+/**
+ * A port whose bridge is made anew has to be put into it again. Gives back those that are down for a moment then, as
+ * members of a bond or of a VRF are.
+ */
 function resetAttributes(
   removed: string,
   differences: Map<string, Difference>,
   wanted: ReadonlyMap<string, Resource>,
   index: LiveIndex,
-): void {
+): LiveResource[] {
+  const bounced: LiveResource[] = [];
   for (const port of index.ports.get(removed) ?? []) {
     const again = wanted.get(port.id);
     const lost = kindOf(port).loses?.(port, removed) ?? [];
     const still = lost.filter((name) => again?.attributes[name] === port.attributes[name]);
     if (again === undefined || still.length === 0) continue;
     const known = differences.get(port.id);
-    if (known === undefined) differences.set(port.id, entry('update', again, port, still));
-    else if (known.action === 'update') known.attributes = [...new Set([...known.attributes, ...still])];
+    if (known !== undefined && known.action !== 'update') continue;
+    const kind = kindOf(port);
+    const changeClass = strongest(still.map((name) => classOf(kind, name, again, port)));
+    const attributes = [...new Set([...(known?.attributes ?? none), ...still])];
+    const worst = strongest([changeClass, known?.class ?? 'in-place']);
+    differences.set(port.id, entry('update', again, port, attributes, worst));
+    if (changeClass === 'bounce') bounced.push(port);
   }
+  return bounced;
 }
 
 export function toChange({ wanted, live, attributes, class: changeClass }: Difference): Change | undefined {

@@ -61,9 +61,15 @@ const kernelFeatures: readonly { name: string; what: string; module?: string; re
   { name: 'ip6tnl', what: 'ip6tnl tunnels', module: 'ip6_tunnel', required: false },
   { name: 'geneve', what: 'geneve tunnels', module: 'geneve', required: false },
   { name: 'wireguard', what: 'wireguard tunnels', module: 'wireguard', required: false },
+  { name: 'macvlan', what: 'macvlan interfaces', module: 'macvlan', required: false },
+  { name: 'macvtap', what: 'macvtap interfaces', module: 'macvtap', required: false },
+  { name: 'ipvlan', what: 'ipvlan interfaces', module: 'ipvlan', required: false },
+  { name: 'vrf', what: 'VRFs', module: 'vrf', required: false },
+  { name: 'bond', what: 'bonds', module: 'bonding', required: false },
+  { name: 'tun', what: 'tap and tun interfaces', module: 'tun', required: false },
   { name: 'netem', what: 'delay, loss and other impairments', module: 'sch_netem', required: false },
   { name: 'tbf', what: 'rates with bursts', module: 'sch_tbf', required: false },
-  { name: 'ifb', what: 'impairments of received packets', module: 'ifb', required: false },
+  { name: 'ifb', what: 'ifb interfaces, impairments of received packets', module: 'ifb', required: false },
   {
     name: 'redirect',
     what: 'impairments of received packets',
@@ -95,6 +101,12 @@ try sit ip link add p-sit type sit remote 192.0.2.2
 try ip6tnl ip link add p-ip6tnl type ip6tnl remote 2001:db8::2
 try geneve ip link add p-geneve type geneve id 1 remote 192.0.2.2
 try wireguard ip link add p-wireguard type wireguard
+try macvlan ip link add link probe0 name p-macvlan type macvlan
+try macvtap ip link add link probe0 name p-macvtap type macvtap
+try ipvlan ip link add link probe1 name p-ipvlan type ipvlan
+try vrf ip link add p-vrf type vrf table 1000
+try bond ip link add p-bond type bond
+try tun ip tuntap add dev p-tun mode tap
 try netem tc qdisc add dev probe2 root netem limit 1
 try tbf tc qdisc add dev probe0 root tbf rate 1mbit burst 5000b limit 10000b
 try ifb ip link add p-ifb type ifb

@@ -241,7 +241,7 @@ interface InterfaceBase {
   readonly was?: string | undefined;
   /** Kernel parameters of the interface itself, which go with it; undefined: none. */
   readonly sysctls?: readonly Sysctl[] | undefined;
-  /** The bridge, in the same namespace, that this interface is a port of. */
+  /** The bridge, the bond or the VRF, in the same namespace, that this interface is a port or a member of. */
   readonly master: string | undefined;
   /** As a port of that bridge; undefined: all as by default. */
   readonly portSettings?: PortSettings | undefined;
@@ -397,7 +397,17 @@ export interface Loopback extends InterfaceBase {
   readonly kind: 'loopback';
 }
 
-export type DeviceKind = 'dummy' | 'vlan' | 'ifb';
+export type DeviceKind =
+  | 'dummy'
+  | 'vlan'
+  | 'macvlan'
+  | 'macvtap'
+  | 'ipvlan'
+  | 'vrf'
+  | 'bond'
+  | 'ifb'
+  | 'tap'
+  | 'tun';
 export type DeviceSetting = string | number | boolean | readonly string[];
 
 /** A single-ended interface, which a namespace itself defines under `interfaces`. */

@@ -167,6 +167,18 @@ const dataFields: Readonly<Record<string, readonly string[]>> = {
     'udp_zero_csum6_tx',
     'udp_zero_csum6_rx',
   ],
+  vlan: ['id', 'protocol'],
+  macvlan: ['mode'],
+  macvtap: ['mode'],
+  ipvlan: ['mode', 'bridge', 'private', 'vepa'],
+  vrf: ['table'],
+  bond: [
+    ...['mode', 'miimon', 'updelay', 'downdelay', 'arp_interval', 'arp_ip_target', 'arp_validate'],
+    ...['arp_all_targets', 'primary', 'primary_reselect', 'fail_over_mac', 'xmit_hash_policy', 'resend_igmp'],
+    ...['num_peer_notif', 'all_slaves_active', 'min_links', 'lp_interval', 'packets_per_slave'],
+    ...['ad_lacp_rate', 'ad_select'],
+  ],
+  tun: ['type', 'pi', 'multi_queue', 'persist', 'user', 'group'],
 };
 const portFields = [
   'priority',
@@ -242,7 +254,23 @@ function tryLines(lines: readonly string[], namespace?: string): void {
 
 const octet = fc.integer({ min: 1, max: 250 });
 const small = fc.integer({ min: 0, max: 3 });
-const device = fc.constantFrom('v0', 'v1', 'v2', 'v3', 'br0', 'br1', 'vx0', 'vx1', 't0', 't1', 't2', 'gn0');
+const device = fc.constantFrom(
+  'v0',
+  'v1',
+  'v2',
+  'v3',
+  'br0',
+  'br1',
+  'vx0',
+  'vx1',
+  't0',
+  't1',
+  't2',
+  'gn0',
+  'm0',
+  'tap0',
+  'b0',
+);
 const v4 = fc.tuple(small, octet).map(([net, host]) => `10.0.${net}.${host}`);
 const v6 = fc
   .tuple(small, fc.integer({ min: 1, max: 0xffff }))
@@ -315,6 +343,35 @@ function linesIn(kinds: readonly string[]): fc.Arbitrary<string> {
       'nopmtudisc ignore-df',
     ]),
     ip6gre: greLine('t1', ['ip6gre', 'ip6gretap'], v6, 'hoplimit', 'tclass', v6Words),
+    macvlan: fc
+      .tuple(
+        fc.constantFrom('macvlan', 'macvtap'),
+        fc.constantFrom('bridge', 'private', 'vepa', 'passthru'),
+        fc.constantFrom('v0', 'v1', 'v2'),
+      )
+      .map(([kind, mode, below]) => `link add link ${below} name m0 type ${kind} mode ${mode}`),
+    tun: fc
+      .tuple(
+        fc.constantFrom('tap', 'tun'),
+        fc.constantFrom('', 'user nobody', 'user 54321', 'group 0', 'user root group 12345'),
+        fc.constantFrom('', 'multi_queue'),
+        fc.constantFrom('', 'pi'),
+      )
+      .map(([mode, owner, queues, pi]) => `tuntap add dev tap0 mode ${mode} ${owner} ${queues} ${pi}`),
+    vlan: fc
+      .tuple(fc.constantFrom('v0', 'v3'), octet, fc.constantFrom('802.1Q', '802.1ad'))
+      .map(
+        ([below, id, protocol]) => `link add link ${below} name vl0 type vlan protocol ${protocol} id ${id}`,
+      ),
+    ipvlan: fc
+      .tuple(
+        fc.constantFrom('v2', 'v3'),
+        fc.constantFrom('l2', 'l3', 'l3s'),
+        fc.constantFrom('bridge', 'private', 'vepa'),
+      )
+      .map(([below, mode, flag]) => `link add link ${below} name i0 type ipvlan mode ${mode} ${flag}`),
+    vrf: octet.map((table) => `link add red type vrf table ${table}`),
+    bond: bondLine(),
   };
   const addresses = fc.oneof(
     fc
@@ -387,8 +444,9 @@ function linesIn(kinds: readonly string[]): fc.Arbitrary<string> {
       .tuple(device, fc.integer({ min: 1300, max: 9000 }))
       .map(([dev, mtu]) => `link set dev ${dev} mtu ${mtu}`),
     fc
-      .tuple(device, fc.constantFrom('br0', 'br1'))
-      .map(([dev, master]) => `link set dev ${dev} master ${master}`),
+      .tuple(device, fc.constantFrom('br0', 'br1', 'red', 'b0'))
+      .map(([dev, master]) => `link set dev ${dev} down master ${master}`),
+    device.map((dev) => `link set dev b0 type bond primary ${dev}`),
     fc
       .tuple(
         device,
@@ -437,6 +495,26 @@ function ipLine(
     );
 }
 
+function bondLine(): fc.Arbitrary<string> {
+  return fc
+    .tuple(
+      fc.constantFrom('balance-rr', 'active-backup', 'balance-xor', '802.3ad', 'balance-alb'),
+      fc.constantFrom(
+        '',
+        'miimon 100 updelay 200 downdelay 300',
+        'arp_interval 100 arp_ip_target 10.0.0.1,10.0.0.2',
+      ),
+      fc.constantFrom('', 'arp_validate all arp_all_targets all', 'lacp_rate fast', 'packets_per_slave 0'),
+      fc.constantFrom('layer2', 'layer3+4', 'encap2+3', 'vlan+srcmac'),
+      fc.constantFrom('', 'min_links 2 ad_select count', 'fail_over_mac active primary_reselect better'),
+      fc.constantFrom('', 'num_grat_arp 5 resend_igmp 3 lp_interval 9 all_slaves_active 1'),
+    )
+    .map(([mode, ...more]) => {
+      const [monitor, special, policy, rest, counts] = more;
+      return `link add b0 type bond mode ${mode} ${monitor} ${special} xmit_hash_policy ${policy} ${rest} ${counts}`;
+    });
+}
+
 function greLine(
   name: string,
   types: readonly string[],
@@ -482,8 +560,9 @@ export async function testConformance(kinds: readonly string[], runs: number): P
         for (const [index, lines] of [first, second].entries()) {
           // What needs a link comes behind it, in the same order otherwise.
           const sorted = [
-            ...lines.filter((text) => text.startsWith('link add')),
-            ...lines.filter((text) => !text.startsWith('link add')),
+            ...lines.filter((text) => text.startsWith('link add') && !text.startsWith('link add link')),
+            ...lines.filter((text) => text.startsWith('link add link') || text.startsWith('tuntap')),
+            ...lines.filter((text) => !/^(link add|tuntap)/.test(text)),
           ];
           tryLines(sorted, `c${index}`);
         }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { main } from '../../src/cli/run.ts';
 import { disciplineNeeds } from '../../src/kinds/discipline-needs.ts';
-import { kernelFeatures, kernelNeeds } from '../../src/kinds/interface.ts';
+import { kernelFeatures, linesToTry } from '../../src/kinds/interface.ts';
 import '../../src/kinds/registry.ts';
 
 /**
@@ -128,22 +128,15 @@ export function kernelHas(name: string): boolean {
     return spawnSync('unshare', ['--net', 'tc', '-batch', '-'], { input }).status === 0;
   }
   const feature = kernelFeatures.find((other) => other.name === name);
-  const kind = feature?.kind ?? name;
-  const { link, words = [] } =
-    feature === undefined ? (kernelNeeds.get(kind) ?? {}) : { ...feature, link: false };
-  const below = link === true ? 'ip link add below0 type veth peer name below1;' : '';
-  const on = link === true ? 'link below0' : '';
+  const lines =
+    feature === undefined
+      ? linesToTry(name)
+      : [['link add name probe0 type', feature.kind, ...feature.words].join(' ')];
   try {
-    sh(
-      'unshare',
-      '--net',
-      'sh',
-      '-euc',
-      `${below} ip link add ${on} name probe0 type "$@"`,
-      'sh',
-      kind,
-      ...words,
-    );
+    execFileSync('unshare', ['--net', 'ip', '-batch', '-'], {
+      input: lines.map((line) => `${line}\n`).join(''),
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
     return true;
   } catch {
     return false;

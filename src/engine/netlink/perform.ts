@@ -12,6 +12,7 @@ import { runNft } from './nftables.ts';
 import { record } from './recorder.ts';
 import { writeSysctl } from './sysctl.ts';
 import { type CommandFailure, Transaction } from './transaction.ts';
+import { performTuntap } from './tuntap.ts';
 import { setWireguard } from './wireguard.ts';
 
 /** Milliseconds until signals and the progress get their turn. */
@@ -159,6 +160,9 @@ function performInside(batch: Batch, progress: Progress, transaction: Transactio
   }
 }
 
+/** Objects of `ip` that are no messages. */
+const direct: ReadonlySet<string> = new Set(['netns', 'tuntap']);
+
 function performOne(
   command: Command,
   index: number,
@@ -168,7 +172,7 @@ function performOne(
   const isMessage =
     command.tool === 'bridge' ||
     command.tool === 'tc' ||
-    (command.tool === 'ip' && command.args[0] !== 'netns');
+    (command.tool === 'ip' && !direct.has(command.args[0] ?? ''));
   if (isMessage) return transaction.add(command, index);
   // What is no message keeps its place between them; a parameter of no device has nothing to wait for.
   const waits = command.tool !== 'sysctl' || deviceOf(command.name) !== undefined;
@@ -194,6 +198,8 @@ function performDirectly(command: Command, sysctlsBefore: Map<string, string>): 
   } else if (command.tool === 'wg') {
     // Not for the recording: the messages have keys in them.
     setWireguard(command.args);
+  } else if (command.args[0] === 'tuntap') {
+    performTuntap(command.args.slice(1));
   } else if (command.args[1] === 'add') {
     record('addNamespace', command.args[2] ?? '');
     addNamespace(command.args[2] ?? '');

@@ -1,5 +1,6 @@
 import { forwardedProtocols, type PortVlans } from '../../topology/bridge.ts';
 import type { Address, Adopted, Bridge, Device, Interface, Veth } from '../../topology/model.ts';
+import { deviceRules } from '../devices/rules.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
 import { isTunnel } from '../normalize/underlay.ts';
@@ -7,6 +8,18 @@ import { isTunnel } from '../normalize/underlay.ts';
 /** The bridges, each with its ports and members. */
 export function longBridges(interfaces: readonly Interface[]): object {
   const veths = vethsByKey(interfaces);
+  const members = membersByKey(interfaces);
+  const bridges = interfaces.filter((item) => item.kind === 'bridge');
+  return Object.fromEntries(
+    bridges.map((bridge) => [
+      bridge.name,
+      longBridge(bridge, members.get(interfaceKey(bridge.namespace, bridge.name)) ?? [], veths),
+    ]),
+  );
+}
+
+/** What each bridge, bond and VRF has as ports or members. */
+function membersByKey(interfaces: readonly Interface[]): Map<string, Interface[]> {
   const members = new Map<string, Interface[]>();
   for (const item of interfaces) {
     if (item.master === undefined) continue;
@@ -15,13 +28,7 @@ export function longBridges(interfaces: readonly Interface[]): object {
     if (list === undefined) members.set(key, [item]);
     else list.push(item);
   }
-  const bridges = interfaces.filter((item) => item.kind === 'bridge');
-  return Object.fromEntries(
-    bridges.map((bridge) => [
-      bridge.name,
-      longBridge(bridge, members.get(interfaceKey(bridge.namespace, bridge.name)) ?? [], veths),
-    ]),
-  );
+  return members;
 }
 
 function longBridge(
@@ -118,10 +125,13 @@ export function longLinks(interfaces: readonly Interface[]): object[] {
 /** The devices of one namespace, by name. */
 export function longDevices(interfaces: readonly Interface[]): Map<string, Record<string, object>> {
   const found = new Map<string, Record<string, object>>();
+  const members = membersByKey(interfaces);
   for (const item of interfaces) {
     if (!isDevice(item) && item.kind !== 'adopted') continue;
     const devices = found.get(item.namespace) ?? {};
-    devices[item.name] = isDevice(item) ? longDevice(item) : longAdopted(item);
+    devices[item.name] = isDevice(item)
+      ? longDevice(item, members.get(interfaceKey(item.namespace, item.name)) ?? [])
+      : longAdopted(item);
     found.set(item.namespace, devices);
   }
   return found;
@@ -131,13 +141,14 @@ function longAdopted(item: Adopted): object {
   return { adopt: item.origin === item.name ? true : item.origin, ...longSettings(item) };
 }
 
-function longDevice(item: Device): object {
+function longDevice(item: Device, members: readonly Interface[]): object {
   const { kind, link, namespace, settings } = item;
   const below = link && (link.namespace === namespace ? link.name : `${link.namespace}:${link.name}`);
   return {
     type: kind,
     ...(below === undefined ? {} : { link: below }),
-    ...settings,
+    ...(members.length === 0 ? {} : { members: members.map(({ name }) => name) }),
+    ...(deviceRules(kind).long?.(settings) ?? settings),
     ...longSettings(item),
   };
 }

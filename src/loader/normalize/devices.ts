@@ -6,7 +6,7 @@ import type {
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { type Device, HOST } from '../../topology/model.ts';
-import { type DevicePlace, deviceRules } from '../devices/rules.ts';
+import { type DevicePlace, deviceRules, type MacRule, macRule } from '../devices/rules.ts';
 import { suggest } from '../suggest.ts';
 import { addEntry, type Context, checkNamespace, interfaceKey } from './context.ts';
 import { nameSysctls } from './interface-sysctls.ts';
@@ -100,11 +100,12 @@ function addDevice(at: DevicePlace, raw: RawDevice): void {
     base,
     context.report,
   );
-  const { mac, settings } = deviceRules(raw.type);
-  if (mac === 'none' && macaddress !== undefined) {
+  const settings = deviceRules(raw.type).settings(raw, at);
+  const mac = macRule({ kind: raw.type, settings });
+  if (macaddress !== undefined && mac in foreignMac) {
     context.report({
       code: 'device',
-      message: `${namespace}:${name} carries IP packets, so it has no MAC address`,
+      message: `${namespace}:${name} ${foreignMac[mac as keyof typeof foreignMac]}`,
       place: { pointer: `${base}/macaddress`, part: 'key' },
       help: 'leave macaddress out',
     });
@@ -119,19 +120,26 @@ function addDevice(at: DevicePlace, raw: RawDevice): void {
       addresses,
       mtu: undefined,
       mtuPlace: undefined,
-      macaddress: mac === 'none' ? undefined : (macaddress ?? derived),
+      macaddress: mac in foreignMac ? undefined : (macaddress ?? derived),
       state,
       alias,
       master: undefined,
       sysctls: nameSysctls(sysctls, name),
       place: { pointer: base, part: 'key' },
       link: expandLink(at, raw),
-      settings: settings(raw, at),
+      settings,
       ...(was === undefined ? {} : { was }),
     },
     mtu,
   });
 }
+
+/** Why an interface cannot have a MAC address of its own. */
+const foreignMac = {
+  none: 'carries IP packets, so it has no MAC address',
+  below: 'has the MAC address of the interface below',
+  member: 'has the MAC address of its active member',
+} as const satisfies Partial<Record<MacRule, string>>;
 
 /** `NAME` in the device's own namespace, or `NAMESPACE:NAME`. */
 function expandLink({ context, namespace, base }: DevicePlace, raw: RawDevice): Device['link'] {
@@ -162,6 +170,10 @@ export function checkDeviceLinks(context: Context): void {
       context.report({ code: 'device', message, place, ...(help === undefined ? {} : { help }) });
     if (namespace === item.namespace && name === item.name) {
       fail(`${namespace}:${name} cannot be on top of itself`);
+      continue;
+    }
+    if (name === 'lo') {
+      fail(`lo is the loopback interface, so no ${item.kind} can be on top of it`);
       continue;
     }
     if (namespace === HOST || context.entries.has(interfaceKey(namespace, name))) continue;

@@ -1,28 +1,63 @@
+import type { BondDevice, NewDevice as RawDevice, VrfDevice } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
+import { takesMacOfMember } from '../../topology/bond.ts';
 import { type Device, HOST } from '../../topology/model.ts';
-import { deviceRules } from '../devices/rules.ts';
+import { deviceRules, macRule } from '../devices/rules.ts';
 import { suggest } from '../suggest.ts';
-import { type Context, interfaceKey } from './context.ts';
+import { type Context, type InterfaceDraft, interfaceKey } from './context.ts';
 import { isDevice } from './devices.ts';
+import { deriveMac } from './macaddress.ts';
 import { listNames } from './names.ts';
+import type { DeclaredNamespace } from './namespaces.ts';
 import { expandPort, type RawPortSettings } from './port-settings.ts';
 import { isIpTunnel } from './underlay.ts';
 
-/** Sets the master of every interface that a bridge names under `members`. */
-export function normalizeMembers(context: Context): void {
+/** Sets the master of every interface that a bridge, a bond or a VRF names under `members`. */
+export function normalizeMembers(context: Context, declared: readonly DeclaredNamespace[]): void {
   for (const [name, raw] of Object.entries(context.data.bridges ?? {})) {
     const namespace = raw?.namespace ?? HOST;
-    for (const member of listMembers(raw?.members ?? [], ['bridges', name, 'members']))
-      addMember(context, { bridge: name, namespace, ...member });
+    const members = listMembers(raw?.members ?? [], ['bridges', name, 'members']);
+    addMembers(context, { kind: 'bridge', namespace, name }, members);
   }
+  for (const { name: namespace, raw } of declared) {
+    for (const [name, device] of Object.entries(raw.interfaces ?? {})) {
+      if (!hasMembers(name, device as RawDevice)) continue;
+      const { type: kind, members = [] } = device as BondDevice | VrfDevice;
+      const base = ['namespaces', namespace, 'interfaces', name, 'members'];
+      addMembers(context, { kind, namespace, name }, listMembers(members, base));
+    }
+  }
+  checkPrimaries(context);
+}
+
+/** The schema tells `lo` from a device by the name. */
+function hasMembers(name: string, raw: RawDevice): boolean {
+  return name !== 'lo' && !('adopt' in raw) && (raw.type === 'bond' || raw.type === 'vrf');
+}
+
+interface Master {
+  readonly kind: 'bridge' | 'bond' | 'vrf';
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** `a port of a bridge`, and what it is called when it is a certain one. */
+const roles: Readonly<Record<Master['kind'], { readonly role: string; readonly title: string }>> = {
+  bridge: { role: 'a port of a bridge', title: 'bridge' },
+  bond: { role: 'a member of a bond', title: 'bond' },
+  vrf: { role: 'a member of a VRF', title: 'VRF' },
+};
+
+function addMembers(context: Context, master: Master, members: readonly Member[]): void {
+  for (const member of members) addMember(context, master, member);
 }
 
 /** The list form and the map form. */
 function listMembers(
   raw: readonly string[] | Readonly<Record<string, RawPortSettings | null>>,
   base: readonly string[],
-): Pick<Member, 'member' | 'settings' | 'place'>[] {
+): Member[] {
   if (isList(raw)) {
     return raw.map((member, index) => ({
       member,
@@ -43,71 +78,137 @@ function isList(raw: readonly string[] | Readonly<Record<string, unknown>>): raw
 }
 
 interface Member {
-  readonly bridge: string;
-  readonly namespace: string;
   readonly member: string;
   readonly settings: RawPortSettings;
   readonly place: Place;
 }
 
-function addMember(context: Context, { bridge, namespace, member, settings, place }: Member): void {
+function addMember(context: Context, master: Master, { member, settings, place }: Member): void {
   const fail = (message: string, help?: string) =>
     context.report({ code: 'member', message, place, ...(help === undefined ? {} : { help }) });
-  const entry = context.entries.get(interfaceKey(namespace, member));
-  if (entry === undefined) {
-    failUnknown(context, { bridge, namespace, member, place });
+  const { role } = roles[master.kind];
+  if (member === 'lo') {
+    fail(`lo cannot be ${role}`);
     return;
   }
-  const { item } = entry;
-  if (item.kind === 'loopback') fail('lo cannot be a port of a bridge');
-  else if (isIpTunnel(item.kind)) {
-    fail(
-      `${member} carries IP packets and no Ethernet frames, so it cannot be a port of a bridge`,
-      `use type: ${item.kind.startsWith('ip6') ? 'ip6gretap' : 'gretap'}, or a route in place of the bridge`,
-    );
-  } else if (item.kind === 'wireguard') {
-    fail(
-      `${member} carries IP packets and no Ethernet frames, so it cannot be a port of a bridge`,
-      'use a gretap or vxlan tunnel through it, or a route in place of the bridge',
-    );
-  } else if (item.kind === 'bridge') {
-    fail(`${member} is a bridge, which cannot be a port of another one`, 'join the two with a link');
-  } else if (isDevice(item) && portObstacle(item) !== undefined) {
-    fail(`${member} cannot be a port of a bridge: ${portObstacle(item)}`);
+  const item = context.entries.get(interfaceKey(master.namespace, member))?.item;
+  if (item === undefined) {
+    failUnknown(context, master, { member, place });
+    return;
+  }
+  const obstacle = findObstacle(item, master);
+  if (obstacle !== undefined) {
+    fail(obstacle.message, obstacle.help);
   } else if (item.master !== undefined) {
-    const where = item.master === bridge ? 'this bridge' : `bridge ${item.master}`;
-    fail(`${member} is already a port of ${where}; an interface is a port of one bridge, once`);
+    fail(alreadyText(context, item, master));
   } else {
-    item.master = bridge;
-    const { port, vlans } = expandPort(settings, place.pointer, context.report);
-    item.portSettings = port;
-    item.vlans = vlans;
+    item.master = master.name;
+    if (master.kind === 'bond') followBond(context, item, master);
+    if (master.kind === 'bridge') {
+      const { port, vlans } = expandPort(settings, place.pointer, context.report);
+      item.portSettings = port;
+      item.vlans = vlans;
+    }
+  }
+  function findObstacle(
+    found: InterfaceDraft,
+    { kind, name }: Master,
+  ): { message: string; help?: string } | undefined {
+    if (found.name === name) return { message: `${name} cannot be a member of itself` };
+    if (kind === 'vrf') return found.kind === 'vrf' ? { message: `${member} is a VRF itself` } : undefined;
+    if (isIpTunnel(found.kind)) {
+      const tap = found.kind.startsWith('ip6') ? 'ip6gretap' : 'gretap';
+      const way = found.kind === 'wireguard' ? 'use a gretap or vxlan tunnel through it' : `use type: ${tap}`;
+      return {
+        message: `${member} carries IP packets and no Ethernet frames, so it cannot be ${role}`,
+        help: `${way}, or a route in place of the ${kind}`,
+      };
+    }
+    if (found.kind === 'bridge') {
+      return kind === 'bridge'
+        ? {
+            message: `${member} is a bridge, which cannot be a port of another one`,
+            help: 'join the two with a link',
+          }
+        : {
+            message: `${member} is a bridge, which cannot be ${role}`,
+            help: `make ${name} a member of ${member}`,
+          };
+    }
+    if (kind === 'bond' && found.kind === 'bond')
+      return { message: `${member} is a bond, which cannot be ${role}` };
+    const reason = isDevice(found) ? portObstacle(found) : undefined;
+    return reason === undefined ? undefined : { message: `${member} cannot be ${role}: ${reason}` };
   }
 }
 
-function portObstacle({ kind }: Device): string | undefined {
-  const { mac, noPort } = deviceRules(kind);
-  return noPort ?? (mac === 'none' ? 'it carries IP packets and no Ethernet frames' : undefined);
+function alreadyText(context: Context, { name, namespace, master }: InterfaceDraft, wanted: Master): string {
+  const kind = context.entries.get(interfaceKey(namespace, master ?? ''))?.item.kind;
+  const title = roles[kind === 'bond' || kind === 'vrf' ? kind : 'bridge'].title;
+  const isBridge = title === 'bridge';
+  const where = master === wanted.name ? `this ${title}` : `${title} ${master}`;
+  const rule =
+    isBridge && wanted.kind === 'bridge'
+      ? 'an interface is a port of one bridge, once'
+      : 'an interface belongs to one bridge, bond or VRF, once';
+  return `${name} is already a ${isBridge ? 'port' : 'member'} of ${where}; ${rule}`;
 }
 
-function failUnknown(context: Context, { bridge, namespace, member, place }: Omit<Member, 'settings'>): void {
+function portObstacle(item: Device): string | undefined {
+  const { noPort } = deviceRules(item.kind);
+  return noPort ?? (macRule(item) === 'none' ? 'it carries IP packets and no Ethernet frames' : undefined);
+}
+
+/** A bond gives its MAC address to its members, unless it takes that of the active one. */
+function followBond(context: Context, item: InterfaceDraft, { name, namespace }: Master): void {
+  const bond = context.entries.get(interfaceKey(namespace, name))?.item;
+  if (bond === undefined || !isDevice(bond)) return;
+  if (takesMacOfMember(bond.settings)) return;
+  if (item.macaddress !== undefined && item.macaddress !== deriveMac(context, item)) {
+    context.report({
+      code: 'member',
+      message: `${item.name} gets the MAC address of bond ${name}, so it cannot have ${item.macaddress}`,
+      place: item.place,
+      help: `set the macaddress of ${name}`,
+    });
+  }
+  item.macaddress = undefined;
+}
+
+function checkPrimaries(context: Context): void {
+  for (const { item } of context.entries.values()) {
+    if (!isDevice(item) || item.kind !== 'bond') continue;
+    const { primary } = item.settings;
+    if (primary === undefined) continue;
+    const member = context.entries.get(interfaceKey(item.namespace, String(primary)))?.item;
+    if (member?.master === item.name) continue;
+    context.report({
+      code: 'bond',
+      message: `primary '${String(primary)}' is not a member of ${item.name}`,
+      place: { pointer: `${item.place.pointer}/parameters/primary`, part: 'value' },
+    });
+  }
+}
+
+function failUnknown(context: Context, master: Master, { member, place }: Omit<Member, 'settings'>): void {
+  const { namespace, name, kind } = master;
   const names: string[] = [];
   const elsewhere: string[] = [];
   for (const { item } of context.entries.values()) {
-    if (item.namespace === namespace && item.name !== bridge && item.kind !== 'loopback')
-      names.push(item.name);
+    if (item.namespace === namespace && item.name !== name && item.kind !== 'loopback') names.push(item.name);
     else if (item.name === member) elsewhere.push(item.namespace);
   }
+  const { title } = roles[kind];
   const nearest = suggest(member, names);
   const known = names.length === 0 ? 'it has no others' : `it has ${listNames(names)}`;
   const [other] = elsewhere;
   const help =
     nearest === undefined && other !== undefined
-      ? `${other} has one of that name; a member is in the namespace of its bridge`
+      ? `${other} has one of that name; a member is in the namespace of its ${title}`
       : nearest && `did you mean '${nearest}'?`;
   context.report({
     code: 'member',
-    message: `'${member}' is not an interface of ${namespace}, where bridge ${bridge} is; ${known}`,
+    message: `'${member}' is not an interface of ${namespace}, where ${title} ${name} is; ${known}`,
     place,
     ...(help === undefined ? {} : { help }),
   });

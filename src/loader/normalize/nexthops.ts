@@ -84,7 +84,8 @@ function expandSingle(
     fail(`${name} leads nowhere; add via, dev, group, or blackhole: true`);
   const ip = via === undefined ? undefined : parseIp(via);
   const dev =
-    raw.dev ?? (via === undefined ? undefined : find({ via, dev: undefined, weight: 1, onLink, place }));
+    raw.dev ??
+    (via === undefined ? undefined : find({ via, dev: undefined, weight: 1, onLink, place }, 'main'));
   if (ip !== undefined && dev === undefined) {
     fail(
       isLinkLocal(ip) || namespace === HOST

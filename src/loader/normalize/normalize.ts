@@ -26,7 +26,7 @@ export function normalize(data: TopologyFile, report: Report): { topology: Topol
   normalizeLinks(context);
   normalizeTunnels(context);
   normalizeBridges(context);
-  normalizeMembers(context);
+  normalizeMembers(context, declared);
   finishBridges(context);
   checkDeviceLinks(context);
   const impairments = collectImpairments(context);

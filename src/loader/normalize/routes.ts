@@ -60,7 +60,9 @@ export function normalizeRoutes(
   }
   const findDevice = deviceFinder(network, namespace, routes);
   // After all of them, since a device may follow from a route that had none itself until then.
-  const devices = routes.map(({ nexthops }) => nexthops.map((hop) => hop.dev ?? findDevice(hop)));
+  const devices = routes.map(({ nexthops, table }) =>
+    nexthops.map((hop) => hop.dev ?? findDevice(hop, table)),
+  );
   for (const [index, { nexthops }] of routes.entries()) {
     for (const [at, hop] of nexthops.entries()) hop.dev = devices[index]?.[at];
   }
@@ -104,12 +106,14 @@ function expandRoute(context: Context, listed: ListedRoute, where: Where): Route
   if (destination === undefined) return undefined;
   const { to, family } = destination;
   const type = raw.type ?? 'unicast';
+  const table = tableName(context, listed, where.namespace);
+  if (table === undefined) return undefined;
   // Written out, as in addVeth.
   return {
     to,
     family,
     type,
-    table: tableName(context, listed, where.namespace) ?? 'main',
+    table,
     // Metric 0 means the default to the kernel, which is 0 for IPv4 and 1024 for IPv6 (ip6_route_info_create).
     metric: raw.metric === 0 && family === 6 ? undefined : raw.metric,
     scope: raw.scope,

@@ -1,7 +1,8 @@
 import { numberOf } from '../../engine/netlink/names.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { suggest } from '../suggest.ts';
-import type { Context } from './context.ts';
+import { type Context, interfaceKey } from './context.ts';
+import { isDevice } from './devices.ts';
 import { listNames } from './names.ts';
 
 /** The names of the numbers that rtnetlink reserves. */
@@ -10,16 +11,17 @@ const reservedNames = Object.values(reserved);
 
 /**
  * The one place that tells which table a name means in a namespace: `main`, `local` or `default`, a name from the file's
- * `tables`, one from /etc/iproute2/rt_tables. What has a table of its own in one namespace only belongs here too, in
- * front. The answer is a reserved name or a number as text; undefined, with a report, for an unknown name.
+ * `tables`, one from /etc/iproute2/rt_tables, or, before these, a VRF of the namespace. The answer is a reserved name or a number as text; undefined, with a report, for an unknown name.
  */
 export function resolveTable(
-  { data, report }: Context,
+  { data, report, entries }: Context,
   table: string | number,
-  _namespace: string,
+  namespace: string,
   place: Place,
 ): string | undefined {
   if (typeof table === 'string' && reservedNames.includes(table)) return table;
+  const vrf = entries.get(interfaceKey(namespace, String(table)))?.item;
+  if (vrf !== undefined && isDevice(vrf) && vrf.kind === 'vrf') return String(vrf.settings['table']);
   const names = data.tables ?? {};
   const number = typeof table === 'number' ? table : (names[table] ?? numberOf('rt_tables', table));
   if (number !== undefined && number > 0 && number <= 0xffffffff) return reserved[number] ?? String(number);

@@ -31,11 +31,13 @@ export function checkDuplicateAddresses({ topology, network, segments }: Subject
       const { address } = subnet.address;
       const segmentKey = `${segments.of(subnet.item)} ${address}`;
       const neighbour = bySegment.get(segmentKey);
-      const own = inNamespace.get(address);
+      // Each VRF is a router of its own.
+      const ownKey = `${network.vrfOf(subnet.item) ?? ''} ${address}`;
+      const own = inNamespace.get(ownKey);
       if (neighbour !== undefined) reportTwice(subnet, neighbour, report);
       else if (own !== undefined && !mayRepeat(subnet, own)) reportTwice(subnet, own, report);
       if (neighbour === undefined) bySegment.set(segmentKey, subnet);
-      if (own === undefined) inNamespace.set(address, subnet);
+      if (own === undefined) inNamespace.set(ownKey, subnet);
     }
   }
 }
@@ -66,15 +68,17 @@ function reportTwice(subnet: Subnet, earlier: Subnet, report: Report): void {
   });
 }
 
-/** What arrives at a port belongs to the bridge, so an address of the port itself is hardly ever reached. */
-export function checkPortAddresses({ topology }: Subject, report: Report): void {
+/** What arrives at a port belongs to the bridge or bond, so an address of the port itself is hardly ever reached. */
+export function checkPortAddresses({ topology, network }: Subject, report: Report): void {
   for (const item of topology.interfaces) {
     const [address] = item.addresses;
-    if (item.master === undefined || address === undefined) continue;
+    if (item.master === undefined || address === undefined || network.vrfOf(item) !== undefined) continue;
+    const isBond = network.interfaceOf(item.namespace, item.master)?.kind === 'bond';
+    const [title, port] = isBond ? ['member of bond', 'member'] : ['port of bridge', 'port'];
     report({
       severity: 'warning',
       code: 'address-on-port',
-      message: `${nameOf(item)} is a port of bridge ${item.master}, and packets to ${address.address} do not reach a port`,
+      message: `${nameOf(item)} is a ${title} ${item.master}, and packets to ${address.address} do not reach a ${port}`,
       place: address.place,
       help: `give the address to ${item.master}`,
     });

@@ -1,4 +1,5 @@
-import type { Gre, Interface } from '../../topology/model.ts';
+import type { Device, Gre, Interface } from '../../topology/model.ts';
+import { isDevice } from '../normalize/devices.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
 import {
@@ -18,6 +19,8 @@ export function checkMtus({ topology, network }: Subject, report: Report): void 
   for (const item of topology.interfaces) {
     checkIpv6(item, report);
     checkBridge(item, network, report);
+    checkBond(item, network, report);
+    if (isDevice(item)) checkBelow(item, network, report);
     checkLink(item, network, report);
     if (isTunnel(item)) checkTunnel(item, network, report);
   }
@@ -62,10 +65,37 @@ function checkBridge(item: Interface, network: Network, report: Report): void {
   }
 }
 
+function checkBond(item: Interface, network: Network, report: Report): void {
+  const bond = item.master === undefined ? undefined : network.interfaceOf(item.namespace, item.master);
+  if (bond?.kind !== 'bond' || item.mtu === bond.mtu || item.mtuPlace === undefined) return;
+  report({
+    code: 'mtu',
+    message: `${nameOf(item)} has mtu ${item.mtu} and its bond ${bond.name} ${bond.mtu}, which its members get`,
+    place: item.mtuPlace,
+    help: `set the mtu of ${bond.name}`,
+  });
+}
+
+/** The kernel refuses more than the interface below has, and of ipvlan less too (ipvlan_adjust_mtu). */
+function checkBelow(item: Device, network: Network, report: Report): void {
+  const { kind, link, mtu, mtuPlace, name } = item;
+  const below = link && network.interfaceOf(link.namespace, link.name);
+  if (below?.mtu === undefined || mtu === undefined || mtuPlace === undefined) return;
+  if (mtu <= below.mtu && (kind !== 'ipvlan' || mtu === below.mtu)) return;
+  const rule = kind === 'ipvlan' ? 'ipvlan has the same' : `${name} cannot have more`;
+  report({
+    code: 'mtu',
+    message: `${nameOf(item)} has mtu ${mtu} and ${nameOf(below)} below it ${below.mtu}; ${rule}`,
+    place: mtuPlace,
+    help: `leave it out, or set the mtu of ${below.name}`,
+  });
+}
+
 /** The far end of a port stands for both ends, since the near one always has the same mtu. */
 function bridgeOf(item: Interface, network: Network): Interface | undefined {
   if (item.kind === 'veth' && item.madeForPort) return undefined;
-  if (item.master !== undefined) return network.interfaceOf(item.namespace, item.master);
+  const master = item.master === undefined ? undefined : network.interfaceOf(item.namespace, item.master);
+  if (master !== undefined) return master.kind === 'bridge' ? master : undefined;
   if (item.kind !== 'veth') return undefined;
   const peer = network.interfaceOf(item.peer.namespace, item.peer.name);
   if (peer?.kind !== 'veth' || !peer.madeForPort || peer.master === undefined) return undefined;

@@ -2,6 +2,7 @@ import type { Place } from '../../lib/diagnostic.ts';
 import { kernelName, LONGEST_ALTERNATIVE_NAME } from '../../lib/interface-name.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST, type Interface } from '../../topology/model.ts';
+import { isDevice } from '../normalize/devices.ts';
 import type { Report } from '../normalize/problem.ts';
 import { isTunnel, underlayDevice } from '../normalize/underlay.ts';
 import type { Subject } from './rules.ts';
@@ -87,6 +88,8 @@ export function checkForeignNames({ topology }: Subject, report: Report): void {
   }
   for (const item of topology.interfaces) {
     if (isTunnel(item) && item.namespace === HOST) check(underlayDevice(item), item.place);
+    if (isDevice(item) && item.link?.namespace === HOST)
+      check(item.link.name, { pointer: `${item.place.pointer}/link`, part: 'value' });
   }
 }
 

@@ -17,6 +17,7 @@ import { checkNextHops } from './next-hops.ts';
 import { checkPublishedPorts, checkPublishTargets } from './publish.ts';
 import { checkRouteDevices, checkRouteForms, checkRouteSources, checkRoutesTwice } from './routes.ts';
 import { findSegments, type Segments } from './segments.ts';
+import { checkStackLoops, checkStacks, checkVrfTables } from './stacks.ts';
 import { checkSubnetOverlaps } from './subnets.ts';
 import { checkInterfaceSysctls, checkSysctls } from './sysctls.ts';
 import {
@@ -49,6 +50,9 @@ const rules: readonly Rule[] = [
   checkSubnetOverlaps,
   checkMtus,
   checkLoops,
+  checkStacks,
+  checkStackLoops,
+  checkVrfTables,
   checkTunnelDevices,
   checkTunnelsTwice,
   checkTunnelFamilies,

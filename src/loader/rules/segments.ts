@@ -1,4 +1,4 @@
-import type { Interface, Topology } from '../../topology/model.ts';
+import type { Device, Interface, Topology } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isTunnel } from '../normalize/underlay.ts';
 import { findTags, insideNode, wireNode } from './tags.ts';
@@ -10,8 +10,8 @@ export interface Segments {
 }
 
 /**
- * Joins the ends of veth pairs, bridges and their ports, the ends of tunnels, and the VLANs of all of them (union-find
- * with path halving).
+ * Joins the ends of veth pairs, bridges and bonds with their ports, the ends of tunnels, what is on top of an
+ * interface with it, and the VLANs of all of them (union-find with path halving).
  */
 export function findSegments(topology: Topology): Segments {
   const { interfaces } = topology;
@@ -39,6 +39,7 @@ export function findSegments(topology: Topology): Segments {
   };
   const { all: tags, bridgeOf } = findTags(topology);
   const carriers = findCarriers(interfaces);
+  const bonds = new Set(interfaces.filter(({ kind }) => kind === 'bond').map(keyOf));
   for (const item of interfaces) {
     const bridge = bridgeOf(item);
     // Tags are followed only where somebody could take them off.
@@ -48,6 +49,9 @@ export function findSegments(topology: Topology): Segments {
       if (item.kind === 'veth') join(own, wireNode(item.peer, tag));
       const inside = bridge && insideNode(item, bridge, tag);
       if (inside !== undefined) join(own, inside);
+      if (sharesSegment(item)) join(own, wireNode(item.link, tag));
+      if (item.master !== undefined && bonds.has(interfaceKey(item.namespace, item.master)))
+        join(own, wireNode({ namespace: item.namespace, name: item.master }, tag));
       // No namespace has an empty name, so this node is the tunnel's alone.
       if (isTunnel(item)) join(own, wireNode({ namespace: '', name: item.name }, tag));
     }
@@ -68,6 +72,15 @@ function findCarriers(interfaces: readonly Interface[]): Set<string> {
     if (isOpen || (item.vlans !== undefined && item.vlans.trunks.length > 0)) carriers.add(keyOf(item));
   }
   return carriers;
+}
+
+type OnTop = Device & { readonly link: NonNullable<Device['link']> };
+
+/** macvlan and ipvlan send the frames of the interface below. */
+function sharesSegment(item: Interface): item is OnTop {
+  return (
+    (item.kind === 'macvlan' || item.kind === 'macvtap' || item.kind === 'ipvlan') && item.link !== undefined
+  );
 }
 
 /** How messages call an interface, as the file does. */

@@ -179,6 +179,7 @@ describe('the order', () => {
           }
         }
         const dev = args[args.indexOf('dev') + 1];
+        if (args[0] === 'tuntap') own.add(`${batch.namespace}/${dev}`);
         if ((args[0] === 'address' || args[1] === 'set') && dev !== 'lo')
           expect(own.has(`${batch.namespace}/${dev}`)).toBe(true);
       }
