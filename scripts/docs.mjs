@@ -170,6 +170,7 @@ function languagePage() {
     '| `publish: ["8080:web:80/tcp"]` | `publish: [{ port: 8080, to: web, to-port: 80, protocol: tcp }]` |',
     '| `forwarding: [ipv4]` | IPv4 is forwarded; nothing is said about IPv6 |',
     '',
+    ...largerFiles(),
     '## Sections',
     '',
     ...sections.map(({ title, depth }) => `${'  '.repeat(depth)}- [${title}](#${slug(title)})`),
@@ -177,6 +178,58 @@ function languagePage() {
   ];
   for (const section of sections) lines.push(...sectionLines(section, sections));
   return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function largerFiles() {
+  return `## Larger files
+
+Fifty equal hosts on a bridge, each with its address:
+
+~~~yaml
+templates:
+  host: { routes: { default: 10.0.0.254 } }
+namespaces:
+  h[1-50]: { template: host }
+bridges:
+  lan: { addresses: 10.0.0.254/24, ports: { "h[1-50]:eth0": 10.0.0.<n>/24 } }
+~~~
+
+**Ranges.** A key with a range stands for one entry for each of its values, and an item of a list for one item for each:
+\`h[1-50]\`, \`h[01-50]\` (with leading zeros), \`[alice,bob]\`, \`h[1-6,8-50]\`. A link or a check with a range in an
+endpoint stands for a link or a check for each value. Within, \`<n>\` is the value as it is written, and an expression
+is worked out with whole numbers:
+
+| Expression | For the value 7 of \`h[1-50]\` |
+|---|---|
+| \`10.0.0.<n>/24\` | \`10.0.0.7/24\` |
+| \`<n+1>\`, \`<n*4-3>\`, \`<(n-1)/2>\`, \`<n%4>\` | \`8\`, \`25\`, \`3\`, \`3\`; \`/\` rounds down |
+| \`<n:02x>\`, \`<n:03d>\` | \`07\`, \`007\` |
+| \`<#n>\` | \`7\`, the position in the range, also where the values are words |
+
+A second range needs a name: \`["leaf[1-4]:up<s>", "spine[s=1-2]:down<n>"]\` is eight links. YAML has no meaning for \`<\`
+and \`>\` inside a value, so an expression needs no quotes, also within \`{…}\`; a range does there. Outside of ranges,
+\`<\` is an ordinary character. At most 100,000 entries may come from ranges.
+
+**Templates.** What several namespaces have in common stands under \`templates\`. The namespace's own keys win; maps
+become one, lists do not. With \`template: [a, b]\` the later wins; a template may itself have a template.
+
+**Variables.** \`\${NAME}\` in a value or key is the variable's value: that of \`--set NAME=VALUE\`, or else of the
+environment, or else of \`vars\`. \`\${NAME:-VALUE}\` has a default, \`\${NAME:?MESSAGE}\` must be given (without the colon
+an empty value counts as one), \`$$\` is a dollar sign. Within \`{…}\` it needs quotes. They are put in after the YAML is
+read, so a value cannot add keys; a number stays one. Only variables that a file names are read from the environment
+(with \`sudo\`, pass them on: \`sudo mtu=1400 topoweave …\`, or use \`--set\`).
+
+**Several files.** \`include\` names files that this one is laid over, and \`-f base.yaml -f site.yaml\` lays the second over
+the first. Maps become one, \`links\` and \`checks\` follow one another, and of all else the later file wins: an address, a
+list of routes. Two files that define one interface, such as two links with the same endpoint, are an error.
+\`topoweave validate\` shows each value that is used instead of another, with both places. A file that is named twice is
+read once. Ranges are written out in each file by itself, so a file can change one of fifty: \`h7: { forwarding: true }\`.
+
+A lab that was applied remembers its files and its \`--set\`, so \`topoweave status NAME\` reads them again; values from
+the environment are not kept. \`topoweave destroy NAME\` needs no file.
+`
+    .replaceAll('~~~', '```')
+    .split('\n');
 }
 
 /** Every object of the schema that has keys of its own, in the order of the file, each definition once. */

@@ -1,7 +1,19 @@
 import { exitCodes } from '../lib/exit-codes.ts';
-import type { CommandSpec } from './command.ts';
+import type { CommandSpec, OptionSpec } from './command.ts';
 
-const file = { name: '<file>', description: 'the topology file; - is standard input' };
+const file = { name: '[file]', description: 'the topology file; - is standard input' };
+const several: readonly OptionSpec[] = [
+  {
+    flags: '-f, --file <file>',
+    description: 'a file to lay over the one before; again for more: later ones win',
+    repeatable: true,
+  },
+  {
+    flags: '--set <name=value>',
+    description: 'the value of a variable of the file; again for more',
+    repeatable: true,
+  },
+];
 const json = { flags: '--json', description: 'print one JSON document on stdout' };
 const detailed = {
   flags: '--detailed-exitcode',
@@ -25,11 +37,15 @@ export const commands: readonly CommandSpec[] = [
     summary: 'check files, without root and without touching the system',
     description:
       'Reports every problem of every file in one run, each with its place and the way to mend it.',
-    arguments: [{ name: '<file...>', description: 'topology files; - is standard input' }],
-    options: [json],
+    arguments: [{ name: '[file...]', description: 'topology files; - is standard input' }],
+    options: [json, ...several],
     examples: [
       { command: 'topoweave validate office.yaml', explains: 'check one file' },
       { command: 'topoweave validate --json topologies/*.yaml', explains: 'for an editor or CI' },
+      {
+        command: 'topoweave validate -f base.yaml -f site.yaml',
+        explains: 'two files as one; shows each value that the second one changes',
+      },
     ],
     exitCodes: [{ code: 0, means: 'no errors; there may be warnings' }, invalid],
     load: async () => (await import('./commands/validate.ts')).run,
@@ -38,8 +54,14 @@ export const commands: readonly CommandSpec[] = [
     name: 'render',
     summary: 'print the long form of a file, with every default and every derived value',
     arguments: [file],
-    options: [json],
-    examples: [{ command: 'topoweave render office.yaml', explains: 'see what the short forms stand for' }],
+    options: [json, ...several],
+    examples: [
+      { command: 'topoweave render office.yaml', explains: 'see what the short forms stand for' },
+      {
+        command: 'topoweave render big-lan.yaml --set hosts=200',
+        explains: 'with templates, ranges and variables written out',
+      },
+    ],
     exitCodes: [invalid],
     load: async () => (await import('./commands/render.ts')).run,
   },
@@ -50,6 +72,7 @@ export const commands: readonly CommandSpec[] = [
     options: [
       json,
       detailed,
+      ...several,
       { flags: '--diff', description: 'show a text diff of the live state and the file instead' },
       { flags: '--commands', description: 'show the shell commands that would do it instead' },
       { flags: '--destroy', description: 'plan the removal of the lab instead' },
@@ -73,10 +96,12 @@ export const commands: readonly CommandSpec[] = [
     description:
       'Compares the file with the live kernel, executes the missing steps, removes what the lab owns and the file no longer has, and observes the kernel again: it must match.',
     arguments: [file],
-    options: [json, { flags: '--dry-run', description: 'show the plan and stop' }, engine],
+    options: [json, ...several, { flags: '--dry-run', description: 'show the plan and stop' }, engine],
     examples: [
       { command: 'topoweave apply office.yaml', explains: 'create or update the lab' },
       { command: 'topoweave apply --dry-run office.yaml', explains: 'the same as plan' },
+      { command: 'topoweave apply -f base.yaml -f site.yaml', explains: 'two files as one lab' },
+      { command: 'topoweave apply big-lan.yaml --set hosts=200', explains: 'a variable of the file' },
     ],
     exitCodes: [{ code: exitCodes.failed, means: 'a step failed, or a name is taken' }, invalid, unavailable],
     load: async () => (await import('./commands/kernel.ts')).apply,
@@ -87,7 +112,7 @@ export const commands: readonly CommandSpec[] = [
     arguments: [
       { name: '[file|name]', description: 'a topology file, or the name of a lab that was applied' },
     ],
-    options: [json, detailed, engine],
+    options: [json, detailed, ...several, engine],
     examples: [
       { command: 'topoweave status', explains: 'every lab' },
       { command: 'topoweave status office.yaml', explains: 'what is missing and what is too much' },
@@ -103,7 +128,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'inspect',
     summary: 'show what is there: namespaces, interfaces, peers, bridge ports, addresses, routes, NAT',
     arguments: [{ name: '[file|name]', description: 'a lab; without it, everything on this machine' }],
-    options: [json, engine],
+    options: [json, ...several, engine],
     examples: [
       { command: 'topoweave inspect', explains: 'the whole machine, foreign things included' },
       { command: 'topoweave inspect office', explains: 'one lab' },
@@ -115,7 +140,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'check',
     summary: "run the file's checks: ping, tcp, udp; reachable or unreachable",
     arguments: [file],
-    options: [json],
+    options: [json, ...several],
     examples: [{ command: 'topoweave check office.yaml', explains: 'prove that the lab works' }],
     exitCodes: [{ code: exitCodes.failed, means: 'a check failed' }, invalid, unavailable],
     load: async () => (await import('./commands/check.ts')).run,
@@ -148,6 +173,7 @@ export const commands: readonly CommandSpec[] = [
     arguments: [{ name: '[file|name]', description: 'a topology file or the name of a lab' }],
     options: [
       json,
+      ...several,
       { flags: '--all', description: 'every lab of topoweave on this machine' },
       { flags: '--dry-run', description: 'show the plan and stop' },
       engine,

@@ -23,12 +23,20 @@ export interface LabRecord {
   readonly lab: string;
   /** The absolute path of the file that was applied last. */
   readonly file?: string;
+  /** What else was given for it; values from the environment are not kept. */
+  readonly more?: MoreFiles;
   /** Namespaces about to be made: theirs is the time between `netns add` and the mark. */
   readonly claims: readonly string[];
   /** Values from before the lab changed them: namespace → sysctl → value. */
   readonly sysctls: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Identities of addresses and routes on objects of the host that carry no mark. */
   readonly hostObjects: readonly string[];
+}
+
+/** The files that were laid over the first one, by their absolute paths, and the variables of the command line. */
+export interface MoreFiles {
+  readonly over: readonly string[];
+  readonly set: Readonly<Record<string, string>>;
 }
 
 const FOLDER = '/run/topoweave';

@@ -9,10 +9,12 @@ import { painter } from '../../report/style.ts';
 import { readRecord } from '../../system/record.ts';
 import type { Context, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
+import { chosenFiles } from '../files.ts';
 import { loadLab, requireRoot } from '../lab.ts';
 
-export const run: RunCommand = async (context, { args, options }) => {
-  const lab = await loadLab(context, String(args[0]));
+export const run: RunCommand = async (context, invocation) => {
+  const { options } = invocation;
+  const lab = await loadLab(context, chosenFiles(context.io, invocation));
   requireRoot();
   const topology = options['destroy'] ? undefined : lab.topology;
   const { plan, live } = await planFor(engineOf(context, options), {
