@@ -200,6 +200,50 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./commands/sandbox.ts')).run,
   },
   {
+    name: 'generate',
+    summary: 'print the topology file of a standard shape, with addresses, routes and checks',
+    description:
+      'Shapes: linear, star, ring, mesh (--nodes); tree (--depth, --fanout); grid, torus (--rows, --columns); fat-tree (--k); leaf-spine (--leaves, --spines, --hosts). Nodes are namespaces that route by shortest paths, and everyone reaches everyone. With --switched, linear, star and tree are bridges with hosts in one subnet, as in Mininet. At most 4,096 nodes.',
+    arguments: [
+      {
+        name: '<shape>',
+        description: 'linear, star, ring, tree, grid, torus, fat-tree, leaf-spine or mesh',
+      },
+    ],
+    options: [
+      { flags: '--nodes <number>', description: 'routers, of a star hosts; default 4' },
+      { flags: '--depth <number>', description: 'levels of routers above the hosts; default 2' },
+      { flags: '--fanout <number>', description: 'what is below each router; default 2' },
+      { flags: '--rows <number>', description: 'default 3' },
+      { flags: '--columns <number>', description: 'default 3' },
+      { flags: '--k <number>', description: 'ports of each router, an even number; default 4' },
+      { flags: '--leaves <number>', description: 'default 4' },
+      { flags: '--spines <number>', description: 'default 2' },
+      { flags: '--hosts <number>', description: 'hosts at each leaf; default 2' },
+      { flags: '--switched', description: 'bridges and one subnet instead of routers' },
+      { flags: '--name <name>', description: "the lab's name; the shape when left out" },
+      { flags: '-o, --output <file>', description: 'write to a file instead of stdout' },
+      { flags: '--force', description: 'write over a file that is there' },
+    ],
+    examples: [
+      {
+        command: 'topoweave generate ring --nodes 5 -o ring.yaml',
+        explains: 'then: topoweave apply ring.yaml',
+      },
+      { command: 'topoweave generate fat-tree --k 4', explains: '36 namespaces, several paths between them' },
+      {
+        command: 'topoweave generate tree --depth 3 --fanout 3 --switched',
+        explains: '13 bridges, 27 hosts',
+      },
+      {
+        command: 'topoweave generate mesh --nodes 6 | topoweave validate -',
+        explains: 'straight into another command',
+      },
+    ],
+    exitCodes: [{ code: exitCodes.failed, means: 'the file is there already, or cannot be written' }],
+    load: async () => (await import('./commands/generate.ts')).run,
+  },
+  {
     name: 'doctor',
     summary: 'show which tools, privileges and kernel features this machine has, and what brings the others',
     options: [json],

@@ -7,6 +7,7 @@ import { type MoreFiles, readRecord, recordedLabs } from '../system/record.ts';
 import type { Topology } from '../topology/model.ts';
 import type { Context } from './command.ts';
 import { type Choice, filePath } from './files.ts';
+import { isLabName } from './lab-name.ts';
 
 export interface LoadedLab {
   readonly topology: Topology;
@@ -57,10 +58,6 @@ export async function resolveLabName(context: Context, { file: fileOrName, load 
     `there is no file ${fileOrName}`,
     "give a file or a lab's name; 'topoweave status' lists the labs",
   );
-}
-
-export function isLabName(text: string): boolean {
-  return /^[a-z][a-z0-9-]{0,31}$/.test(text);
 }
 
 /** Reading and changing namespaces takes CAP_SYS_ADMIN and CAP_NET_ADMIN; without root it works in a sandbox. */
