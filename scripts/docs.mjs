@@ -1,5 +1,5 @@
-// docs.mjs [--check]: makes docs/language.md from the schema, and docs/cli.md and man/topoweave.1 from the table of
-// commands. With --check it writes nothing, and exits with 1 if a file differs from what it would write.
+// docs.mjs [--check]: makes docs/language.md and schemas/parts.schema.json from the schema, and docs/cli.md and
+// man/topoweave.1 from the table of commands. With --check it writes nothing, and exits with 1 if a file differs from what it would write.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,12 +11,14 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const schema = JSON.parse(readFileSync(join(root, 'schemas/topology.schema.json'), 'utf8'));
 
+const fixedTypes = new Set(['integer', 'number', 'boolean']);
 const { commands, exitCodes, buildProgram } = await importSources();
 const globalOptions = readGlobalOptions();
 const files = {
   'docs/language.md': languagePage(),
   'docs/cli.md': cliPage(),
   'man/topoweave.1': manPage(),
+  'schemas/parts.schema.json': partsSchema(),
 };
 
 if (process.argv.includes('--check')) {
@@ -126,6 +128,39 @@ function sentence(text) {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 }
 
+// --- schemas/parts.schema.json ---
+
+/**
+ * The schema of what is not complete yet, for editors: a part that another file includes has no name, and a variable or
+ * an expression may stand where in the end a number or a word of a list is.
+ */
+function partsSchema() {
+  const variable = { type: 'string', pattern: String.raw`\$\{|<[^<>]*>` };
+  const isLimited = ({ type, enum: choices, pattern }) => {
+    const types = [type].flat();
+    const isNoText = types.some((each) => fixedTypes.has(each)) && !types.includes('string');
+    return choices !== undefined || pattern !== undefined || isNoText;
+  };
+  const widen = (node) => {
+    const inner = { ...node };
+    for (const key of ['properties', 'patternProperties', '$defs'])
+      if (inner[key] !== undefined)
+        inner[key] = Object.fromEntries(
+          Object.entries(inner[key]).map(([name, each]) => [name, widen(each)]),
+        );
+    for (const key of ['items', 'additionalProperties'])
+      if (typeof inner[key] === 'object') inner[key] = widen(inner[key]);
+    for (const key of ['anyOf', 'oneOf']) if (inner[key] !== undefined) inner[key] = inner[key].map(widen);
+    if (!isLimited(inner) || [inner.type].flat().some((each) => each === 'object' || each === 'array'))
+      return inner;
+    const { description, ...rest } = inner;
+    return { ...(description === undefined ? {} : { description }), anyOf: [rest, variable] };
+  };
+  const { required: _, ...whole } = widen(schema);
+  const id = 'https://topoweave.dev/schemas/parts.schema.json';
+  return `${JSON.stringify({ ...whole, $id: id, title: 'TopologyPart' })}\n`;
+}
+
 // --- docs/language.md ---
 
 function languagePage() {
@@ -224,6 +259,9 @@ the first. Maps become one, \`links\` and \`checks\` follow one another, and of 
 list of routes. Two files that define one interface, such as two links with the same endpoint, are an error.
 \`topoweave validate\` shows each value that is used instead of another, with both places. A file that is named twice is
 read once. Ranges are written out in each file by itself, so a file can change one of fifty: \`h7: { forwarding: true }\`.
+
+For an editor, \`parts.schema.json\` in place of \`topology.schema.json\` takes parts without a name, and variables in the
+place of numbers.
 
 A lab that was applied remembers its files and its \`--set\`, so \`topoweave status NAME\` reads them again; values from
 the environment are not kept. \`topoweave destroy NAME\` needs no file.

@@ -20,9 +20,16 @@ export interface LoadedFile {
   readonly overrides: readonly Diagnostic[];
 }
 
-/** The whole way from text to topology, without touching the system: every problem is collected, none is thrown. */
-export async function loadText(path: string, text: string, options: LoadOptions = {}): Promise<LoadedFile> {
-  return examine(await parseTopologyFile({ shown: path, path: resolve(path), text }, options));
+/**
+ * The whole way from text to topology: every problem is collected, none is thrown. Of the system, only files are read
+ * that the text includes.
+ */
+export async function loadText(
+  path: string,
+  text: string,
+  { folder = '.', ...options }: LoadOptions & { readonly folder?: string } = {},
+): Promise<LoadedFile> {
+  return examine(await parseTopologyFile({ shown: path, path: resolve(folder, path), text }, options));
 }
 
 /** The same from a file that is read already. */

@@ -45,7 +45,7 @@ export async function parseTopologyFile(
     const { composeFiles } = await import('./compose/compose.ts');
     return composeFiles(file, { overlays, set, env });
   };
-  if (overlays.length + set.size > 0 || composing.test(text)) return compose();
+  if (overlays.length + set.size > 0 || mayCompose(text)) return compose();
   const quick = readQuickly(text);
   if (quick !== undefined && validate(quick.data)) {
     const data = quick.data as TopologyFile;
@@ -62,6 +62,11 @@ export async function parseTopologyFile(
  * that begins a definition, the use of a template, and a bracket that follows a name or stands first in a text.
  */
 const composing = /\$[{$]|^["']?(?:include|vars|templates)["']? *:|[\w.<>-]\[|["']\[[\w.=,-]+\]|\btemplate:/m;
+
+/** Whether a text may be more than a plain file. */
+export function mayCompose(text: string): boolean {
+  return composing.test(text);
+}
 
 /** The same by the keys themselves, whichever way they are written. */
 function hasDefinitions(data: TopologyFile): boolean {
