@@ -73,6 +73,7 @@ export const commands: readonly CommandSpec[] = [
       json,
       detailed,
       ...several,
+      { flags: '-v, --verbose', description: 'show each value that a later file changes' },
       { flags: '--diff', description: 'show a text diff of the live state and the file instead' },
       { flags: '--commands', description: 'show the shell commands that would do it instead' },
       { flags: '--destroy', description: 'plan the removal of the lab instead' },

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
-import type { Place } from '../lib/diagnostic.ts';
+import type { Diagnostic, Place } from '../lib/diagnostic.ts';
 import { InvalidFileError, UnavailableError, UsageError } from '../lib/errors.ts';
 import { type LoadedFile, loadFile, loadName } from '../loader/load.ts';
 import { type MoreFiles, readRecord, recordedLabs } from '../system/record.ts';
@@ -15,13 +15,16 @@ export interface LoadedLab {
   readonly file: string;
   /** What else made the lab what it is. */
   readonly more: MoreFiles;
+  /** Values that a later file changed. */
+  readonly overrides: readonly Diagnostic[];
+  readonly texts: ReadonlyMap<string, string>;
   readonly locate: (place: Place) => string;
 }
 
 /** Loads a valid file and prints its warnings. */
 export async function loadLab({ io, color }: Context, { file, load }: Choice): Promise<LoadedLab> {
   const loaded: LoadedFile = await loadFile(filePath(io, file), file, load);
-  const { topology, source, diagnostics, texts } = loaded;
+  const { topology, source, diagnostics, texts, overrides } = loaded;
   if (topology === undefined) throw new InvalidFileError(diagnostics, texts);
   if (diagnostics.length > 0) {
     const { formatDiagnostics } = await import('../report/diagnostics.ts');
@@ -37,7 +40,7 @@ export async function loadLab({ io, color }: Context, { file, load }: Choice): P
     const name = shown === '<stdin>' ? 'stdin' : relative(folder, resolve(io.cwd, shown));
     return `${name}:${line}`;
   };
-  return { topology, file: resolve(io.cwd, file), more, locate };
+  return { topology, file: resolve(io.cwd, file), more, overrides, texts, locate };
 }
 
 /**

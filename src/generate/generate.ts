@@ -28,6 +28,7 @@ export function generate({ shape, sizes: given, isSwitched, name = shape }: Gene
   const command = `topoweave generate ${shape}${words.join('')}${isSwitched ? ' --switched' : ''}`;
   if (shape === 'fat-tree' && (sizes['k'] ?? 0) % 2 !== 0) throw new UsageError('--k must be even');
   const count = countNodes(shape, sizes);
+  if (count < 2) throw new UsageError(`${shape} needs two nodes at least`);
   if (count > MAX_NODES) throw new UsageError(`that is ${count} nodes; at most ${MAX_NODES} are generated`);
   if (!isSwitched) return routedFile(spec.build(sizes), { name, command });
   const build = Object.hasOwn(switchedShapes, shape) ? switchedShapes[shape] : undefined;

@@ -15,6 +15,12 @@ import { loadLab, requireRoot } from '../lab.ts';
 export const run: RunCommand = async (context, invocation) => {
   const { options } = invocation;
   const lab = await loadLab(context, chosenFiles(context.io, invocation));
+  if (options['verbose'] && lab.overrides.length > 0) {
+    const { io, color } = context;
+    const { formatDiagnostics } = await import('../../report/diagnostics.ts');
+    const format = { color: color.stderr, columns: io.columns };
+    io.stderr(`${formatDiagnostics(lab.overrides, lab.texts, format)}\n`);
+  }
   requireRoot();
   const topology = options['destroy'] ? undefined : lab.topology;
   const { plan, live } = await planFor(engineOf(context, options), {

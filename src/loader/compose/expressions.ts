@@ -17,7 +17,7 @@ const parsed = new Map<string, readonly Part[]>();
 
 /**
  * A text with the values of its expressions: `10.0.<n/256>.<n%256>`. What stands between < and > and is no expression
- * stays as it is.
+ * stays as it is; an expression has no blanks.
  *
  * @throws ExpressionError where a name is not known, or a number is needed and there is none.
  */
@@ -36,7 +36,7 @@ export function evaluate(text: string, scope: Scope): string {
 function parseText(text: string): Part[] {
   const parts: Part[] = [];
   let from = 0;
-  for (const { 0: whole, 1: inside = '', index } of text.matchAll(/<([^<>]*)>/g)) {
+  for (const { 0: whole, 1: inside = '', index } of text.matchAll(/<([^<>\s]+)>/g)) {
     const part = parseExpression(inside);
     if (part === undefined) continue;
     parts.push(text.slice(from, index), part);
@@ -50,7 +50,7 @@ type Compute = (scope: Scope) => number;
 /** `n`, `#n`, `n*4+1`, with an optional format behind a colon: `n:02x`. undefined: it is none. */
 function parseExpression(text: string): ((scope: Scope) => string) | undefined {
   const [, body = '', format] = /^(.*?)(?::(0?\d{0,2}[dx]))?$/.exec(text) ?? [];
-  const name = /^\s*([a-z]\w*)\s*$/.exec(body)?.[1];
+  const name = /^[a-z]\w*$/.exec(body)?.[0];
   if (name !== undefined && format === undefined) return (scope) => bindingOf(scope, name).text;
   const tokens = body.match(/#?[a-z]\w*|\d{1,15}|[-+*/%()]|\S/g) ?? [];
   const reader = { tokens, at: 0 };

@@ -142,7 +142,10 @@ export class Variables {
     const found = this.#find(name, at, part);
     const isSet = found !== undefined && !(operator?.startsWith(':') && found.text === '');
     if (isSet) return found;
-    if (operator?.endsWith('-')) return this.#text(rest, at, part);
+    if (operator?.endsWith('-')) {
+      const value = this.#text(rest, at, part);
+      return value.isPlain ? { ...value, value: readPlain(value.text) } : value;
+    }
     const reason = operator === undefined || rest === '' ? '' : `: ${rest}`;
     this.#report({
       code: 'undefined-variable',
