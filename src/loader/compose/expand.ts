@@ -24,11 +24,11 @@ export class Expander {
     this.#report = report;
   }
 
-  /** A whole file. What is a definition or a note is left as it is. */
+  /** A whole file. Definitions are left as they are. */
   file(root: MapTree): MapTree {
     const entries = new Map<string, Tree>();
     for (const [key, tree] of root.entries) {
-      if (isNote(key)) entries.set(key, tree);
+      if (isDefinition(key)) entries.set(key, tree);
       else if ((key === 'links' || key === 'checks') && tree.kind === 'list')
         entries.set(key, this.#wholeItems(tree, key));
       else entries.set(key, this.tree(tree, none));
@@ -168,9 +168,9 @@ export class Expander {
   }
 }
 
-/** Free space, and what is meant for the loader alone. */
-function isNote(key: string): boolean {
-  return key.startsWith('x-') || key === 'vars' || key === 'templates' || key === 'include';
+/** What is meant for the loader alone. */
+function isDefinition(key: string): boolean {
+  return key === 'vars' || key === 'templates' || key === 'include';
 }
 
 function isText(tree: Tree): tree is Leaf & { readonly value: string } {

@@ -51,7 +51,9 @@ export class Includer {
     const { source, data, diagnostics } = await readYaml(file.shown, text);
     this.#options.onDiagnostics(diagnostics);
     if (data === undefined) return;
-    const tree = treeOf(data, source) as MapTree;
+    // Notes are not read: what they say with dollar signs or brackets has no meaning.
+    const read = Object.fromEntries(Object.entries(data).filter(([key]) => !key.startsWith('x-')));
+    const tree = treeOf(read, source) as MapTree;
     this.#options.variables.check(tree);
     this.#options.variables.declare(tree);
     for (const reference of leavesOf(tree.entries.get('include')))

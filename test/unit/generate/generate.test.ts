@@ -57,7 +57,7 @@ describe.each(shapes)('%s %j', (shape, sizes, nodes, links) => {
     for (const from of names)
       for (const to of names)
         for (const address of walk.addressesOf(to))
-          expect(walk.hops(from, address, to)).toBeLessThan(names.length);
+          expect(walk.hops(from, address)).toBeLessThan(names.length);
   });
 
   test('is the same each time', () => {
@@ -91,14 +91,22 @@ function walker({ namespaces, interfaces }: Topology) {
       return [name, table] as const;
     }),
   );
-  const hops = (from: string, address: string, to: string, before = 0): number => {
-    if (owners.get(address) === from) return before;
-    if (before > namespaces.length) throw new Error(`packets to ${address} go in a circle at ${from}`);
+  // The longest way from a node to an address; 'open' while it is being walked.
+  const known = new Map<string, number | 'open'>();
+  const hops = (from: string, address: string): number => {
+    if (owners.get(address) === from) return 0;
+    const id = `${from} ${address}`;
+    const found = known.get(id);
+    if (found === 'open') throw new Error(`packets to ${address} go in a circle at ${from}`);
+    if (found !== undefined) return found;
+    known.set(id, 'open');
     const ip = parseIp(address);
     const route = tables.get(from)?.find(({ prefix }) => prefix && ip && contains(prefix, ip));
-    if (route === undefined) throw new Error(`${from} has no route to ${address} of ${to}`);
-    if (route.vias.length === 0) return before + 1;
-    return Math.max(...route.vias.map((via) => hops(owners.get(via) ?? via, address, to, before + 1)));
+    if (route === undefined) throw new Error(`${from} has no route to ${address}`);
+    const further = route.vias.map((via) => hops(owners.get(via) ?? via, address));
+    const longest = 1 + Math.max(0, ...further);
+    known.set(id, longest);
+    return longest;
   };
   return {
     names: namespaces.map(({ name }) => name),
@@ -140,7 +148,7 @@ test.each([
 });
 
 test('a long row has few routes at each router', async () => {
-  const { namespaces } = await topologyOf('linear', { nodes: 1000 });
+  const { namespaces } = await topologyOf('linear', { nodes: 400 });
   expect(Math.max(...namespaces.map(({ routes }) => routes.length))).toBeLessThan(20);
 }, 30_000);
 

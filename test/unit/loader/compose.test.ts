@@ -299,6 +299,12 @@ describe('a plain file', () => {
     expect(mayCompose(text)).toBe(false);
   });
 
+  test('notes are not read, but their anchors are', async () => {
+    const text =
+      'name: lab\nx-note: &a { forwarding: true, alias: "${NONE} h[1-2" }\nx-b[1-3]: 1\nx-c: &c { forwarding: true }\nnamespaces: { "h[1-2]": *c }\n';
+    expect((await load(text)).namespaces).toEqual({ h1: { forwarding: true }, h2: { forwarding: true } });
+  });
+
   test('definitions are found however they are written', async () => {
     expect((await load('{"name": "lab", "vars": {"a": 1}, "namespaces": ["x"]}')).namespaces).toEqual({
       x: {},
