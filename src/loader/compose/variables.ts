@@ -20,6 +20,9 @@ const opening = /\$(?:(\$)|\{(?:([A-Za-z_]\w*)(:?[-?])?)?)/g;
 /** Deeper defaults in defaults have no use. */
 const MAX_DEPTH = 20;
 
+/** Variables of variables may double what they stand for, again and again. */
+const MAX_LENGTH = 10_000;
+
 /** The variables of all files, as one table, and their substitution in values and keys. */
 export class Variables {
   readonly #options: VariableOptions;
@@ -28,6 +31,8 @@ export class Variables {
   readonly #named = new Set<string>();
   /** Those whose value is being found: a circle comes back to one of them. */
   readonly #open = new Set<string>();
+  readonly #found = new Map<string, Value>();
+  #depth = 0;
 
   constructor(options: VariableOptions, report: ReportCompose) {
     this.#options = options;
@@ -38,6 +43,7 @@ export class Variables {
   declare(file: MapTree): void {
     const vars = file.entries.get('vars');
     if (vars?.kind !== 'map') return;
+    this.#found.clear();
     for (const [name, tree] of vars.entries) if (tree.kind === 'leaf') this.#declared.set(name, tree);
   }
 
@@ -130,6 +136,11 @@ export class Variables {
     const [only] = pieces;
     if (only !== undefined && pieces.length === 1) return { ...only, isPlain };
     const joined = pieces.map((piece) => piece.text).join('');
+    if (!isPlain && joined.length > MAX_LENGTH) {
+      const message = `with its variables, this is longer than ${MAX_LENGTH} characters`;
+      this.#report({ code: 'variable', message, at, part });
+      return { value: '', text: '', isPlain };
+    }
     return { value: readPlain(joined), text: joined, isPlain };
   }
 
@@ -142,8 +153,10 @@ export class Variables {
     const found = this.#find(name, at, part);
     const isSet = found !== undefined && !(operator?.startsWith(':') && found.text === '');
     if (isSet) return found;
-    if (operator?.endsWith('-')) {
+    if (operator?.endsWith('-') && this.#depth < MAX_DEPTH) {
+      this.#depth += 1;
       const value = this.#text(rest, at, part);
+      this.#depth -= 1;
       return value.isPlain ? { ...value, value: readPlain(value.text) } : value;
     }
     const reason = operator === undefined || rest === '' ? '' : `: ${rest}`;
@@ -158,12 +171,15 @@ export class Variables {
   }
 
   #find(name: string, at: Origin, part: 'key' | 'value'): Value | undefined {
-    const text = this.#options.set.get(name) ?? this.#options.env[name];
+    const { set, env } = this.#options;
+    const text = set.get(name) ?? (Object.hasOwn(env, name) ? env[name] : undefined);
     if (text !== undefined) return { value: readPlain(text), text };
     const leaf = this.#declared.get(name);
     if (leaf === undefined || leaf.value === null) return undefined;
     if (typeof leaf.value !== 'string') return { value: leaf.value, text: String(leaf.value) };
     if (!leaf.value.includes('$')) return { value: readPlain(leaf.value), text: leaf.value };
+    const known = this.#found.get(name);
+    if (known !== undefined) return known;
     if (this.#open.has(name) || this.#open.size > MAX_DEPTH) {
       this.#report({ code: 'variable', message: `variable '${name}' contains itself`, at, part });
       return { value: '', text: '' };
@@ -171,6 +187,7 @@ export class Variables {
     this.#open.add(name);
     const value = this.#text(leaf.value, leaf.origin, 'value');
     this.#open.delete(name);
+    this.#found.set(name, value);
     return value;
   }
 }

@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { composeFiles } from '../../../src/loader/compose/compose.ts';
 import { evaluate, type Scope } from '../../../src/loader/compose/expressions.ts';
@@ -158,13 +159,29 @@ links:
   test('only names that a file has are looked up in the environment', async () => {
     const asked: string[] = [];
     const env = new Proxy({} as Record<string, string>, {
-      get: (_, name) => {
+      getOwnPropertyDescriptor: (_, name) => {
         asked.push(String(name));
         return undefined;
       },
     });
     await load('name: lab\nvars: { one: 1, two: 2 }\nnamespaces: { "a${one}": {} }\n', { env });
     expect([...new Set(asked)]).toEqual(['one']);
+  });
+
+  test('variables that multiply, and defaults without end, are stopped soon', async () => {
+    const doubling = Array.from(
+      { length: 40 },
+      (_, level) => `  v${level + 1}: "\${v${level}}\${v${level}}"`,
+    );
+    const start = performance.now();
+    const text = `name: lab\nvars:\n  v0: xxxxxxxx\n${doubling.join('\n')}\nnamespaces: { a: { template: "\${v40}" } }\n`;
+    expect(new Set(await problems(text))).toContain('lab.yaml:14 variable');
+    const deep = `${'${a:-'.repeat(5000)}${'}'.repeat(5000)}`;
+    expect(await problems(`name: lab\nnamespaces: { b: { template: "${deep}" } }\n`)).toEqual([
+      'lab.yaml:2 undefined-variable',
+    ]);
+    expect(await problems('name: lab\nnamespaces: { b: { template: "${constructor}" } }\n')).toHaveLength(1);
+    expect(performance.now() - start).toBeLessThan(3000);
   });
 
   test('a name on the command line that no file has is wrong usage', async () => {
@@ -275,6 +292,43 @@ links: [[gw:b, h1:b]]
     expect(await loadName(base(), 'base.yaml', options)).toBe('other');
   });
 });
+
+test('whatever is wrong is told, never thrown', async () => {
+  const names = ['big-lan', 'office-parts', 'router-chain'];
+  const texts = names.map((name) => readFileSync(`topologies/${name}.yaml`, 'utf8'));
+  const pieces = [
+    '<',
+    '>',
+    '<n>',
+    '<n*9>',
+    '[1-9]',
+    '[m=1-3]',
+    '${',
+    '}',
+    '${x:-1}',
+    '$$',
+    'template: host',
+    '[',
+    ',',
+    ': ',
+    '\n',
+    '0',
+    '- ',
+  ];
+  const place = fc.tuple(fc.nat(), fc.constantFrom(...pieces), fc.nat(3));
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...texts), fc.array(place, { maxLength: 4 }), async (text, edits) => {
+      let edited = text;
+      for (const [at, piece, cut] of edits) {
+        const from = at % (edited.length + 1);
+        edited = edited.slice(0, from) + piece + edited.slice(from + cut);
+      }
+      const { topology, diagnostics } = await loadText('topologies/lab.yaml', edited);
+      expect(topology === undefined).toBe(diagnostics.some(({ severity }) => severity === 'error'));
+    }),
+    { numRuns: 200 },
+  );
+}, 60_000);
 
 describe('a plain file', () => {
   const examples = readdirSync('topologies').filter((name) => name.endsWith('.yaml'));
