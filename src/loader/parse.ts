@@ -58,17 +58,25 @@ export async function parseTopologyFile(
 }
 
 /**
- * What a plain file has nowhere; in a comment it makes the file only slower to read. A variable, a key of the whole file
- * that begins a definition, the use of a template, and a bracket that follows a name or stands first in a text.
+ * Whether a text has what a plain file has nowhere: a variable, or a bracket that follows a name or stands first in a
+ * quoted text. In a comment they only make the file slower to read. As one regular expression it took 2 ms for a
+ * thousand routers.
  */
-const composing = /\$[{$]|^["']?(?:include|vars|templates)["']? *:|[\w.<>-]\[|["']\[[\w.=,-]+\]|\btemplate:/m;
-
-/** Whether a text may be more than a plain file. */
 export function mayCompose(text: string): boolean {
-  return composing.test(text);
+  for (let at = text.indexOf('$'); at !== -1; at = text.indexOf('$', at + 1)) {
+    const next = text[at + 1];
+    if (next === '{' || next === '$') return true;
+  }
+  for (let at = text.indexOf('['); at !== -1; at = text.indexOf('[', at + 1)) {
+    const before = text[at - 1] ?? '';
+    if (/[\w.<>-]/.test(before)) return true;
+    const isFirst = before === '"' || before === "'";
+    if (isFirst && /^[\w.=,-]+$/.test(text.slice(at + 1, text.indexOf(']', at)))) return true;
+  }
+  return false;
 }
 
-/** The same by the keys themselves, whichever way they are written. */
+/** Whether there are definitions or uses of them, which change what the rest means. */
 function hasDefinitions(data: TopologyFile): boolean {
   if ('include' in data || 'vars' in data || 'templates' in data) return true;
   return Object.values(data.namespaces ?? {}).some(
