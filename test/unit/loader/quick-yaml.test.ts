@@ -254,7 +254,8 @@ describe('random texts', () => {
   test('lead to the same topologies and problems in both ways', async () => {
     await fc.assert(
       fc.asyncProperty(mutated, async (text) => {
-        fc.pre(!mayCompose(text));
+        // Only plain files are read in two ways.
+        fc.pre(!mayCompose(text) && !/include|vars|template/.test(text));
         const { source: _quick, ...found } = await loadText('lab.yaml', text);
         const { source: _document, ...wanted } = loadParsed(parseDocumentFile('lab.yaml', text));
         expect(found).toEqual(wanted);
