@@ -1,5 +1,6 @@
-// docs.mjs [--check]: makes docs/language.md from the schema, docs/cli.md and man/topoweave.1 from the table of commands,
-// and docs/changes.md from the kinds. With --check it writes nothing, and exits with 1 if a file differs from what it would write.
+// docs.mjs [--check]: makes docs/language.md and schemas/parts.schema.json from the schema, docs/cli.md and man/topoweave.1
+// from the table of commands, and docs/changes.md from the kinds. With --check it writes nothing, and exits with 1 if a file
+// differs from what it would write.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -11,6 +12,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const schema = JSON.parse(readFileSync(join(root, 'schemas/topology.schema.json'), 'utf8'));
 
+const fixedTypes = new Set(['integer', 'number', 'boolean']);
 const { commands, exitCodes, buildProgram } = await importSources();
 const globalOptions = readGlobalOptions();
 const files = {
@@ -18,6 +20,7 @@ const files = {
   'docs/cli.md': cliPage(),
   'man/topoweave.1': manPage(),
   'docs/changes.md': await changesPage(),
+  'schemas/parts.schema.json': partsSchema(),
 };
 
 if (process.argv.includes('--check')) {
@@ -131,6 +134,39 @@ function sentence(text) {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 }
 
+// --- schemas/parts.schema.json ---
+
+/**
+ * The schema of what is not complete yet, for editors: a part that another file includes has no name, and a variable or
+ * an expression may stand where in the end a number or a word of a list is.
+ */
+function partsSchema() {
+  const variable = { type: 'string', pattern: String.raw`\$\{|<[^<>]*>` };
+  const isLimited = ({ type, enum: choices, pattern }) => {
+    const types = [type].flat();
+    const isNoText = types.some((each) => fixedTypes.has(each)) && !types.includes('string');
+    return choices !== undefined || pattern !== undefined || isNoText;
+  };
+  const widen = (node) => {
+    const inner = { ...node };
+    for (const key of ['properties', 'patternProperties', '$defs'])
+      if (inner[key] !== undefined)
+        inner[key] = Object.fromEntries(
+          Object.entries(inner[key]).map(([name, each]) => [name, widen(each)]),
+        );
+    for (const key of ['items', 'additionalProperties'])
+      if (typeof inner[key] === 'object') inner[key] = widen(inner[key]);
+    for (const key of ['anyOf', 'oneOf']) if (inner[key] !== undefined) inner[key] = inner[key].map(widen);
+    if (!isLimited(inner) || [inner.type].flat().some((each) => each === 'object' || each === 'array'))
+      return inner;
+    const { description, ...rest } = inner;
+    return { ...(description === undefined ? {} : { description }), anyOf: [rest, variable] };
+  };
+  const { required: _, ...whole } = widen(schema);
+  const id = 'https://topoweave.dev/schemas/parts.schema.json';
+  return `${JSON.stringify({ ...whole, $id: id, title: 'TopologyPart' })}\n`;
+}
+
 // --- docs/language.md ---
 
 function languagePage() {
@@ -175,6 +211,7 @@ function languagePage() {
     '| `publish: ["8080:web:80/tcp"]` | `publish: [{ port: 8080, to: web, to-port: 80, protocol: tcp }]` |',
     '| `forwarding: [ipv4]` | IPv4 is forwarded; nothing is said about IPv6 |',
     '',
+    ...largerFiles(),
     '## Sections',
     '',
     ...sections.map(({ title, depth }) => `${'  '.repeat(depth)}- [${title}](#${slug(title)})`),
@@ -182,6 +219,61 @@ function languagePage() {
   ];
   for (const section of sections) lines.push(...sectionLines(section, sections));
   return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function largerFiles() {
+  return `## Larger files
+
+Fifty equal hosts on a bridge, each with its address:
+
+~~~yaml
+templates:
+  host: { routes: { default: 10.0.0.254 } }
+namespaces:
+  h[1-50]: { template: host }
+bridges:
+  lan: { addresses: 10.0.0.254/24, ports: { "h[1-50]:eth0": 10.0.0.<n>/24 } }
+~~~
+
+**Ranges.** A key with a range stands for one entry for each of its values, and an item of a list for one item for each:
+\`h[1-50]\`, \`h[01-50]\` (with leading zeros), \`[alice,bob]\`, \`h[1-6,8-50]\`. A link or a check with a range in an
+endpoint stands for a link or a check for each value. Within, \`<n>\` is the value as it is written, and an expression
+is worked out with whole numbers:
+
+| Expression | For the value 7 of \`h[1-50]\` |
+|---|---|
+| \`10.0.0.<n>/24\` | \`10.0.0.7/24\` |
+| \`<n+1>\`, \`<n*4-3>\`, \`<(n-1)/2>\`, \`<n%4>\` | \`8\`, \`25\`, \`3\`, \`3\`; \`/\` rounds down |
+| \`<n:02x>\`, \`<n:03d>\` | \`07\`, \`007\` |
+| \`<#n>\` | \`7\`, the position in the range, also where the values are words |
+
+A second range needs a name: \`["leaf[1-4]:up<s>", "spine[s=1-2]:down<n>"]\` is eight links. YAML has no meaning for \`<\`
+and \`>\` inside a value, so an expression needs no quotes, also within \`{…}\`; a range does there. Outside of ranges,
+\`<\` is an ordinary character. At most 100,000 entries may come from ranges.
+
+**Templates.** What several namespaces have in common stands under \`templates\`. The namespace's own keys win; maps
+become one, lists do not. With \`template: [a, b]\` the later wins; a template may itself have a template.
+
+**Variables.** \`\${NAME}\` in a value or key is the variable's value: that of \`--set NAME=VALUE\`, or else of the
+environment, or else of \`vars\`. \`\${NAME:-VALUE}\` has a default, \`\${NAME:?MESSAGE}\` must be given (without the colon
+an empty value counts as one), \`$$\` is a dollar sign. Within \`{…}\` it needs quotes. They are put in after the YAML is
+read, so a value cannot add keys; a number stays one. Only variables that a file names are read from the environment
+(with \`sudo\`, pass them on: \`sudo mtu=1400 topoweave …\`, or use \`--set\`).
+
+**Several files.** \`include\` names files that this one is laid over, and \`-f base.yaml -f site.yaml\` lays the second over
+the first. Maps become one, \`links\` and \`checks\` follow one another, and of all else the later file wins: an address, a
+list of routes. Two files that define one interface, such as two links with the same endpoint, are an error.
+\`topoweave validate\` shows each value that is used instead of another, with both places. A file that is named twice is
+read once. Ranges are written out in each file by itself, so a file can change one of fifty: \`h7: { forwarding: true }\`.
+
+For an editor, \`parts.schema.json\` in place of \`topology.schema.json\` takes parts without a name, and variables in the
+place of numbers.
+
+A lab that was applied remembers its files and its \`--set\`, so \`topoweave status NAME\` reads them again; values from
+the environment are not kept. \`topoweave destroy NAME\` needs no file.
+`
+    .replaceAll('~~~', '```')
+    .split('\n');
 }
 
 /** Every object of the schema that has keys of its own, in the order of the file, each definition once. */

@@ -15,7 +15,7 @@ import { observe, observeAgain } from '../observe/observe.ts';
 import { makePlan, readLive } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
 import { withLock } from '../system/lock.ts';
-import { type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
+import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
@@ -29,6 +29,7 @@ export interface Target {
   readonly topology: Topology | undefined;
   /** The absolute path of the file, for `status`. */
   readonly file?: string;
+  readonly more?: MoreFiles;
 }
 
 /** Foreign objects are in the way of declared names: nothing was changed. */
@@ -259,8 +260,9 @@ function isAlreadyGone({ command, message }: StepFailure): boolean {
 }
 
 /** What the kernel cannot carry is written down before the first change. */
-function claimRecord({ lab, topology, file }: Target, plan: Plan): LabRecord {
-  const record = readRecord(lab);
+function claimRecord(target: Target, plan: Plan): LabRecord {
+  const { topology } = target;
+  const record = withFiles(readRecord(target.lab), target);
   const making = plan.steps.filter(({ action }) => action !== 'delete');
   const claims = making.filter(({ kind }) => kind === 'namespace').map(({ namespace }) => namespace);
   const unmarked = plan.desired.filter(
@@ -285,13 +287,20 @@ function claimRecord({ lab, topology, file }: Target, plan: Plan): LabRecord {
   return {
     ...record,
     adopted,
-    ...(file === undefined ? {} : { file }),
     claims: [...new Set([...record.claims, ...claims])].sort(),
     ...withFdb([...(record.fdb ?? []), ...namespacesWithFdb(topology)]),
     // While it runs, what is to be removed must stay known: it leaves the record when it is gone.
     hostObjects: [...new Set([...record.hostObjects, ...hostObjects])].sort(),
     sysctls,
   };
+}
+
+/** The files of this run instead of those of the last one. */
+function withFiles(record: LabRecord, { file, more }: Target): LabRecord {
+  if (file === undefined) return record;
+  const { file: _file, more: _more, ...rest } = record;
+  const hasMore = more !== undefined && more.over.length + Object.keys(more.set).length > 0;
+  return { ...rest, file, ...(hasMore ? { more } : {}) };
 }
 
 function afterwards(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: ExecutionResult): LabRecord {
@@ -317,7 +326,8 @@ function afterwards(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: 
 }
 
 /** Everything is as it should be: claims are over, and a lab without anything has no record. */
-function finishRecord({ lab, topology, file }: Target, { desired }: Plan): void {
+function finishRecord(target: Target, { desired }: Plan): void {
+  const { lab, topology } = target;
   forgetKeys(lab, topology);
   if (topology === undefined) {
     removeRecord(lab);
@@ -334,8 +344,7 @@ function finishRecord({ lab, topology, file }: Target, { desired }: Plan): void 
   const ids = new Set(desired.map(({ id }) => id));
   const { fdb: _, ...rest } = record;
   const next: LabRecord = {
-    ...rest,
-    ...(file === undefined ? {} : { file }),
+    ...withFiles(rest, target),
     claims: [],
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
     hostObjects: record.hostObjects.filter((id) => ids.has(id)),

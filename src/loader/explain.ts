@@ -2,15 +2,15 @@ import type { ErrorObject } from 'ajv';
 import { groupBy } from '../lib/collections.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { ancestorsOf, pointer, pointerParts, valueAt } from '../lib/pointer.ts';
-import type { DocumentSource } from './document-source.ts';
 import { isImpairmentKey } from './impairments/parse.ts';
+import type { TraceSource } from './source.ts';
 import { suggest } from './suggest.ts';
 
 /** One diagnostic for each real mistake that the schema's validator found; its errors about wrappers are left out. */
 export function explainSchemaErrors(
   errors: readonly ErrorObject[],
   data: unknown,
-  source: DocumentSource,
+  source: TraceSource,
 ): Diagnostic[] {
   const byPath = groupBy(errors, ({ instancePath }) => instancePath);
   const ancestors = new Set([...byPath.keys()].flatMap(ancestorsOf));
@@ -44,7 +44,7 @@ const MAX_USES = 3;
 function addDiagnostic(
   found: Map<string, Diagnostic>,
   problem: Problem & { path: string },
-  source: DocumentSource,
+  source: TraceSource,
 ) {
   const { code, message, help, path, key = path } = problem;
   const { location, usedAt } = source.trace({
@@ -55,7 +55,7 @@ function addDiagnostic(
   const isLong = code === 'missing-key' && location.endLine > location.line;
   const place = isLong ? { ...location, endLine: location.line, endColumn: location.column } : location;
   // One mistake behind an anchor is one diagnostic, however often it is used.
-  const id = `${place.line}:${place.column} ${message}`;
+  const id = `${place.file}:${place.line}:${place.column} ${message}`;
   const related = [...(found.get(id)?.related ?? [])];
   const isNew = related.every((other) => other.location.line !== usedAt?.line);
   if (usedAt !== undefined && usedAt.line !== place.line && isNew && related.length < MAX_USES)

@@ -23,6 +23,8 @@ export interface LabRecord {
   readonly lab: string;
   /** The absolute path of the file that was applied last. */
   readonly file?: string;
+  /** What else was given for it; values from the environment are not kept. */
+  readonly more?: MoreFiles;
   /** Namespaces about to be made: theirs is the time between `netns add` and the mark. */
   readonly claims: readonly string[];
   /** Values from before the lab changed them: namespace → sysctl → value. */
@@ -46,6 +48,12 @@ export interface AdoptedRecord {
   readonly lines: readonly string[];
   /** Whether its addresses and routes are the lab's alone, as for a port of a bridge. */
   readonly isExact: boolean;
+}
+
+/** The files that were laid over the first one, by their absolute paths, and the variables of the command line. */
+export interface MoreFiles {
+  readonly over: readonly string[];
+  readonly set: Readonly<Record<string, string>>;
 }
 
 const FOLDER = '/run/topoweave';

@@ -108,9 +108,14 @@ export function dump(): string {
 }
 
 /** A folder for the files of one test. */
-export function workFolder(): { write: (name: string, text: string) => string; remove: () => void } {
+export function workFolder(): {
+  path: string;
+  write: (name: string, text: string) => string;
+  remove: () => void;
+} {
   const folder = mkdtempSync(join(tmpdir(), 'topoweave-test-'));
   return {
+    path: folder,
     write: (name, text) => {
       const path = join(folder, name);
       writeFileSync(path, text);

@@ -9,7 +9,7 @@ import { emptyHost, topologyOf } from '../../support/fixture.ts';
 
 const lab = 'wireguard';
 const topology = resolveKeys({
-  topology: topologyOf('topologies/wireguard.yaml'),
+  topology: await topologyOf('topologies/wireguard.yaml'),
   file: undefined,
   make: true,
 });
@@ -114,9 +114,9 @@ test('a peer that is not in the file goes, before another gets its prefixes', ()
   expect(removal?.disrupts).toBe('nothing gets through to it any more');
 });
 
-test('without its key, a plan says which key is still to be made', () => {
+test('without its key, a plan says which key is still to be made', async () => {
   const unknown: Topology = resolveKeys({
-    topology: { ...topologyOf('topologies/wireguard.yaml'), name: 'never-applied' },
+    topology: { ...(await topologyOf('topologies/wireguard.yaml')), name: 'never-applied' },
     file: undefined,
     make: false,
   });
