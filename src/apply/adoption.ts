@@ -1,10 +1,12 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
+import { findAdopted } from '../kinds/adopted.ts';
+import { interfaceId } from '../kinds/interface.ts';
 import type { LiveResource, Resource } from '../kinds/resource.ts';
 import { append } from '../lib/collections.ts';
-import type { Live } from '../observe/live.ts';
+import type { IpLink, Live } from '../observe/live.ts';
 import type { Conflict } from '../plan/step.ts';
-import type { LabRecord } from '../system/record.ts';
+import { type LabRecord, readRecord, recordedLabs } from '../system/record.ts';
 import { type Adopted, HOST, type Topology } from '../topology/model.ts';
 
 interface Subject {
@@ -16,59 +18,117 @@ interface Subject {
   readonly found: readonly LiveResource[];
 }
 
-/** Why interfaces that the file adopts cannot be taken; those that are the lab's already are not looked at again. */
+/** Why interfaces that the file adopts cannot be taken, or not be used in another way than before. */
 export function adoptionConflicts(subject: Subject): Conflict[] {
-  const { topology, record } = subject;
-  return topology.interfaces
+  const others = recordedLabs()
+    .filter((lab) => lab !== subject.record.lab)
+    .map(readRecord);
+  return subject.topology.interfaces
     .filter((item) => item.kind === 'adopted')
-    .filter(({ namespace, name }) => record.adopted[`${namespace}/${name}`] === undefined)
-    .flatMap((item) => conflictsOf(item, subject));
+    .flatMap((item) => {
+      const obstacle = findObstacle(item, subject, others);
+      return obstacle === undefined ? [] : [toConflict(item, obstacle)];
+    });
 }
 
-function conflictsOf(item: Adopted, subject: Subject): Conflict[] {
-  const { namespace, name, origin, master, place } = item;
-  const resource = `${namespace}/${name}`;
-  const conflict = (message: string, hint: string): Conflict => ({
-    resource,
+interface Obstacle {
+  readonly message: string;
+  readonly hint: string;
+}
+
+function toConflict({ namespace, name, place }: Adopted, { message, hint }: Obstacle): Conflict {
+  return {
+    resource: interfaceId(namespace, name),
     namespace,
     label: name,
     lab: undefined,
     message,
     hint,
     place,
-  });
-  const link = subject.live.namespaces.get(HOST)?.links.find(({ ifname }) => ifname === origin);
-  const isHere = subject.live.namespaces.get(namespace)?.links.some(({ ifname }) => ifname === name);
-  if (link === undefined) {
-    if (isHere) return [];
-    const others = subject.live.namespaces.get(HOST)?.links.map(({ ifname }) => ifname) ?? [];
-    return [
-      conflict(
-        `the host has no interface ${origin} to adopt`,
-        `it has ${others.join(', ')}; 'ip link' shows them`,
-      ),
-    ];
+  };
+}
+
+function findObstacle(item: Adopted, subject: Subject, others: readonly LabRecord[]): Obstacle | undefined {
+  const { namespace, name, origin, master } = item;
+  const { record, live } = subject;
+  const id = interfaceId(namespace, name);
+  const outOfFile = `take it out of the file, apply, and adopt it again`;
+  const other = others.find(({ adopted }) => Object.values(adopted).some((entry) => entry.name === origin));
+  if (other !== undefined) {
+    return {
+      message: `${origin} is adopted by the lab '${other.lab}'`,
+      hint: `remove it from that lab's file, or that lab: topoweave destroy ${other.lab}`,
+    };
   }
+  const before = record.adopted[id];
+  const [elsewhere] = Object.entries(record.adopted).find(
+    ([known, entry]) => known !== id && entry.name === origin,
+  ) ?? [undefined];
+  if (elsewhere !== undefined)
+    return { message: `this lab has ${origin} as ${elsewhere.replace('/', ':')}`, hint: outOfFile };
+  if (before !== undefined && before.name !== origin)
+    return { message: `${namespace}:${name} is ${before.name} of the host so far`, hint: outOfFile };
+  const isExact = namespace !== HOST || master !== undefined;
+  if (before?.isExact === true && !isExact) {
+    return {
+      message: `${origin} leaves its bridge, and would be without its own addresses`,
+      hint: `${outOfFile}: then it gets them back`,
+    };
+  }
+  const found = findAdopted(live, id, origin, record);
+  if (found === undefined) {
+    const names = live.namespaces.get(HOST)?.links.map(({ ifname }) => ifname) ?? [];
+    return before === undefined
+      ? {
+          message: `the host has no interface ${origin} to adopt`,
+          hint: `it has ${names.join(', ')}; 'ip link' shows them`,
+        }
+      : { message: `${origin} is gone: the lab had it as ${namespace}:${name}`, hint: 'plug it in again' };
+  }
+  if (before !== undefined && (before.isExact || !isExact)) return undefined;
   // Its addresses stay where it only gets more of them.
-  if (namespace === HOST && master === undefined) return [];
+  return isExact ? takingObstacle(item, subject, found.link) : undefined;
+}
+
+/** Why an interface of the host cannot become a port, or leave the host. */
+function takingObstacle(
+  { namespace, name, origin, master }: Adopted,
+  subject: Subject,
+  link: IpLink,
+): Obstacle | undefined {
+  const host = subject.live.namespaces.get(HOST);
   const holder = holderOf(origin, link.ifindex);
   if (holder !== undefined) {
-    return [
-      conflict(
-        `${origin} is held by ${holder}, which would give it its addresses back`,
-        `take ${origin} away from ${holder} first, and give its address in the file`,
-      ),
-    ];
+    return {
+      message: `${origin} is held by ${holder}, which would give it its addresses back`,
+      hint: `take ${origin} away from ${holder} first, and give its address in the file`,
+    };
   }
-  if (namespace !== HOST) return [];
+  if (namespace !== HOST) {
+    const isTaken = subject.live.namespaces.get(namespace)?.links.some(({ ifname }) => ifname === name);
+    return isTaken === true
+      ? {
+          message: `${namespace} has another interface ${name}, where ${origin} of the host is to be`,
+          hint: 'give it another name, or remove the other one first',
+        }
+      : undefined;
+  }
+  // The kernel takes no port that has another user (netdev_rx_handler_register); see br_add_if.
+  const upper = host?.links.find(
+    ({ link: below, linkinfo }) => below === origin && /^(macv|ipv)/.test(linkinfo?.info_kind ?? ''),
+  );
+  if (upper !== undefined) {
+    return {
+      message: `${origin} cannot become a port of ${master}: ${upper.ifname} is on top of it`,
+      hint: `remove ${upper.ifname} first`,
+    };
+  }
   const lost = lostWith(origin, subject);
-  if (lost.length === 0) return [];
-  return [
-    conflict(
-      `${origin} becomes a port of ${master}, and the host would lose ${lost.join(' and ')}`,
-      `give ${master} the same addresses, and the host the same routes`,
-    ),
-  ];
+  if (lost.length === 0) return undefined;
+  return {
+    message: `${origin} becomes a port of ${master}, and the host would lose ${lost.join(' and ')}`,
+    hint: `give ${master} the same addresses, and the host the same routes`,
+  };
 }
 
 /** Addresses and routes over the interface that the file gives to no other one. */
@@ -119,10 +179,16 @@ function dhcpClientOf(name: string): string | undefined {
     const program = words.slice(0, 2).map((word) => basename(word).replace(/:.*$/, ''));
     const client = program.find((word) => clients.includes(word));
     if (client === undefined || linkOrEmpty(`/proc/${pid}/ns/net`) !== own) continue;
-    const interfaces = words.slice(1).filter((word) => word !== '' && !word.startsWith('-'));
-    // dhcpcd without an interface takes them all.
-    if (interfaces.includes(name) || (client === 'dhcpcd' && interfaces.length === 0))
-      return `${client} (process ${pid})`;
+    const rest = words.slice(1).filter((word) => word !== '' && word !== client);
+    const interfaces = rest.filter((word) => !word.startsWith('-'));
+    // `-i eth0`, `-ieth0`, `--interface=eth0`.
+    const isNamed = rest.some(
+      (word) =>
+        word === name || word.endsWith(`=${name}`) || (/^-[a-z]*i/.test(word) && word.endsWith(`i${name}`)),
+    );
+    // Without an interface these take them all.
+    const takesAll = (client === 'dhcpcd' || client === 'dhclient') && interfaces.length === 0;
+    if (isNamed || takesAll) return `${client} (process ${pid})`;
   }
   return undefined;
 }

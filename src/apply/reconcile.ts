@@ -315,14 +315,7 @@ function afterwards(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: 
       if (kind === 'namespace') delete sysctls[namespace];
     }
   }
-  const adopted = { ...record.adopted };
-  for (const { kind, action, resource } of plan.steps) {
-    const entry = adopted[resource];
-    // Its own addresses and routes are back.
-    if (kind === 'adopted' && action === 'replace' && entry !== undefined && failures.length === 0)
-      adopted[resource] = { ...entry, lines: [], isExact: false };
-  }
-  return { ...record, sysctls, adopted };
+  return { ...record, sysctls };
 }
 
 /** Everything is as it should be: claims are over, and a lab without anything has no record. */

@@ -47,6 +47,8 @@ export const addressKind: Kind = {
               : adopted?.isExact === false
                 ? addressOwner(address, context.record.hostObjects.includes(id) ? 'ours' : 'builtin')
                 : addressOwner(address, linkOwner);
+          // An address that the lab gave to an interface of the host which is in no file any more.
+          if (owner === 'foreign' && name === HOST && context.record.hostObjects.includes(id)) owner = 'ours';
           if (owner === 'builtin' && dev !== 'lo' && isGivenUp(id, { dev, address, namespace }, context))
             owner = linkOwner;
           if (owner !== 'ours' && !context.wanted.has(id)) continue;

@@ -5,6 +5,7 @@ import { type Adopted, HOST, type Topology } from '../topology/model.ts';
 import { interfaceId, interfaceOwner, readCommon } from './interface.ts';
 import type {
   Attributes,
+  Change,
   ChangeClass,
   Command,
   Kind,
@@ -21,6 +22,7 @@ const changes: Readonly<Record<string, ChangeClass>> = {
   mtu: 'in-place',
   macaddress: 'in-place',
   state: 'in-place',
+  name: 'in-place',
 };
 
 /**
@@ -35,8 +37,8 @@ export const adoptedKind: Kind = {
   read: (live, context) => {
     const found: LiveResource[] = [];
     for (const [id, { origin, isExact }] of context.adopted) {
-      const before = context.record.adopted[id];
-      const resource = readAdopted(live, { id, origin, before, isExact, lab: context.lab });
+      const { record, lab } = context;
+      const resource = readAdopted(live, { id, origin, isExact, record, lab });
       if (resource !== undefined) found.push(resource);
     }
     return found;
@@ -46,28 +48,10 @@ export const adoptedKind: Kind = {
     attributes['master'] ? [interfaceId(namespace, String(attributes['master']))] : [],
   // What is not there cannot be made: the plan says so before anything is done.
   create: () => [],
-  update: ({ wanted, live, attributes: changed }) => {
-    const { namespace, label, attributes } = wanted;
-    const isMoved = changed.includes('namespace');
-    const from = String(live.attributes['name']);
-    const commands: Command[] = isMoved ? [moveCommand(HOST, from, [namespace, label])] : [];
-    const words: string[] = [];
-    if (changed.includes('mtu')) words.push('mtu', String(attributes['mtu']));
-    if (changed.includes('macaddress')) words.push('address', String(attributes['macaddress']));
-    // An interface that is moved arrives down.
-    const isUp = attributes['state'] === 'up';
-    const set = (args: readonly string[]): Command => ({
-      tool: 'ip',
-      namespace,
-      args: ['link', 'set', 'dev', label, ...args],
-    });
-    if (words.length > 0) commands.push(set(words));
-    if (changed.includes('master') || (isMoved && attributes['master']))
-      commands.push(set(attributes['master'] ? ['master', String(attributes['master'])] : ['nomaster']));
-    if (changed.includes('state') || (isMoved && isUp)) commands.push(set([String(attributes['state'])]));
-    return commands;
-  },
-  remove: ({ namespace, label, attributes }) => giveBack({ namespace, name: label, attributes }),
+  update: updateAdopted,
+  // Whether its addresses are the lab's alone follows from the rest.
+  same: (attribute, wanted, live) => attribute === 'isExact' || wanted === live,
+  remove: ({ namespace, attributes }) => giveBack({ namespace, attributes }),
   removedLast: true,
   staysBehind: true,
   loses: ({ namespace, attributes }, removed) =>
@@ -77,6 +61,33 @@ export const adoptedKind: Kind = {
   disrupts: (_change, action) =>
     action === 'delete' ? 'it goes back to what it was before' : 'what the host reaches through it may break',
 };
+
+function updateAdopted({ wanted, live, attributes: changed }: Change): Command[] {
+  const { namespace, label, attributes } = wanted;
+  const isMoved = changed.includes('namespace');
+  const present = String(live.attributes['name']);
+  const set = (name: string, ...args: string[]): Command => ({
+    tool: 'ip',
+    namespace,
+    args: ['link', 'set', 'dev', name, ...args],
+  });
+  // In two steps: the kernel would have moved it already when it refuses the new name.
+  const commands: Command[] = isMoved ? [moveCommand(HOST, present, namespace)] : [];
+  const isRenamed = present !== label;
+  if (isRenamed) commands.push(set(present, 'down'), set(present, 'name', label));
+  const words: string[] = [];
+  if (changed.includes('mtu')) words.push('mtu', String(attributes['mtu']));
+  if (changed.includes('macaddress')) words.push('address', String(attributes['macaddress']));
+  if (words.length > 0) commands.push(set(label, ...words));
+  const master = String(attributes['master']);
+  if (changed.includes('master') || (isMoved && master !== ''))
+    commands.push(master === '' ? set(label, 'nomaster') : set(label, 'master', master));
+  // An interface that is moved arrives down.
+  const isUp = attributes['state'] === 'up';
+  if (changed.includes('state') || ((isMoved || isRenamed) && isUp))
+    commands.push(set(label, String(attributes['state'])));
+  return commands;
+}
 
 function lowerAdopted({
   namespace,
@@ -99,8 +110,8 @@ function lowerAdopted({
       master: master ?? '',
       ...(mtu === undefined || mtuPlace === undefined ? {} : { mtu }),
       ...(macaddress === undefined ? {} : { macaddress }),
-      // No longer exact: its own addresses come back first. The other way is no change of what is there.
-      ...(namespace === HOST && master === undefined ? { isExact: false } : {}),
+      name,
+      isExact: namespace !== HOST || master !== undefined,
     },
     place,
   };
@@ -109,26 +120,45 @@ function lowerAdopted({
 interface Search {
   readonly id: string;
   readonly origin: string;
-  readonly before: AdoptedRecord | undefined;
   /** As the file wants it, or, where it does not have the interface, as the record says. */
   readonly isExact: boolean;
+  readonly record: LabRecord;
   readonly lab: string;
 }
 
-function readAdopted(live: Live, { id, origin, before, isExact, lab }: Search): LiveResource | undefined {
+/** Where an adopted interface is: in its namespace, if the record says that it was moved there, or still in the host. */
+export function findAdopted(
+  live: Live,
+  id: string,
+  origin: string,
+  record: LabRecord,
+): { readonly link: IpLink; readonly place: LiveNamespace } | undefined {
   const [namespace, name] = splitId(id);
-  const here = linkIn(live.namespaces.get(namespace), name);
   const host = live.namespaces.get(HOST);
-  const link = here ?? linkIn(host, origin);
-  const place = here === undefined ? host : live.namespaces.get(namespace);
-  if (link === undefined || place === undefined) return undefined;
+  const own = live.namespaces.get(namespace);
+  const isOurs = record.adopted[id]?.name === origin;
+  // A killed run can leave it there under its old name.
+  const moved = isOurs && namespace !== HOST ? (linkIn(own, name) ?? linkIn(own, origin)) : undefined;
+  if (moved !== undefined && own !== undefined) return { link: moved, place: own };
+  const link = linkIn(host, origin);
+  return link === undefined || host === undefined ? undefined : { link, place: host };
+}
+
+function readAdopted(live: Live, { id, origin, isExact, record, lab }: Search): LiveResource | undefined {
+  const [namespace, name] = splitId(id);
+  const found = findAdopted(live, id, origin, record);
+  if (found === undefined) return undefined;
+  const { link, place } = found;
+  const before = record.adopted[id];
   const owner = interfaceOwner(link, lab);
   const { mtu, macaddress = '', state = '', master = '' } = readCommon(link);
   const now = { mtu: mtu ?? 0, macaddress, state, master };
-  const lines = linesThatRestore(place, link);
+  const lines = linesThatRestore(place, link, record.hostObjects);
   const was = before ?? { ...now, name: origin };
   // What the lab has not taken away can still change.
   const formerLines = before?.isExact ? before.lines : isExact ? lines : [];
+  // A bridge that is gone cannot have its port back.
+  const hasMaster = linkIn(live.namespaces.get(HOST), String(was.master)) !== undefined;
   return {
     kind: 'adopted',
     id,
@@ -142,7 +172,7 @@ function readAdopted(live: Live, { id, origin, before, isExact, lab }: Search): 
       'former mtu': was.mtu,
       'former macaddress': was.macaddress,
       'former state': was.state,
-      'former master': was.master,
+      'former master': hasMaster ? was.master : '',
       'former lines': formerLines,
       lines,
       isExact: before?.isExact ?? isExact,
@@ -171,11 +201,19 @@ function linkIn(namespace: LiveNamespace | undefined, name: string): IpLink | un
   return namespace?.links.find(({ ifname }) => ifname === name);
 }
 
-function giveBack({ namespace, name, attributes }: Place): Command[] {
+function giveBack({ namespace, attributes }: Place): Command[] {
   const origin = String(attributes['former name']);
+  const name = String(attributes['name']);
   // A namespace that somebody removed has given it back already, without its settings.
   const isAway = attributes['namespace'] !== HOST;
-  const commands: Command[] = isAway ? [moveCommand(namespace, name, [HOST, origin])] : [];
+  const inside = (...args: string[]): Command => ({
+    tool: 'ip',
+    namespace,
+    args: ['link', 'set', 'dev', name, ...args],
+  });
+  const commands: Command[] = [];
+  if (isAway && name !== origin) commands.push(inside('down'), inside('name', origin));
+  if (isAway) commands.push(moveCommand(namespace, origin, HOST));
   const set = (...args: string[]) => {
     commands.push({ tool: 'ip', namespace: HOST, args: ['link', 'set', 'dev', origin, ...args] });
   };
@@ -194,14 +232,12 @@ function giveBack({ namespace, name, attributes }: Place): Command[] {
 
 interface Place {
   readonly namespace: string;
-  readonly name: string;
   readonly attributes: Attributes;
 }
 
 /** `netns host` is what the engines know as the namespace of the machine itself. */
-function moveCommand(from: string, name: string, [to, newName]: readonly [string, string]): Command {
-  const rename = newName === name ? [] : ['name', newName];
-  return { tool: 'ip', namespace: from, args: ['link', 'set', 'dev', name, 'netns', to, ...rename] };
+function moveCommand(from: string, name: string, to: string): Command {
+  return { tool: 'ip', namespace: from, args: ['link', 'set', 'dev', name, 'netns', to] };
 }
 
 /** How an adopted interface was, for the record: from a live resource that is not recorded yet. */
@@ -229,7 +265,7 @@ export function adoptedInterfaces({ topology, live, record, lab }: Request): Rea
   const ids = new Set(wanted.map(({ namespace, name }) => interfaceId(namespace, name)));
   for (const [id, before] of recorded) {
     const { name: origin, isExact } = before;
-    const isGivenBack = !ids.has(id) && isAsBefore(readAdopted(live, { id, origin, before, isExact, lab }));
+    const isGivenBack = !ids.has(id) && isAsBefore(readAdopted(live, { id, origin, isExact, record, lab }));
     if (!isGivenBack) found.set(id, { origin, isExact });
   }
   for (const { namespace, name, origin, master } of wanted) {

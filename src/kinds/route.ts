@@ -404,7 +404,11 @@ export function readAllRoutes(live: Live, namespace: string): { resource: Resour
  * Lines of ip(8) that bring the addresses and routes of an interface back as they are now. What the kernel, router
  * advertisements or DHCP made is theirs.
  */
-export function linesThatRestore({ name, routes }: LiveNamespace, link: IpLink): string[] {
+export function linesThatRestore(
+  { name, routes }: LiveNamespace,
+  link: IpLink,
+  ours: readonly string[],
+): string[] {
   const lines: string[] = [];
   for (const address of link.addr_info ?? []) {
     const {
@@ -420,24 +424,33 @@ export function linesThatRestore({ name, routes }: LiveNamespace, link: IpLink):
       nodad,
     } = address;
     if (dynamic || temporary || (family === 'inet6' && scope === 'link')) continue;
+    // What the lab itself has added to it goes with the lab.
+    if (ours.includes(`${name}/${link.ifname}/${local}/${prefixlen}`)) continue;
     const words = ['address', 'replace', peer === undefined ? `${local}/${prefixlen}` : local];
     if (peer !== undefined) words.push('peer', `${peer}/${prefixlen}`);
     if (broadcast !== undefined) words.push('broadcast', broadcast);
     if (scope !== 'global') words.push('scope', scope);
     if (label !== undefined && label !== link.ifname) words.push('label', label);
     if (nodad) words.push('nodad');
+    if (address.noprefixroute) words.push('noprefixroute');
     lines.push([...words, 'dev', link.ifname].join(' '));
   }
   // Those without a gateway first: the others may need them.
   const own = routes
-    .filter((route) => !builtinProtocols.has(route.protocol ?? ''))
+    .filter(({ protocol = '' }) => !builtinProtocols.has(protocol) && protocol !== String(OWN_PROTOCOL))
     .map((route) => ({ route, resource: readRoute(name, route, identityOf(route)) }))
     .filter(({ resource: { attributes } }) => (attributes['devs'] as readonly string[]).includes(link.ifname))
     .sort((a, b) => Number(hasGateway(a.resource.attributes)) - Number(hasGateway(b.resource.attributes)));
   for (const { route, resource } of own) {
     const { args } = routeCommand('replace', resource) as { args: readonly string[] };
     const at = args.lastIndexOf('proto');
-    lines.push(args.map((word, index) => (index === at + 1 ? (route.protocol ?? 'boot') : word)).join(' '));
+    const isV4 = resource.attributes['family'] === 4;
+    const words = args.flatMap((word, index) => {
+      if (index === at + 1) return [route.protocol ?? 'boot'];
+      // ip-route(8): a next hop of the other family.
+      return isV4 && word.includes(':') && args[index - 1] === 'via' ? ['inet6', word] : [word];
+    });
+    lines.push(words.join(' '));
   }
   return lines;
 }

@@ -200,3 +200,102 @@ test('an adopted interface that leaves the file is given back; the rest stays', 
   expect(ip('host', 'route', 'show', 'default')).toContain('via 192.168.1.1 dev up0');
   sh('ping', '-c1', '-W5', '192.168.1.1');
 });
+
+const host = (interfaces: string, more = '') =>
+  folder.write(
+    'host.yaml',
+    `name: host-lab\nnamespaces:\n  host: { interfaces: { ${interfaces} } }\n${more}`,
+  );
+
+test('addresses alone go with the lab, and with their line in the file', async () => {
+  const file = host('up0: { adopt: true, addresses: [10.9.9.1/24, "fd09::1/64"] }');
+  await settle(file);
+  await settle(host('up0: { adopt: true, addresses: 10.9.9.1/24 }'));
+  expect(ip('host', 'address', 'show', 'dev', 'up0')).not.toContain('fd09::1');
+  await expectCode(0, 'destroy', file);
+  expect(dump()).toBe(before);
+});
+
+test('an interface that gets addresses first and a bridge later is given back without them', async () => {
+  await settle(host('up0: { adopt: true, addresses: 10.9.9.1/24 }', '  guest: {}\n'));
+  const bridge = `bridges:
+  br0:
+    members: [up0]
+    addresses: [192.168.1.10/24, "2001:db8:1::10/64", 192.168.1.11/24, 10.9.9.1/24]
+`;
+  const routes =
+    'routes: [{ to: default, via: 192.168.1.1, metric: 100 }, { to: 10.20.0.0/16, via: 192.168.1.1 }]';
+  const file = folder.write(
+    'later.yaml',
+    `name: host-lab\nnamespaces:\n  host: { interfaces: { up0: { adopt: true } }, ${routes} }\n  guest: {}\n${bridge}`,
+  );
+  await settle(file);
+  // The other way would leave it without its own addresses.
+  const back = await expectCode(
+    1,
+    'plan',
+    host('up0: { adopt: true, addresses: 10.9.9.1/24 }', '  guest: {}\n'),
+  );
+  expect(back.stderr).toContain('up0 leaves its bridge, and would be without its own addresses');
+  await expectCode(0, 'destroy', file);
+  sh('sleep', '2');
+  expect(dump()).toBe(before);
+});
+
+test('an interface that is adopted already, by this lab or another, is refused for another use', async () => {
+  const card = (name: string, origin: string) =>
+    folder.write(
+      'guest.yaml',
+      `name: guest-lab\nnamespaces: { guest: { interfaces: { ${name}: { adopt: ${origin} } } } }\n`,
+    );
+  await settle(card('wan', 'card1'));
+  expect((await expectCode(1, 'apply', card('wan', 'up0'))).stderr).toContain(
+    'guest:wan is card1 of the host so far',
+  );
+  expect((await expectCode(1, 'apply', card('lan', 'card1'))).stderr).toContain(
+    'this lab has card1 as guest:wan',
+  );
+  expect((await expectCode(1, 'apply', host('card1: { adopt: true }'))).stderr).toContain(
+    "card1 is adopted by the lab 'guest-lab'",
+  );
+  ip('guest', 'link', 'del', 'wan');
+  expect((await expectCode(1, 'apply', card('wan', 'card1'))).stderr).toContain('card1 is gone');
+  await expectCode(0, 'destroy', 'guest-lab');
+  ip(
+    'host',
+    'link',
+    'add',
+    'card1',
+    'mtu',
+    '1400',
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'card2',
+    'netns',
+    'outside',
+  );
+});
+
+test('what stands in the way of a port, or at its new place, is said before anything is done', async () => {
+  ip('host', 'link', 'add', 'link', 'up0', 'name', 'mv0', 'type', 'macvlan');
+  expect((await expectCode(1, 'apply', uplink())).stderr).toContain(
+    'up0 cannot become a port of br0: mv0 is on top',
+  );
+  ip('host', 'link', 'del', 'mv0');
+  expect(dump()).toBe(before);
+});
+
+test('a card comes back although another has taken its name, when that is gone', async () => {
+  const file = folder.write(
+    'card.yaml',
+    'name: card\nnamespaces: { lab: { interfaces: { wan: { adopt: card1, addresses: 10.5.0.1/24 } } } }\n',
+  );
+  await settle(file);
+  ip('host', 'link', 'add', 'card1', 'type', 'bridge');
+  expect((await topoweave('destroy', file)).code).toBe(1);
+  ip('host', 'link', 'del', 'card1');
+  await expectCode(0, 'destroy', file);
+  expect(ip('host', 'link', 'show', 'dev', 'card1')).toContain('mtu 1400');
+});

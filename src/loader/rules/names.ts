@@ -1,5 +1,5 @@
 import type { Place } from '../../lib/diagnostic.ts';
-import { kernelName, LONGEST_ALTERNATIVE_NAME } from '../../lib/interface-name.ts';
+import { isLongName, kernelName, LONGEST_ALTERNATIVE_NAME, LONGEST_NAME } from '../../lib/interface-name.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST, type Interface } from '../../topology/model.ts';
 import { isDevice } from '../normalize/devices.ts';
@@ -36,6 +36,7 @@ export function checkInterfaceNames({ topology }: Subject, report: Report): void
       tunnels.add(item.name);
     }
     checkInterfaceName(item.name, placeOfName(item), report);
+    if (item.kind === 'adopted') checkAdoptedName(item, placeOfName(item), report);
   }
 }
 
@@ -94,6 +95,16 @@ export function checkForeignNames({ topology }: Subject, report: Report): void {
 }
 
 const advice = "use letters, digits, '.', '_' and '-'";
+
+/** One that is adopted gets no alternative name, so that nothing of ours is on it when it is given back. */
+function checkAdoptedName({ name }: Interface, place: Place, report: Report): void {
+  if (!isLongName(name)) return;
+  report({
+    code: 'name-too-long',
+    message: `an adopted interface cannot be called '${name}'; the kernel takes ${LONGEST_NAME} characters`,
+    place,
+  });
+}
 
 function checkInterfaceName(name: string, place: Place, report: Report): void {
   const fail = (code: string, message: string) => report({ code, message, place });
