@@ -188,9 +188,10 @@ function collectSections() {
       if (seen.has(target)) continue;
       seen.add(target);
       const isRoot = target === schema;
-      sections.push({ target, title: isRoot ? 'The file' : title, name, depth: isRoot ? 0 : depth });
+      const own = target.properties.type?.const === 'ovs' ? `${title} with type ovs` : title;
+      sections.push({ target, title: isRoot ? 'The file' : own, name, depth: isRoot ? 0 : depth });
       for (const [key, child] of Object.entries(target.properties)) {
-        const below = isRoot ? key : `${title}.${key}`;
+        const below = isRoot ? key : `${own}.${key}`;
         visit(child, pathOf(below, child), depth + (isRoot ? 0 : 1));
       }
     }
@@ -217,7 +218,8 @@ function objectsIn(node) {
   const look = (raw) => {
     const target = resolve(raw);
     if (target.properties !== undefined) found.push({ target, name: raw.$ref?.split('/').at(-1) });
-    for (const alternative of [...(target.anyOf ?? []), ...(target.oneOf ?? [])]) look(alternative);
+    const choices = [...(target.anyOf ?? []), ...(target.oneOf ?? []), target.else, target.then];
+    for (const alternative of choices) if (alternative !== undefined) look(alternative);
     if (target.items !== undefined) look(target.items);
     if (typeof target.additionalProperties === 'object') look(target.additionalProperties);
   };
@@ -271,7 +273,7 @@ function sectionLines({ target, title }, sections) {
 /** The value that a key takes, in words: `an address or a list of texts`. */
 function valueText(raw) {
   const node = resolve(raw);
-  if (node.oneOf !== undefined) return 'keys';
+  if (node.oneOf !== undefined || node.then !== undefined) return 'keys';
   if (node.anyOf !== undefined) return [...new Set(node.anyOf.map(valueText))].join(' or ');
   if (node.enum !== undefined) return node.enum.map(code).join(', ');
   if (node.const !== undefined) return code(node.const);

@@ -14,6 +14,7 @@ import { type LabRecord, readRecord, removeRecord, writeRecord } from '../system
 import { hasNat, type Topology } from '../topology/model.ts';
 import { requireLinkKinds } from './capabilities.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
+import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
 export interface Target {
@@ -70,10 +71,12 @@ export async function planFor(
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     sysctls: sysctlsToRead(target.topology, record),
+    ovs: hasOvs(target.topology),
   };
   const live =
     untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
-  return { plan: makePlan({ lab: target.lab, topology: target.topology, live, record }), live };
+  const topology = target.topology && withDatapath(target.topology, live);
+  return { plan: makePlan({ lab: target.lab, topology, live, record }), live };
 }
 
 export interface ReconcileOptions extends ExecuteOptions {
@@ -119,6 +122,7 @@ async function converge(engine: Engine, target: Target, options: ReconcileOption
   const hadNothingToDo = plan.steps.length === 0;
   for (let round = 0; round < 4; round += 1) {
     if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
+    if (round === 0) requireOvs(plan, live, readRecord(target.lab));
     if (plan.steps.length === 0) {
       finishRecord(target, plan);
       return { summary, hadNothingToDo, interrupted: false };
@@ -227,6 +231,7 @@ function claimRecord({ lab, file }: Target, plan: Plan): LabRecord {
     ...record,
     ...(file === undefined ? {} : { file }),
     claims: [...new Set([...record.claims, ...claims])].sort(),
+    ...(record.ovs === true || plansOvs(plan) ? { ovs: true } : {}),
     // While it runs, what is to be removed must stay known: it leaves the record when it is gone.
     hostObjects: [...new Set([...record.hostObjects, ...hostObjects])].sort(),
     sysctls,
@@ -249,7 +254,7 @@ function addSysctls(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: 
 }
 
 /** Everything is as it should be: claims are over, and a lab without anything has no record. */
-function finishRecord({ lab, topology, file }: Target, { desired }: Plan): void {
+function finishRecord({ lab, topology, file }: Target, plan: Plan): void {
   if (topology === undefined) {
     removeRecord(lab);
     return;
@@ -262,9 +267,11 @@ function finishRecord({ lab, topology, file }: Target, { desired }: Plan): void 
         (namespace === 'host' || wanted.has(namespace)) && Object.keys(values).length > 0,
     ),
   );
-  const ids = new Set(desired.map(({ id }) => id));
+  const ids = new Set(plan.desired.map(({ id }) => id));
+  const { ovs: _, ...kept } = record;
   const next: LabRecord = {
-    ...record,
+    ...kept,
+    ...(plansOvs(plan) ? { ovs: true } : {}),
     ...(file === undefined ? {} : { file }),
     claims: [],
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.

@@ -14,6 +14,8 @@ export interface ReadRequest {
   readonly sysctls: ReadonlyMap<string, readonly string[]>;
   /** Also ask which namespace each namespace id means; with `ip` its cost grows with the square of their number. */
   readonly withPeers?: boolean;
+  /** The file has bridges of Open vSwitch. */
+  readonly ovs?: boolean;
 }
 
 export interface StepFailure {

@@ -7,6 +7,8 @@ import { loopbackKind } from './loopback.ts';
 import { namespaceKind } from './namespace.ts';
 import { natKind } from './nat.ts';
 import { otherLinkKind } from './other-link.ts';
+import { ovsBridgeKind, ovsInternalKind } from './ovs.ts';
+import { ovsPortKind } from './ovs-port.ts';
 import type { Kind, Resource } from './resource.ts';
 import { routeKind } from './route.ts';
 import { sysctlKind } from './sysctl.ts';
@@ -24,11 +26,14 @@ export const kinds: readonly Kind[] = [
   loopbackKind,
   vethKind,
   bridgeKind,
+  ovsBridgeKind,
+  ovsInternalKind,
   greKind,
   vxlanKind,
   dummyKind,
   vlanKind,
   otherLinkKind,
+  ovsPortKind,
   fdbKind,
   addressKind,
   routeKind,

@@ -2,11 +2,13 @@ import type { Engine, ReadRequest } from '../engine/engine.ts';
 import { listNamespaces } from '../system/netns.ts';
 import { HOST } from '../topology/model.ts';
 import type { Live, LiveNamespace } from './live.ts';
+import { addOvs } from './ovs.ts';
 
 /** Reads the live state of every named namespace and of the host. */
 export async function observe(engine: Engine, request: ReadRequest): Promise<Live> {
   const { names, stale } = listNamespaces();
-  return { namespaces: await engine.read([HOST, ...names], request), stale };
+  const namespaces = await engine.read([HOST, ...names], request);
+  return { ...(await addOvs(namespaces, request.ovs === true)), stale };
 }
 
 /** Reads every namespace but those that are known, which are taken over as they were. */
@@ -22,7 +24,7 @@ export async function observeAgain(engine: Engine, request: ReadRequest, known: 
     const namespace = read.get(name) ?? known.namespaces.get(name);
     if (namespace !== undefined) namespaces.set(name, namespace);
   }
-  return { namespaces, stale };
+  return { ...(await addOvs(namespaces, request.ovs === true)), stale };
 }
 
 /** The namespaces with their links, for lists of labs; nothing that belongs to one lab alone. */

@@ -59,7 +59,7 @@ export interface Plan {
 /** Commands that one program performs in one go, in one namespace. Batches of one layer do not depend on each other. */
 export interface Batch {
   readonly layer: number;
-  readonly tool: 'ip' | 'bridge' | 'nft';
+  readonly tool: 'ip' | 'bridge' | 'nft' | 'ovs';
   /** `host`: outside of the named namespaces. */
   readonly namespace: string;
   readonly commands: readonly { readonly command: Command; readonly step: Step }[];

@@ -29,6 +29,7 @@ const hidden = new Set([
   'nodad',
   'before',
   'peer-dev',
+  'owner',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -56,6 +57,14 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   dev: [''],
   key: ['none'],
   remote: ['none'],
+  'datapath-type': ['system'],
+  'fail-mode': [''],
+  rstp: [false],
+  'mcast-snooping': [false],
+  form: ['interface'],
+  tag: [0],
+  native: [0],
+  lacp: ['off'],
 };
 
 export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {

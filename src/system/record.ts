@@ -29,6 +29,8 @@ export interface LabRecord {
   readonly sysctls: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Identities of addresses and routes on objects of the host that carry no mark. */
   readonly hostObjects: readonly string[];
+  /** The lab has bridges or ports in the database of Open vSwitch, which must answer for them to be seen. */
+  readonly ovs?: boolean;
 }
 
 const FOLDER = '/run/topoweave';

@@ -78,6 +78,8 @@ export const packages: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
   flock: 'util-linux',
   ping: 'iputils-ping',
+  'ovs-vsctl': 'openvswitch-switch',
+  'ovs-dpctl': 'openvswitch-switch',
 };
 
 /** The error for a program that is not there, naming Debian's package. */

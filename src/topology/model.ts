@@ -132,6 +132,8 @@ interface InterfaceBase {
   readonly alias: string | undefined;
   /** The bridge, in the same namespace, that this interface is a port of. */
   readonly master: string | undefined;
+  /** The Open vSwitch bridge that this interface is a port of, or in a bond of; it has no master then. */
+  readonly ovsBridge?: string;
   /** The place that defines the interface. */
   readonly place: Place;
 }
@@ -157,6 +159,68 @@ export interface BridgeParameters {
   readonly maxAge: number;
   readonly ageingTime: number;
 }
+
+/** A bridge of Open vSwitch: the interface is its own port. */
+export interface OvsBridge extends InterfaceBase {
+  readonly kind: 'ovs-bridge';
+  /** undefined: the kernel's, or `netdev` where the kernel has none; see withDatapath. */
+  readonly datapath: 'system' | 'netdev' | undefined;
+  readonly failMode: 'standalone' | 'secure' | undefined;
+  /** Sorted, as all lists of what OVS keeps as sets. */
+  readonly controllers: readonly string[];
+  readonly protocols: readonly string[];
+  readonly stp: boolean;
+  readonly rstp: boolean;
+  readonly mcastSnooping: boolean;
+  readonly otherConfig: Readonly<Record<string, string>>;
+  /** Every port but the bridge's own and the internal ones; sorted by name. */
+  readonly ports: readonly OvsPort[];
+}
+
+/** An internal port of an Open vSwitch bridge: an interface that OVS makes. */
+export interface OvsInternal extends InterfaceBase {
+  readonly kind: 'ovs-internal';
+  readonly ovsBridge: string;
+  readonly vlan: OvsVlan;
+}
+
+/** The VLANs of a port; none of the three: all VLANs, as a trunk. */
+export interface OvsVlan {
+  /** Of an access port. */
+  readonly tag: number | undefined;
+  /** Of a trunk port, as numbers and ranges in canonical form: `10`, `20-30`. */
+  readonly trunks: readonly string[];
+  /** Of the packets of a trunk port that have no tag. */
+  readonly native: number | undefined;
+}
+
+export interface OvsPort {
+  readonly name: string;
+  readonly vlan: OvsVlan;
+  readonly form: OvsPortForm;
+  readonly place: Place;
+}
+
+/** `interface`: one of the machine's, of the port's name. */
+export type OvsPortForm =
+  | { readonly is: 'interface' }
+  | {
+      readonly is: 'tunnel';
+      readonly type: 'gre' | 'vxlan' | 'geneve';
+      readonly remote: string;
+      readonly local: string | undefined;
+      readonly key: number | undefined;
+      readonly port: number | undefined;
+      readonly ttl: number | 'inherit' | undefined;
+      readonly tos: number | 'inherit' | undefined;
+    }
+  | { readonly is: 'patch'; readonly bridge: string; readonly peer: string }
+  | {
+      readonly is: 'bond';
+      readonly members: readonly string[];
+      readonly mode: 'active-backup' | 'balance-slb' | 'balance-tcp';
+      readonly lacp: 'active' | 'passive' | 'off';
+    };
 
 export interface Gre extends InterfaceBase {
   readonly kind: 'gre' | 'gretap' | 'ip6gre' | 'ip6gretap';
@@ -197,8 +261,13 @@ export interface Device extends InterfaceBase {
   readonly settings: Readonly<Record<string, DeviceSetting>>;
 }
 
-export type Interface = Veth | Bridge | Gre | Vxlan | Loopback | Device;
+export type Interface = Veth | Bridge | OvsBridge | OvsInternal | Gre | Vxlan | Loopback | Device;
 export type InterfaceKind = Interface['kind'];
+
+/** The bridge that an interface is a port of, whatever makes the bridge. */
+export function bridgeOf({ master, ovsBridge }: Interface): string | undefined {
+  return master ?? ovsBridge;
+}
 
 export interface Check {
   readonly kind: 'ping' | 'tcp' | 'udp';

@@ -4,10 +4,39 @@ import { sysctlComesAfter } from '../../plan/order.ts';
 import type { Batch, Step } from '../../plan/step.ts';
 import { netnsPath } from '../../system/netns.ts';
 import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
+import { performOvs } from '../ovs.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
 
-/** Performs each batch by one process: `ip -batch`, `bridge -batch` or `nft -f`, those of one call side by side. */
+/**
+ * Performs each batch by one process: `ip -batch`, `bridge -batch`, `nft -f` or `ovs-vsctl`, those of one call side by
+ * side.
+ */
 export async function perform(
+  batches: readonly Batch[],
+  { onDone, signal }: PerformOptions,
+): Promise<BatchResult[]> {
+  const left: BatchResult = { outcome: 'left-out' };
+  const others = batches.filter(({ tool }) => tool !== 'ovs');
+  const index = (batch: Batch | undefined) => (batch === undefined ? -1 : batches.indexOf(batch));
+  const ovs = batches.filter(({ tool }) => tool === 'ovs');
+  const [results, ovsResults] = await Promise.all([
+    performJobs(others, { signal, onDone: (at, isDone) => onDone(index(others[at]), isDone) }),
+    Promise.all(
+      ovs.map(async (batch) => {
+        if (signal?.aborted) return left;
+        const result = await performOvs(batch);
+        onDone(index(batch), result.outcome === 'done');
+        return result;
+      }),
+    ),
+  ]);
+  return batches.map(
+    (batch) =>
+      (batch.tool === 'ovs' ? ovsResults[ovs.indexOf(batch)] : results[others.indexOf(batch)]) ?? left,
+  );
+}
+
+async function performJobs(
   batches: readonly Batch[],
   { onDone, signal }: PerformOptions,
 ): Promise<BatchResult[]> {
@@ -45,7 +74,7 @@ function toJob(batch: Batch): Job {
     );
   return {
     netns,
-    verb: batch.tool,
+    verb: batch.tool === 'bridge' ? 'bridge' : 'ip',
     input: lines(batch)
       .map(({ text }) => `${text}\n`)
       .join(''),

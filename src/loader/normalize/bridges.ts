@@ -1,4 +1,4 @@
-import type { Bridge, Port } from '../../generated/topology-file.ts';
+import type { Bridge, OvsPort, Port } from '../../generated/topology-file.ts';
 import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
@@ -7,6 +7,7 @@ import { addEntry, type Context, checkNamespace, type Entry, interfaceKey } from
 import { type Endpoint, listEndpoints, type RawEndpoint } from './endpoint.ts';
 import { addVeth, expandEnd } from './links.ts';
 import { deriveMac } from './macaddress.ts';
+import { addOvsBridge, addOvsPatches, addOvsPort, isOvsBridge } from './ovs.ts';
 import { makePortName } from './port-name.ts';
 import { expandSettings, type Settings } from './settings.ts';
 
@@ -15,6 +16,8 @@ interface PortDraft {
   readonly far: Endpoint;
   readonly settings: Settings;
   readonly place: Place;
+  /** The port as the file has it. */
+  readonly raw: RawEndpoint<Port | OvsPort>;
 }
 
 /**
@@ -24,8 +27,8 @@ interface PortDraft {
 export function normalizeBridges(context: Context): void {
   const unnamed: PortDraft[] = [];
   for (const [name, raw] of Object.entries(context.data.bridges ?? {})) {
-    const bridge = addBridge(context, name, raw ?? {});
-    for (const port of listEndpoints<Port>(raw?.ports, ['bridges', name, 'ports'])) {
+    const bridge = isOvsBridge(raw) ? addOvsBridge(context, name, raw) : addBridge(context, name, raw ?? {});
+    for (const port of listEndpoints<Port | OvsPort>(raw?.ports, ['bridges', name, 'ports'])) {
       addPort(context, { bridge, port, unnamed });
     }
   }
@@ -35,6 +38,7 @@ export function normalizeBridges(context: Context): void {
     const isFree = (name: string) => !context.entries.has(interfaceKey(namespace, name));
     addNearEnd(context, draft, { name: makePortName(draft.far, isFree), place: draft.place });
   }
+  addOvsPatches(context);
 }
 
 function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): Entry {
@@ -76,14 +80,14 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
 
 interface RawPort {
   readonly bridge: Entry;
-  readonly port: RawEndpoint<Port>;
+  readonly port: RawEndpoint<Port | OvsPort>;
   readonly unnamed: PortDraft[];
 }
 
 function addPort(context: Context, { bridge, port, unnamed }: RawPort): void {
   const { endpoint: far, settings, place } = expandEnd(context, port);
   if (far === undefined) return;
-  const draft: PortDraft = { bridge, far, settings, place };
+  const draft: PortDraft = { bridge, far, settings, place, raw: port };
   const name = portNameOf(port.settings);
   if (name === undefined) {
     unnamed.push(draft);
@@ -95,7 +99,7 @@ function addPort(context: Context, { bridge, port, unnamed }: RawPort): void {
 /** Both ends at once, so that each knows its peer's name. */
 function addNearEnd(
   context: Context,
-  { bridge, far, settings, place: farPlace }: PortDraft,
+  { bridge, far, settings, place: farPlace, raw }: PortDraft,
   { name, place }: { name: string; place: Place },
 ): void {
   const near: Endpoint = { namespace: bridge.item.namespace, name };
@@ -107,11 +111,17 @@ function addNearEnd(
     state: 'up',
     alias: undefined,
   };
-  const master = bridge.item.name;
-  addVeth(context, { endpoint: near, settings: nearSettings, place }, { peer: far, portOf: bridge, master });
+  const { name: master, kind } = bridge.item;
+  const ovs = kind === 'ovs-bridge';
+  addVeth(
+    context,
+    { endpoint: near, settings: nearSettings, place },
+    { peer: far, portOf: bridge, master, ovs },
+  );
+  if (ovs) addOvsPort(context, bridge.item, { name, raw: raw.settings, base: raw.base, place: farPlace });
 }
 
-function portNameOf(settings: Port | undefined): string | undefined {
+function portNameOf(settings: Port | OvsPort | undefined): string | undefined {
   if (settings === null || typeof settings !== 'object' || Array.isArray(settings)) return undefined;
   return settings['port-name'];
 }

@@ -7,6 +7,8 @@ import {
   HOST,
   type Interface,
   type Loopback,
+  type OvsBridge,
+  type OvsInternal,
   type Veth,
   type Vxlan,
 } from '../../topology/model.ts';
@@ -20,6 +22,8 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 export type InterfaceDraft =
   | Mutable<Veth>
   | Mutable<Bridge>
+  | Mutable<OvsBridge>
+  | Mutable<OvsInternal>
   | Mutable<Gre>
   | Mutable<Vxlan>
   | Mutable<Loopback>

@@ -45,13 +45,15 @@ export interface FarEnd {
   readonly portOf?: Entry | undefined;
   /** For the near end of a bridge's port, which the tool makes. */
   readonly master?: string;
+  /** The bridge is one of Open vSwitch. */
+  readonly ovs?: boolean;
 }
 
 /** An end whose name could not be read is left out, and so is its peer. */
 export function addVeth(
   context: Context,
   { endpoint, settings, place }: End,
-  { peer, shared, portOf, master }: FarEnd,
+  { peer, shared, portOf, master, ovs = false }: FarEnd,
 ): void {
   if (endpoint === undefined || peer === undefined) return;
   const { namespace, name } = endpoint;
@@ -68,7 +70,8 @@ export function addVeth(
       macaddress: settings.macaddress ?? deriveMac(context, { namespace, name, addresses }),
       state,
       alias,
-      master,
+      master: ovs ? undefined : master,
+      ...(ovs && master !== undefined ? { ovsBridge: master } : {}),
       peer,
       madeForPort: master !== undefined,
       place,

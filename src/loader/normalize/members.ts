@@ -3,14 +3,16 @@ import { pointer } from '../../lib/pointer.ts';
 import { type Device, HOST } from '../../topology/model.ts';
 import { deviceRules } from '../devices/rules.ts';
 import { suggest } from '../suggest.ts';
-import { type Context, interfaceKey } from './context.ts';
+import { type Context, type InterfaceDraft, interfaceKey } from './context.ts';
 import { isDevice } from './devices.ts';
 import { listNames } from './names.ts';
+import { isOvsBridge } from './ovs.ts';
 
-/** Sets the master of every interface that a bridge names under `members`. */
+/** Sets the master of every interface that a Linux bridge names under `members`. */
 export function normalizeMembers(context: Context): void {
   for (const [name, raw] of Object.entries(context.data.bridges ?? {})) {
     const namespace = raw?.namespace ?? HOST;
+    if (isOvsBridge(raw)) continue;
     for (const [index, member] of (raw?.members ?? []).entries()) {
       const place: Place = { pointer: pointer('bridges', name, 'members', index), part: 'value' };
       addMember(context, { bridge: name, namespace, member, place });
@@ -18,22 +20,32 @@ export function normalizeMembers(context: Context): void {
   }
 }
 
-interface Member {
+export interface Member {
   readonly bridge: string;
   readonly namespace: string;
   readonly member: string;
   readonly place: Place;
 }
 
-function addMember(context: Context, { bridge, namespace, member, place }: Member): void {
+function addMember(context: Context, member: Member): void {
+  const item = findMember(context, member);
+  if (item !== undefined) item.master = member.bridge;
+}
+
+/** The interface that becomes a port; undefined, with a report, where it cannot. */
+export function findMember(
+  context: Context,
+  { bridge, namespace, member, place }: Member,
+): InterfaceDraft | undefined {
   const fail = (message: string, help?: string) =>
     context.report({ code: 'member', message, place, ...(help === undefined ? {} : { help }) });
   const entry = context.entries.get(interfaceKey(namespace, member));
   if (entry === undefined) {
     failUnknown(context, { bridge, namespace, member, place });
-    return;
+    return undefined;
   }
   const { item } = entry;
+  const taken = item.kind === 'ovs-internal' ? item.master : (item.master ?? item.ovsBridge);
   if (item.kind === 'loopback') fail('lo cannot be a port of a bridge');
   else if (item.kind === 'gre' || item.kind === 'ip6gre') {
     fail(
@@ -44,12 +56,15 @@ function addMember(context: Context, { bridge, namespace, member, place }: Membe
     fail(`${member} is a bridge, which cannot be a port of another one`, 'join the two with a link');
   } else if (isDevice(item) && portObstacle(item) !== undefined) {
     fail(`${member} cannot be a port of a bridge: ${portObstacle(item)}`);
-  } else if (item.master !== undefined) {
-    const where = item.master === bridge ? 'this bridge' : `bridge ${item.master}`;
+  } else if (item.kind === 'ovs-bridge' && item.name === bridge) {
+    fail(`${member} is the bridge itself`, 'leave it out: its own port is there already');
+  } else if (taken !== undefined) {
+    const where = taken === bridge ? 'this bridge' : `bridge ${taken}`;
     fail(`${member} is already a port of ${where}; an interface is a port of one bridge, once`);
   } else {
-    item.master = bridge;
+    return item;
   }
+  return undefined;
 }
 
 function portObstacle({ kind }: Device): string | undefined {

@@ -10,6 +10,7 @@ import { normalizeMembers } from './members.ts';
 import { deriveMtus } from './mtu.ts';
 import { listNamespaces, normalizeNamespaces } from './namespaces.ts';
 import { createNetwork, type Network } from './network.ts';
+import { normalizeOvsMembers } from './ovs-members.ts';
 import type { Report } from './problem.ts';
 import { normalizeTunnels } from './tunnels.ts';
 
@@ -25,6 +26,7 @@ export function normalize(data: TopologyFile, report: Report): { topology: Topol
   normalizeTunnels(context);
   normalizeBridges(context);
   normalizeMembers(context);
+  normalizeOvsMembers(context);
   checkDeviceLinks(context);
   const interfaces = [...context.entries.values()]
     .map(({ item }) => item)

@@ -18,12 +18,22 @@ export function findUnderlay(network: Network, item: TunnelInterface): Interface
   const { namespace, dev } = item;
   if (dev !== undefined) return network.interfaceOf(namespace, dev);
   const remote = item.kind === 'vxlan' ? item.peers[0] : item.remote;
-  for (const address of [item.local, remote]) {
+  return findInterfaceTo(network, namespace, [item.local, remote], item.name);
+}
+
+/** The first interface, of those but one, that is in a subnet of one of these addresses. */
+export function findInterfaceTo(
+  network: Network,
+  namespace: string,
+  addresses: readonly (string | undefined)[],
+  except?: string,
+): Interface | undefined {
+  for (const address of addresses) {
     const ip = address === undefined ? undefined : parseIp(address);
     if (ip === undefined) continue;
     const found = network
       .subnetsWith(namespace, ip)
-      .find(({ item: other }) => other.name !== item.name && other.kind !== 'loopback');
+      .find(({ item: other }) => other.name !== except && other.kind !== 'loopback');
     if (found !== undefined) return found.item;
   }
   return undefined;

@@ -1,5 +1,5 @@
 import { type Cidr, formatIp, isHostPrefix, isLinkLocal, lastAddressOf } from '../../lib/ip.ts';
-import type { Address } from '../../topology/model.ts';
+import { type Address, bridgeOf } from '../../topology/model.ts';
 import type { Subnet } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
 import type { Subject } from './rules.ts';
@@ -69,13 +69,14 @@ function reportTwice(subnet: Subnet, earlier: Subnet, report: Report): void {
 export function checkPortAddresses({ topology }: Subject, report: Report): void {
   for (const item of topology.interfaces) {
     const [address] = item.addresses;
-    if (item.master === undefined || address === undefined) continue;
+    const bridge = item.kind === 'ovs-internal' ? item.master : bridgeOf(item);
+    if (bridge === undefined || address === undefined) continue;
     report({
       severity: 'warning',
       code: 'address-on-port',
-      message: `${nameOf(item)} is a port of bridge ${item.master}, and packets to ${address.address} do not reach a port`,
+      message: `${nameOf(item)} is a port of bridge ${bridge}, and packets to ${address.address} do not reach a port`,
       place: address.place,
-      help: `give the address to ${item.master}`,
+      help: `give the address to ${bridge}`,
     });
   }
 }

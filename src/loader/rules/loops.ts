@@ -1,4 +1,4 @@
-import type { Bridge, Interface } from '../../topology/model.ts';
+import { type Bridge, bridgeOf, type Interface, type OvsBridge } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
@@ -19,9 +19,10 @@ type Graph = ReadonlyMap<string, readonly Edge[]>;
  * left out of the graph: what then still is a loop has none. One loop is shown for each connected part.
  */
 export function checkLoops({ topology, network }: Subject, report: Report): void {
-  const bridges = new Map<string, Bridge>();
+  const bridges = new Map<string, Bridge | OvsBridge>();
   for (const item of topology.interfaces) {
     if (item.kind === 'bridge' && !item.parameters.stp) bridges.set(keyOf(item), item);
+    if (isOvs(item) && !item.stp && !item.rstp) bridges.set(keyOf(item), item);
   }
   for (const cycle of findCycles(createGraph(topology.interfaces, bridges, network))) {
     const loop = cycle.flatMap((node) => bridges.get(node) ?? []);
@@ -35,14 +36,16 @@ export function checkLoops({ topology, network }: Subject, report: Report): void
       code: 'bridge-loop',
       message: `${joinNames(names)} ${form} and ${none} stp: true`,
       place: first.place,
-      help: 'set stp: true under parameters of the bridges, or take one link out',
+      help: loop.every(isOvs)
+        ? 'set rstp: true at the bridges, or take one link out'
+        : 'set stp: true under parameters of the bridges, or take one link out',
     });
   }
 }
 
 function createGraph(
   interfaces: readonly Interface[],
-  bridges: ReadonlyMap<string, Bridge>,
+  bridges: ReadonlyMap<string, Bridge | OvsBridge>,
   network: Network,
 ): Graph {
   const graph = new Map<string, Edge[]>();
@@ -52,6 +55,13 @@ function createGraph(
     edgesOf(graph, a).push({ to: b, link: links });
     edgesOf(graph, b).push({ to: a, link: links });
   };
+  for (const { namespace, name, ports } of [...bridges.values()].filter(isOvs)) {
+    for (const { form } of ports) {
+      if (form.is !== 'patch' || form.bridge < name) continue;
+      const other = interfaceKey(namespace, form.bridge);
+      if (bridges.has(other)) connect(interfaceKey(namespace, name), other);
+    }
+  }
   for (const item of interfaces) {
     const bridge = masterKey(item);
     if (bridge === undefined || !bridges.has(bridge)) continue;
@@ -107,8 +117,13 @@ function edgesOf(graph: Map<string, Edge[]>, node: string): Edge[] {
   return edges;
 }
 
-function masterKey({ namespace, master }: Interface): string | undefined {
-  return master === undefined ? undefined : interfaceKey(namespace, master);
+function masterKey(item: Interface): string | undefined {
+  const bridge = bridgeOf(item);
+  return bridge === undefined ? undefined : interfaceKey(item.namespace, bridge);
+}
+
+function isOvs(item: Interface): item is OvsBridge {
+  return item.kind === 'ovs-bridge';
 }
 
 function keyOf({ namespace, name }: Interface): string {

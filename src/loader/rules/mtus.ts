@@ -1,4 +1,4 @@
-import type { Interface } from '../../topology/model.ts';
+import { bridgeOf as bridgeNameOf, type Interface } from '../../topology/model.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
 import { findUnderlay, isTunnel, type TunnelInterface, tunnelOverhead } from '../normalize/underlay.ts';
@@ -52,11 +52,13 @@ function checkBridge(item: Interface, network: Network, report: Report): void {
 /** The far end of a port stands for both ends, since the near one always has the same mtu. */
 function bridgeOf(item: Interface, network: Network): Interface | undefined {
   if (item.kind === 'veth' && item.madeForPort) return undefined;
-  if (item.master !== undefined) return network.interfaceOf(item.namespace, item.master);
+  const master = bridgeNameOf(item);
+  if (master !== undefined) return network.interfaceOf(item.namespace, master);
   if (item.kind !== 'veth') return undefined;
   const peer = network.interfaceOf(item.peer.namespace, item.peer.name);
-  if (peer?.kind !== 'veth' || !peer.madeForPort || peer.master === undefined) return undefined;
-  return network.interfaceOf(peer.namespace, peer.master);
+  const bridge = peer && bridgeNameOf(peer);
+  if (peer?.kind !== 'veth' || !peer.madeForPort || bridge === undefined) return undefined;
+  return network.interfaceOf(peer.namespace, bridge);
 }
 
 /** Said once, at the end that sorts last. */

@@ -23,6 +23,10 @@ const reserved: ReadonlyMap<string, string> = new Map([
   ...['gre0', 'gretap0', 'erspan0', 'ip6gre0', 'ip6tnl0', 'sit0', 'tunl0', 'ip_vti0', 'ip6_vti0'].map(
     (name): [string, string] => [name, 'the kernel makes a fallback device of that name'],
   ),
+  ...['ovs-system', 'ovs-netdev'].map((name): [string, string] => [
+    name,
+    'Open vSwitch makes a device of that name',
+  ]),
 ]);
 
 export function checkInterfaceNames({ topology }: Subject, report: Report): void {
@@ -35,7 +39,15 @@ export function checkInterfaceNames({ topology }: Subject, report: Report): void
       tunnels.add(item.name);
     }
     checkInterfaceName(item.name, placeOfName(item), report);
+    if (item.kind !== 'ovs-bridge') continue;
+    for (const { name, place, form } of item.ports)
+      if (form.is === 'tunnel' || form.is === 'bond') checkPortName(name, place, report);
   }
+}
+
+/** A port that is no interface may have the name of a fallback device, but for the rest the rules are the same. */
+function checkPortName(name: string, place: Place, report: Report): void {
+  if (!reserved.has(name)) checkInterfaceName(name, place, report);
 }
 
 export function checkNamespaceNames({ topology }: Subject, report: Report): void {
