@@ -65,20 +65,33 @@ export function requireOvs(plan: Plan, { ovs }: Live, record: LabRecord): void {
   const problem = daemonProblem();
   if (problem !== undefined)
     throw new UnavailableError('ovs', `${problem}; nothing was changed`, problemHelp);
+  const wantsKernel = plan.steps.some(
+    ({ kind, action, after }) =>
+      kind === 'ovs-bridge' &&
+      (action === 'create' || action === 'replace') &&
+      after?.['datapath-type'] === 'system',
+  );
+  if (!wantsKernel || ovs.datapath !== 'netdev') return;
+  throw new UnavailableError(
+    'ovs',
+    'this kernel has no datapath of Open vSwitch; nothing was changed',
+    'load its module and start ovs-vswitchd again (modprobe openvswitch), or use datapath-type: netdev',
+  );
 }
 
 const problemHelp =
   'start it in the network namespace that topoweave runs in: systemctl start openvswitch-switch';
 
-/** What is wrong with ovs-vswitchd, as its file with its process id tells; without that file it is taken as well. */
+/** What is wrong with ovs-vswitchd, as the file with its process id tells; it removes the file when it ends. */
 export function daemonProblem(): string | undefined {
+  const file = `${ovsFolder()}/ovs-vswitchd.pid`;
   let pid: string;
   try {
-    pid = readFileSync(`${ovsFolder()}/ovs-vswitchd.pid`, 'utf8').trim();
+    pid = readFileSync(file, 'utf8').trim();
   } catch {
-    return undefined;
+    return `ovs-vswitchd does not run: there is no ${file}`;
   }
-  if (!/^[0-9]+$/.test(pid)) return undefined;
+  if (!/^[0-9]+$/.test(pid)) return `${file} holds no process id`;
   try {
     const [theirs, ours] = [pid, 'self'].map((process) => readlinkSync(`/proc/${process}/ns/net`));
     return theirs === ours ? undefined : 'ovs-vswitchd runs in another network namespace';

@@ -85,7 +85,8 @@ function explain(commands: Batch['commands'], code: number, stderr: string) {
   const isLate = /Alarm clock|signal 14/.test(stderr) || code === 142 || stderr === '';
   const lines = stderr.split('\n').flatMap((line) => {
     const text = line.replace(/^ovs-vsctl: /, '').trim();
-    return text === '' || /See ovs-vswitchd log|default log directory/.test(text) ? [] : [text];
+    // Where the log is depends on how the daemon was started.
+    return text === '' || text.includes('default log directory') ? [] : [text];
   });
   const named = commands.find(({ step }) => new RegExp(`\\b${literally(step.label)}\\b`).test(stderr));
   const entry = named ?? commands[0];

@@ -17,8 +17,8 @@ import type { Attributes, Change, Command, Kind, LiveResource, Resource } from '
 
 /**
  * A port of an Open vSwitch bridge that is an interface of the host, a tunnel, a patch or a bond; `form` says which.
- * A port whose interface is gone stays in the database, with an error, until somebody removes it; when an interface of
- * its name comes again, OVS takes it up again itself (if_notifier in vswitchd/bridge.c; measured with 3.1).
+ * A port whose interface is gone stays in the database until somebody removes it. With the daemon's datapath it does not
+ * take up another interface of that name: it keeps the socket of the old one (measured with 3.1). So it is made anew.
  */
 export const ovsPortKind: Kind = {
   name: 'ovs-port',
@@ -47,6 +47,7 @@ export const ovsPortKind: Kind = {
     ),
   read: (live, { lab, wanted }) => {
     const found: LiveResource[] = [];
+    const links = new Set(live.namespaces.get(HOST)?.links.map(({ ifname }) => ifname));
     for (const { name: bridge, ports } of live.ovs?.bridges ?? []) {
       for (const port of ports) {
         const { name, interfaces } = port;
@@ -54,7 +55,7 @@ export const ovsPortKind: Kind = {
         const id = portId(name);
         const owner = rowOwner(port.lab, lab);
         if (owner !== 'ours' && !wanted.has(id)) continue;
-        const attributes = readPort(port, bridge);
+        const attributes = readPort(port, bridge, links);
         found.push({ kind: 'ovs-port', id, namespace: HOST, label: name, attributes, owner });
       }
     }
@@ -87,6 +88,7 @@ function lowerPort({ name, vlan, form }: OvsPort, bridge: string, lab: string): 
     form: form.is === 'tunnel' ? form.type : form.is,
     ...(form.is === 'bond' ? { members: form.members, mode: form.mode, lacp: form.lacp } : {}),
     ...(form.is === 'interface' || form.is === 'bond' ? {} : { options: pairs(optionsOf(form)) }),
+    ...(form.is === 'interface' || form.is === 'bond' ? { interface: 'present' } : {}),
     ...vlanAttributes(vlan),
     owner: lab,
     name,
@@ -103,12 +105,14 @@ function optionsOf(form: OvsPortForm & { readonly is: 'tunnel' | 'patch' }): Rec
   );
 }
 
-function readPort(port: OvsPortRow, bridge: string): Attributes {
+function readPort(port: OvsPortRow, bridge: string, links: ReadonlySet<string>): Attributes {
   const [first] = port.interfaces;
   const isBond = port.interfaces.length > 1 || first?.name !== port.name;
+  const isThere = port.interfaces.every((item) => formOf(item) !== 'interface' || links.has(item.name));
   return {
     bridge,
     form: isBond ? 'bond' : formOf(first),
+    interface: isThere ? 'present' : 'gone',
     members: isBond ? port.interfaces.map(({ name }) => name).sort() : [],
     // What the database does not say is OVS's default; ovs-vswitchd.conf.db(5), Port.
     mode: port.bondMode || 'active-backup',

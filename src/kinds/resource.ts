@@ -69,7 +69,10 @@ export interface Kind {
   readonly requires: (resource: Resource) => readonly string[];
   /** What must be done first, if it is done at all, without taking this resource along. */
   readonly after?: (resource: Resource) => readonly string[];
-  /** What must exist first, and may only go after this resource, which does not go along. */
+  /**
+   * What must exist first, and may only go after this resource, which does not go along but has to be made anew for
+   * another one.
+   */
   readonly uses?: (resource: Resource) => readonly string[];
   readonly create: (resource: Resource) => readonly Command[];
   readonly update: (change: Change) => readonly Command[];

@@ -62,6 +62,7 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   rstp: [false],
   'mcast-snooping': [false],
   form: ['interface'],
+  interface: ['present'],
   tag: [0],
   native: [0],
   lacp: ['off'],

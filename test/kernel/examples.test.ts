@@ -3,11 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { kernelNeeds } from '../../src/kinds/interface.ts';
 import { neededKinds, testExample } from '../support/example.ts';
 import { kernelHas } from '../support/host.ts';
+import { hasOvsModule, OVS_MODULE } from '../support/ovs.ts';
 
 const files = readdirSync('topologies')
   .filter((name) => name.endsWith('.yaml'))
   .map((name) => `topologies/${name}`);
-const missing = new Set([...kernelNeeds.keys()].filter((kind) => !kernelHas(kind)));
+const missing = new Set<string>([...kernelNeeds.keys()].filter((kind) => !kernelHas(kind)));
+if (!hasOvsModule()) missing.add(OVS_MODULE);
 const lacking = await Promise.all(
   files.map(async (file) => (await neededKinds(file)).filter((kind) => missing.has(kind))),
 );

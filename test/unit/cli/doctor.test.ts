@@ -38,7 +38,14 @@ function fakeRun({
 const none = { netlink: undefined, nftables: undefined };
 
 const examineWith = (run: Run, privileges = root, obstacles: EngineObstacles = none) =>
-  examine({ run, root: privileges.uid === 0, privileges, nodeVersion: '20.0.0', obstacles });
+  examine({
+    run,
+    root: privileges.uid === 0,
+    privileges,
+    nodeVersion: '20.0.0',
+    obstacles,
+    ovs: { obstacle: undefined, hasModule: true },
+  });
 
 test('reads what the probe prints', () => {
   const findings = parseProbe(`${kernel}\nnoise\n`);
