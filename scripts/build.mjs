@@ -5,7 +5,11 @@ import { build } from 'esbuild';
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 rmSync('dist', { recursive: true, force: true });
 await build({
-  entryPoints: { topoweave: 'src/cli/main.ts' },
+  entryPoints: {
+    topoweave: 'src/cli/main.ts',
+    // A thread of its own; see src/engine/netlink/namespace-team.ts.
+    'namespace-worker': 'src/engine/netlink/namespace-worker.ts',
+  },
   outdir: 'dist',
   bundle: true,
   splitting: true,

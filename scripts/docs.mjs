@@ -1,6 +1,7 @@
-// docs.mjs [--check]: makes docs/language.md from the schema, and docs/cli.md and man/topoweave.1 from the table of
-// commands. With --check it writes nothing, and exits with 1 if a file differs from what it would write.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// docs.mjs [--check]: makes docs/language.md and schemas/parts.schema.json from the schema, docs/cli.md and man/topoweave.1
+// from the table of commands, and docs/changes.md from the kinds. With --check it writes nothing, and exits with 1 if a file
+// differs from what it would write.
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -11,12 +12,15 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const schema = JSON.parse(readFileSync(join(root, 'schemas/topology.schema.json'), 'utf8'));
 
+const fixedTypes = new Set(['integer', 'number', 'boolean']);
 const { commands, exitCodes, buildProgram } = await importSources();
 const globalOptions = readGlobalOptions();
 const files = {
   'docs/language.md': languagePage(),
   'docs/cli.md': cliPage(),
   'man/topoweave.1': manPage(),
+  'docs/changes.md': await changesPage(),
+  'schemas/parts.schema.json': partsSchema(),
 };
 
 if (process.argv.includes('--check')) {
@@ -41,17 +45,29 @@ function readOrEmpty(path) {
 // --- sources ---
 
 /** The table of commands and the parser, without the commands themselves: those are imported only when they run. */
-async function importSources() {
+function importSources() {
+  return importBundle(
+    `export { commands } from './src/cli/commands.ts';
+export { buildProgram } from './src/cli/parse.ts';
+export { exitCodes } from './src/lib/exit-codes.ts';`,
+    [
+      {
+        name: 'commands-stay-outside',
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /./ }, ({ kind, path }) =>
+            kind === 'dynamic-import' ? { path, external: true } : undefined,
+          ),
+      },
+    ],
+  );
+}
+
+async function importBundle(contents, plugins = []) {
   const folder = mkdtempSync(join(tmpdir(), 'topoweave-docs-'));
   try {
     const outfile = join(folder, 'sources.mjs');
     await build({
-      stdin: {
-        contents: `export { commands } from './src/cli/commands.ts';
-export { buildProgram } from './src/cli/parse.ts';
-export { exitCodes } from './src/lib/exit-codes.ts';`,
-        resolveDir: root,
-      },
+      stdin: { contents, resolveDir: root },
       outfile,
       bundle: true,
       format: 'esm',
@@ -60,15 +76,7 @@ export { exitCodes } from './src/lib/exit-codes.ts';`,
       banner: {
         js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
       },
-      plugins: [
-        {
-          name: 'commands-stay-outside',
-          setup: ({ onResolve }) =>
-            onResolve({ filter: /./ }, ({ kind, path }) =>
-              kind === 'dynamic-import' ? { path, external: true } : undefined,
-            ),
-        },
-      ],
+      plugins,
       logLevel: 'warning',
     });
     return await import(pathToFileURL(outfile).href);
@@ -126,6 +134,39 @@ function sentence(text) {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 }
 
+// --- schemas/parts.schema.json ---
+
+/**
+ * The schema of what is not complete yet, for editors: a part that another file includes has no name, and a variable or
+ * an expression may stand where in the end a number or a word of a list is.
+ */
+function partsSchema() {
+  const variable = { type: 'string', pattern: String.raw`\$\{|<[^<>]*>` };
+  const isLimited = ({ type, enum: choices, pattern }) => {
+    const types = [type].flat();
+    const isNoText = types.some((each) => fixedTypes.has(each)) && !types.includes('string');
+    return choices !== undefined || pattern !== undefined || isNoText;
+  };
+  const widen = (node) => {
+    const inner = { ...node };
+    for (const key of ['properties', 'patternProperties', '$defs'])
+      if (inner[key] !== undefined)
+        inner[key] = Object.fromEntries(
+          Object.entries(inner[key]).map(([name, each]) => [name, widen(each)]),
+        );
+    for (const key of ['items', 'additionalProperties'])
+      if (typeof inner[key] === 'object') inner[key] = widen(inner[key]);
+    for (const key of ['anyOf', 'oneOf']) if (inner[key] !== undefined) inner[key] = inner[key].map(widen);
+    if (!isLimited(inner) || [inner.type].flat().some((each) => each === 'object' || each === 'array'))
+      return inner;
+    const { description, ...rest } = inner;
+    return { ...(description === undefined ? {} : { description }), anyOf: [rest, variable] };
+  };
+  const { required: _, ...whole } = widen(schema);
+  const id = 'https://topoweave.dev/schemas/parts.schema.json';
+  return `${JSON.stringify({ ...whole, $id: id, title: 'TopologyPart' })}\n`;
+}
+
 // --- docs/language.md ---
 
 function languagePage() {
@@ -170,6 +211,7 @@ function languagePage() {
     '| `publish: ["8080:web:80/tcp"]` | `publish: [{ port: 8080, to: web, to-port: 80, protocol: tcp }]` |',
     '| `forwarding: [ipv4]` | IPv4 is forwarded; nothing is said about IPv6 |',
     '',
+    ...largerFiles(),
     '## Sections',
     '',
     ...sections.map(({ title, depth }) => `${'  '.repeat(depth)}- [${title}](#${slug(title)})`),
@@ -179,6 +221,61 @@ function languagePage() {
   return `${lines.join('\n').trimEnd()}\n`;
 }
 
+function largerFiles() {
+  return `## Larger files
+
+Fifty equal hosts on a bridge, each with its address:
+
+~~~yaml
+templates:
+  host: { routes: { default: 10.0.0.254 } }
+namespaces:
+  h[1-50]: { template: host }
+bridges:
+  lan: { addresses: 10.0.0.254/24, ports: { "h[1-50]:eth0": 10.0.0.<n>/24 } }
+~~~
+
+**Ranges.** A key with a range stands for one entry for each of its values, and an item of a list for one item for each:
+\`h[1-50]\`, \`h[01-50]\` (with leading zeros), \`[alice,bob]\`, \`h[1-6,8-50]\`. A link or a check with a range in an
+endpoint stands for a link or a check for each value. Within, \`<n>\` is the value as it is written, and an expression
+is worked out with whole numbers:
+
+| Expression | For the value 7 of \`h[1-50]\` |
+|---|---|
+| \`10.0.0.<n>/24\` | \`10.0.0.7/24\` |
+| \`<n+1>\`, \`<n*4-3>\`, \`<(n-1)/2>\`, \`<n%4>\` | \`8\`, \`25\`, \`3\`, \`3\`; \`/\` rounds down |
+| \`<n:02x>\`, \`<n:03d>\` | \`07\`, \`007\` |
+| \`<#n>\` | \`7\`, the position in the range, also where the values are words |
+
+A second range needs a name: \`["leaf[1-4]:up<s>", "spine[s=1-2]:down<n>"]\` is eight links. YAML has no meaning for \`<\`
+and \`>\` inside a value, so an expression needs no quotes, also within \`{…}\`; a range does there. Outside of ranges,
+\`<\` is an ordinary character. At most 100,000 entries may come from ranges.
+
+**Templates.** What several namespaces have in common stands under \`templates\`. The namespace's own keys win; maps
+become one, lists do not. With \`template: [a, b]\` the later wins; a template may itself have a template.
+
+**Variables.** \`\${NAME}\` in a value or key is the variable's value: that of \`--set NAME=VALUE\`, or else of the
+environment, or else of \`vars\`. \`\${NAME:-VALUE}\` has a default, \`\${NAME:?MESSAGE}\` must be given (without the colon
+an empty value counts as one), \`$$\` is a dollar sign. Within \`{…}\` it needs quotes. They are put in after the YAML is
+read, so a value cannot add keys; a number stays one. Only variables that a file names are read from the environment
+(with \`sudo\`, pass them on: \`sudo mtu=1400 topoweave …\`, or use \`--set\`).
+
+**Several files.** \`include\` names files that this one is laid over, and \`-f base.yaml -f site.yaml\` lays the second over
+the first. Maps become one, \`links\` and \`checks\` follow one another, and of all else the later file wins: an address, a
+list of routes. Two files that define one interface, such as two links with the same endpoint, are an error.
+\`topoweave validate\` shows each value that is used instead of another, with both places. A file that is named twice is
+read once. Ranges are written out in each file by itself, so a file can change one of fifty: \`h7: { forwarding: true }\`.
+
+For an editor, \`parts.schema.json\` in place of \`topology.schema.json\` takes parts without a name, and variables in the
+place of numbers.
+
+A lab that was applied remembers its files and its \`--set\`, so \`topoweave status NAME\` reads them again; values from
+the environment are not kept. \`topoweave destroy NAME\` needs no file.
+`
+    .replaceAll('~~~', '```')
+    .split('\n');
+}
+
 /** Every object of the schema that has keys of its own, in the order of the file, each definition once. */
 function collectSections() {
   const sections = [];
@@ -186,18 +283,29 @@ function collectSections() {
   const visit = (node, title, depth) => {
     for (const { target, name } of objectsIn(node)) {
       if (seen.has(target)) continue;
+      // It can stand at every interface: one section for all of them, behind the others.
+      if (name === 'impairment' && title !== name) continue;
       seen.add(target);
       const isRoot = target === schema;
-      const own = target.properties.type?.const === 'ovs' ? `${title} with type ovs` : title;
+      const type = target.properties.type?.const;
+      const own = type === undefined ? title : `${title} (${type})`;
       sections.push({ target, title: isRoot ? 'The file' : own, name, depth: isRoot ? 0 : depth });
       for (const [key, child] of Object.entries(target.properties)) {
-        const below = isRoot ? key : `${own}.${key}`;
+        if (isImpairment(child) && target !== schema.$defs.impairment) continue;
+        // Both makers of bridges have `ports`.
+        const below = isRoot ? key : `${type === 'ovs' ? own : title}.${key}`;
         visit(child, pathOf(below, child), depth + (isRoot ? 0 : 1));
       }
     }
   };
   visit(schema, '', 0);
+  visit({ $ref: '#/$defs/impairment' }, 'impairment', 0);
   return sections;
+}
+
+/** Whether a key is one of those of an impairment, beside the other settings of an interface. */
+function isImpairment({ $ref = '' }) {
+  return $ref.startsWith('#/$defs/impairment/properties/');
 }
 
 /** `namespaces` → `namespaces.NAME`, `links` → `links[]`: how one gets from a key to the object below it. */
@@ -231,6 +339,8 @@ function objectsIn(node) {
 }
 
 function covers(larger, smaller) {
+  // Each kind of a choice by type has a section of its own.
+  if (smaller.properties.type?.const !== undefined) return false;
   const keys = Object.keys(smaller.properties);
   return keys.length < Object.keys(larger.properties).length && keys.every((key) => key in larger.properties);
 }
@@ -249,7 +359,19 @@ function sectionLines({ target, title }, sections) {
   if (target.description !== undefined) lines.push(target.description, '');
   const required = new Set(target.required ?? []);
   lines.push('| Key | Value | Default | Meaning |', '|---|---|---|---|');
+  const impairments = Object.keys(target.properties).filter((key) => isImpairment(target.properties[key]));
   for (const [key, raw] of Object.entries(target.properties)) {
+    if (impairments.includes(key)) {
+      if (key !== impairments[0]) continue;
+      lines.push(
+        '| `delay`, `loss`, `rate` … | | | What happens to packets on purpose: every key of [impairment](#impairment). |',
+      );
+      continue;
+    }
+    if (raw.$ref === '#/$defs/impairment') {
+      lines.push(`| \`${key}\` | keys | | The same for what it receives: see [impairment](#impairment). |`);
+      continue;
+    }
     const node = resolve(raw);
     const preset = node.default !== undefined ? code(node.default) : required.has(key) ? '**required**' : '';
     const meaning = [node.description ?? ''];
@@ -388,6 +510,72 @@ function commandLines(command) {
 
 function withChoices(text, choices) {
   return choices === undefined ? text : `${text}: ${choices.join(', ')}`;
+}
+
+// --- docs/changes.md ---
+
+/** What the kernel does with a changed attribute, for each kind, from the kinds themselves and the examples. */
+async function changesPage() {
+  const { kinds, kindOf, loadText, lower } = await importBundle(
+    `export { kinds, kindOf } from './src/kinds/registry.ts';
+export { loadText } from './src/loader/load.ts';
+export { lower } from './src/plan/plan.ts';`,
+  );
+  // What makes an object another one stands in its identity; the rest of these says the same in other words.
+  const identity = new Set([
+    'first',
+    'devs',
+    'family',
+    'to',
+    'table',
+    'metric',
+    'dev',
+    'address',
+    'name',
+    'mark',
+  ]);
+  const attributes = new Map(kinds.map((kind) => [kind, new Set(Object.keys(kind.changes))]));
+  for (const file of readdirSync(join(root, 'topologies'))
+    .filter((name) => name.endsWith('.yaml'))
+    .sort()) {
+    const path = join(root, 'topologies', file);
+    const { topology } = await loadText(path, readFileSync(path, 'utf8'));
+    for (const resource of topology === undefined ? [] : lower(topology))
+      for (const name of Object.keys(resource.attributes)) attributes.get(kindOf(resource)).add(name);
+  }
+  const common = Object.keys(kinds.find(({ name }) => name === 'dummy').changes);
+  const isLink = (kind) => common.every((name) => name in kind.changes);
+  const lines = [
+    '# What a change does',
+    '',
+    '<!-- Generated from src/kinds by scripts/docs.mjs; do not edit. -->',
+    '',
+    'A changed attribute is changed on the running object (**in place**), with the interface down for a moment',
+    '(**bounce**), or it takes a new object (**replaced**). `plan` says which, and what it does to traffic. Addresses, routes',
+    'and whatever else the kernel drops along is put back in the same run.',
+    '',
+    `Every interface: ${common
+      .filter((name) => name !== 'mark')
+      .map(code)
+      .join(', ')} in place. Before Linux 6.2, a new name is a bounce.`,
+    '',
+    '| Kind | In place | Bounce | Replaced |',
+    '|---|---|---|---|',
+  ];
+  const described = kinds.filter((kind) => attributes.get(kind).size > 0);
+  for (const kind of described.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const of = { 'in-place': [], bounce: [], replace: [] };
+    for (const name of [...attributes.get(kind)].sort()) {
+      if (isLink(kind) && common.includes(name)) continue;
+      if (identity.has(name) && !(name in kind.changes)) continue;
+      // As the mark of others: it says whose a row of the database is.
+      if (name === 'owner') continue;
+      of[kind.changes[name] ?? 'replace'].push(code(name));
+    }
+    const cells = Object.values(of).map((list) => list.join(', ') || '–');
+    lines.push(`| ${kind.name} | ${cells.map(cell).join(' | ')} |`);
+  }
+  return `${lines.join('\n')}\n`;
 }
 
 // --- man/topoweave.1 ---

@@ -5,7 +5,11 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import standalone from 'ajv/dist/standalone/index.js';
 import { compile } from 'json-schema-to-typescript';
 
-const schema = JSON.parse(readFileSync('schemas/topology.schema.json', 'utf8'));
+const file = 'schemas/topology.schema.json';
+const before = readFileSync(file, 'utf8');
+const text = shareInterfaceSettings(before);
+if (text !== before) writeFileSync(file, text);
+const schema = JSON.parse(text);
 mkdirSync('src/generated', { recursive: true });
 
 const ajv = new Ajv2020({
@@ -38,3 +42,51 @@ writeFileSync(
     maxItems: -1,
   }),
 );
+
+/**
+ * Every object with a `state` is an interface and takes all settings of interfaceSettings. Additional properties are
+ * refused, and neither editors nor the generator of types can put objects together, so each object has to list them: the
+ * references are written here, into the text, so that its form stays.
+ */
+function shareInterfaceSettings(source) {
+  const ovsMade = ['ovsBridge', 'ovsInternal'];
+  const { interfaceSettings, impairment } = JSON.parse(source).$defs;
+  const shared = Object.keys(interfaceSettings.properties);
+  const impairments = [...Object.keys(impairment.properties), 'ingress'];
+  const lines = source.split('\n');
+  for (let at = 0; at < lines.length; at += 1) {
+    const [, indent] = /^( +)"state": \{ "\$ref": "#\/\$defs\/state" \},?$/.exec(lines[at]) ?? [];
+    if (indent === undefined) continue;
+    const isInside = (line) => line?.startsWith(indent) === true;
+    let [first, last] = [at, at];
+    while (isInside(lines[first - 1])) first -= 1;
+    while (isInside(lines[last + 1])) last += 1;
+    const keys = lines
+      .slice(first, last + 1)
+      .flatMap((line) => (line[indent.length] === '"' ? line.split('"')[1] : []));
+    const definition = lines
+      .slice(0, first)
+      .findLast((line) => /^ {4}"/.test(line))
+      ?.split('"')[1];
+    // Not every interface has all of these, so they are written by hand; `lo` and an adopted one carry no mark of ours.
+    const isOurs = keys.includes('alias');
+    const without = [
+      ...['addresses', 'macaddress', 'mtu', 'alias'],
+      ...(isOurs ? [] : ['was']),
+      // A tunnel's name stands at the tunnel.
+      ...(keys.includes('local') ? ['was'] : []),
+      // Open vSwitch does not follow an interface that gets another name.
+      ...(definition.startsWith('ovs') ? ['was'] : []),
+      // A bridge's own traffic leaves by its ports.
+      ...(isOurs && !keys.includes('parameters') && !ovsMade.includes(definition) ? [] : impairments),
+    ];
+    const missing = shared.filter((key) => !keys.includes(key) && !without.includes(key));
+    if (missing.length === 0) continue;
+    lines[last] += ',';
+    const added = missing.map(
+      (key) => `${indent}"${key}": { "$ref": "#/$defs/interfaceSettings/properties/${key}" }`,
+    );
+    lines.splice(last + 1, 0, ...added.join(',\n').split('\n'));
+  }
+  return lines.join('\n');
+}

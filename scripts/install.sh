@@ -42,6 +42,7 @@ need_runtime() {
 need_test() {
   need_runtime
   need procps sysctl
+  need wireguard-tools wg
   need kmod modprobe
   need openvswitch-switch ovs-vswitchd
   need qemu-system-x86 qemu-system-x86_64

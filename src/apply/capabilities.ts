@@ -1,4 +1,5 @@
-import { kernelNeeds } from '../kinds/interface.ts';
+import type { Engine } from '../engine/engine.ts';
+import { kernelFeatures, kernelNeeds, linesToTry } from '../kinds/interface.ts';
 import { UnavailableError } from '../lib/errors.ts';
 import type { Plan } from '../plan/step.ts';
 import { run } from '../system/run.ts';
@@ -15,6 +16,7 @@ export async function requireLinkKinds(plan: Plan): Promise<void> {
       .filter(({ action, kind }) => action !== 'delete' && kernelNeeds.has(kind))
       .map(({ kind }) => kind),
   );
+  await requireFeatures(plan);
   const missing: string[] = [];
   for (const kind of [...wanted].sort()) {
     if (!(await kernelMakes(kind))) missing.push(kind);
@@ -28,14 +30,35 @@ export async function requireLinkKinds(plan: Plan): Promise<void> {
   );
 }
 
+/** The same for parts of kinds that every kernel has. */
+async function requireFeatures({ steps }: Plan): Promise<void> {
+  for (const { name, isNeeded, kind, words, brings } of kernelFeatures) {
+    const step = steps.find(
+      ({ action, kind: made, after }) =>
+        action !== 'delete' && after !== undefined && isNeeded({ kind: made, attributes: after }),
+    );
+    if (step === undefined || (await kernelTakes([['link add name probe0 type', kind, ...words].join(' ')])))
+      continue;
+    throw new UnavailableError('kernel-feature', `this kernel has no ${name}; nothing was changed`, brings);
+  }
+}
+
+/**
+ * Starts the program that only some plans need, for its version: netlink does without it.
+ *
+ * @throws UnavailableError naming its package.
+ */
+export async function requirePrograms(engine: Engine, { batches }: Plan): Promise<void> {
+  if (engine.name !== 'netlink' && batches.some(({ tool }) => tool === 'wg')) await run(['wg', '--version']);
+}
+
 async function kernelMakes(kind: string): Promise<boolean> {
-  const { link, words } = kernelNeeds.get(kind) ?? { words: [] };
-  const lines = [
-    ...(link === true ? ['link add below0 type veth peer name below1'] : []),
-    ['link add', ...(link === true ? ['link below0'] : []), 'name probe0 type', kind, ...words].join(' '),
-  ];
+  return kernelTakes(linesToTry(kind));
+}
+
+async function kernelTakes(lines: readonly string[]): Promise<boolean> {
   const input = lines.map((line) => `${line}\n`).join('');
   const { stderr } = await run(['unshare', '--net', 'ip', '-batch', '-'], { input });
   // iproute2 6.1 passes the kernel's own text on (rtnl_newlink in net/core/rtnetlink.c).
-  return !/Unknown device type|not supported/i.test(stderr);
+  return !/Unknown device type|not supported|^open: /im.test(stderr);
 }

@@ -1,18 +1,26 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Engine, StepFailure } from '../engine/engine.ts';
 import { isUnmarkedHostAddress } from '../kinds/address.ts';
+import { formerState } from '../kinds/adopted.ts';
+import { namespacesWithFdb } from '../kinds/bridge-fdb.ts';
+import type { Resource } from '../kinds/resource.ts';
 import { isHostRoute } from '../kinds/route.ts';
 import { wantedSysctls } from '../kinds/sysctl.ts';
 import type { Place } from '../lib/diagnostic.ts';
 import { TopoweaveError } from '../lib/errors.ts';
-import type { Live } from '../observe/live.ts';
+import { isLongName, kernelName } from '../lib/interface-name.ts';
+import type { ExtraTable, Live } from '../observe/live.ts';
+import { type Renames, withNewNames } from '../observe/names.ts';
 import { observe, observeAgain } from '../observe/observe.ts';
-import { makePlan } from '../plan/plan.ts';
+import { makePlan, readLive } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
 import { withLock } from '../system/lock.ts';
-import { type LabRecord, readRecord, removeRecord, writeRecord } from '../system/record.ts';
-import { hasNat, type Topology } from '../topology/model.ts';
-import { requireLinkKinds } from './capabilities.ts';
+import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
+import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
+import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
+import { adoptionConflicts } from './adoption.ts';
+import { requireLinkKinds, requirePrograms } from './capabilities.ts';
+import { requireDisciplines } from './disciplines.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 
@@ -22,6 +30,7 @@ export interface Target {
   readonly topology: Topology | undefined;
   /** The absolute path of the file, for `status`. */
   readonly file?: string;
+  readonly more?: MoreFiles;
 }
 
 /** Foreign objects are in the way of declared names: nothing was changed. */
@@ -31,7 +40,7 @@ export class ConflictError extends TopoweaveError {
   constructor(conflicts: readonly Conflict[]) {
     super(
       'conflict',
-      `${conflicts.length} declared ${conflicts.length === 1 ? 'name is' : 'names are'} taken; nothing was changed`,
+      `${conflicts.length === 1 ? 'something is' : `${conflicts.length} things are`} in the way; nothing was changed`,
     );
     this.conflicts = conflicts;
   }
@@ -67,16 +76,52 @@ export async function planFor(
   untouched?: Live,
 ): Promise<{ plan: Plan; live: Live }> {
   const record = readRecord(target.lab);
+  const topology = withKeys(target, false);
   const request = {
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     sysctls: sysctlsToRead(target.topology, record),
     ovs: hasOvs(target.topology),
+    extra: extraToRead(target.topology, record),
+    fdb: new Set([...namespacesWithFdb(target.topology), ...(record.fdb ?? [])]),
+    ingress: new Set(
+      target.topology?.impairments.flatMap(({ via, namespace }) => (via === undefined ? [] : [namespace])),
+    ),
   };
-  const live =
+  const longNames = longNamesOf(target.topology);
+  if (longNames !== undefined) Object.assign(request, { longNames });
+  const found =
     untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
-  const topology = target.topology && withDatapath(target.topology, live);
-  return { plan: makePlan({ lab: target.lab, topology, live, record }), live };
+  const live = topology === undefined ? found : withNewNames(found, topology);
+  const wanted = topology && withDatapath(topology, live);
+  const { lab } = target;
+  const planRequest = { lab, topology: wanted, live, record };
+  const plan = makePlan(planRequest);
+  if (topology === undefined || !topology.interfaces.some(({ kind }) => kind === 'adopted'))
+    return { plan, live };
+  const { desired } = plan;
+  const resources = readLive(planRequest, desired);
+  const conflicts = [
+    ...plan.conflicts,
+    ...adoptionConflicts({ topology, live, record, desired, found: resources }),
+  ];
+  return { plan: { ...plan, conflicts }, live };
+}
+
+/** By namespace and kernel's name; undefined where the file has none that is too long. */
+function longNamesOf(topology: Topology | undefined): Renames | undefined {
+  const found = new Map<string, Map<string, string>>();
+  for (const { namespace, name } of topology?.interfaces ?? []) {
+    if (!isLongName(name)) continue;
+    const names = found.get(namespace) ?? new Map<string, string>();
+    found.set(namespace, names.set(kernelName(name), name));
+  }
+  return found.size === 0 ? undefined : found;
+}
+
+/** The topology with what the keys of its WireGuard interfaces say; the others are the same topologies. */
+function withKeys({ topology, file }: Target, make: boolean): Topology | undefined {
+  return topology === undefined ? undefined : resolveKeys({ topology, file, make });
 }
 
 export interface ReconcileOptions extends ExecuteOptions {
@@ -115,7 +160,8 @@ export function reconcile(
   }, engine.lock);
 }
 
-async function converge(engine: Engine, target: Target, options: ReconcileOptions): Promise<ReconcileResult> {
+async function converge(engine: Engine, wanted: Target, options: ReconcileOptions): Promise<ReconcileResult> {
+  const target: Target = { ...wanted, topology: withKeys(wanted, true) };
   let { plan, live } = await planWhenReady(engine, target);
   options.onFirstPlan?.(plan);
   const { summary } = plan;
@@ -127,7 +173,11 @@ async function converge(engine: Engine, target: Target, options: ReconcileOption
       finishRecord(target, plan);
       return { summary, hadNothingToDo, interrupted: false };
     }
-    if (round === 0) await requireLinkKinds(plan);
+    if (round === 0) {
+      await requireLinkKinds(plan);
+      await requirePrograms(engine, plan);
+      await requireDisciplines(plan);
+    }
     options.onPlan?.(plan);
     const { interrupted } = await perform(engine, target, plan, options);
     if (interrupted) return { summary, hadNothingToDo, interrupted };
@@ -184,8 +234,9 @@ async function perform(
 ): Promise<ExecutionResult> {
   const record = claimRecord(target, plan);
   writeRecord(record);
+  storeKeys(target.topology);
   const result = await execute(engine, plan.batches, options);
-  writeRecord(addSysctls(record, plan, result));
+  writeRecord(afterwards(record, plan, result));
   if (!result.failures.every(isAlreadyGone)) {
     const [first] = result.failures;
     throw new ApplyError(
@@ -201,22 +252,25 @@ async function perform(
 
 /** A removal that found nothing any more, because the kernel was faster: the next round sees what is left. */
 function isAlreadyGone({ command, message }: StepFailure): boolean {
-  const isRemoval = (command?.tool === 'ip' || command?.tool === 'bridge') && command.args[1] === 'del';
+  const isWords = command?.tool === 'ip' || command?.tool === 'bridge' || command?.tool === 'tc';
+  const words = isWords ? command.args : [];
+  const isRemoval = words[words[0] === '-6' ? 2 : 1] === 'del';
   return (
     isRemoval &&
-    /Cannot find device|No such (file|process|device)|Cannot assign|[Aa]ddress not found|FIB table does not exist/.test(
+    /Cannot find device|No such (file|process|device)|Cannot assign|[Aa]ddress not found|FIB table does not exist|Cannot find specified qdisc/.test(
       message,
     )
   );
 }
 
 /** What the kernel cannot carry is written down before the first change. */
-function claimRecord({ lab, file }: Target, plan: Plan): LabRecord {
-  const record = readRecord(lab);
+function claimRecord(target: Target, plan: Plan): LabRecord {
+  const { topology } = target;
+  const record = withFiles(readRecord(target.lab), target);
   const making = plan.steps.filter(({ action }) => action !== 'delete');
   const claims = making.filter(({ kind }) => kind === 'namespace').map(({ namespace }) => namespace);
   const unmarked = plan.desired.filter(
-    (resource) => isHostRoute(resource) || isUnmarkedHostAddress(resource),
+    (resource) => isHostRoute(resource) || isUnmarkedHostAddress(resource) || isHostExtra(resource),
   );
   const made = new Set(making.filter(({ action }) => action !== 'update').map(({ resource }) => resource));
   const hostObjects = unmarked
@@ -227,18 +281,34 @@ function claimRecord({ lab, file }: Target, plan: Plan): LabRecord {
     if (kind !== 'sysctl' || action === 'delete' || before === undefined) continue;
     sysctls[namespace] = { [String(before['name'])]: String(before['value']), ...sysctls[namespace] };
   }
+  const adopted = { ...record.adopted };
+  for (const { kind, resource, action, before, after } of plan.steps) {
+    if (kind !== 'adopted' || action === 'delete' || before === undefined) continue;
+    const isExact = after?.['isExact'] !== false;
+    if (adopted[resource] === undefined || (isExact && !adopted[resource].isExact))
+      adopted[resource] = formerState(before, isExact);
+  }
   return {
     ...record,
-    ...(file === undefined ? {} : { file }),
+    adopted,
     claims: [...new Set([...record.claims, ...claims])].sort(),
     ...(record.ovs === true || plansOvs(plan) ? { ovs: true } : {}),
+    ...withFdb([...(record.fdb ?? []), ...namespacesWithFdb(topology)]),
     // While it runs, what is to be removed must stay known: it leaves the record when it is gone.
     hostObjects: [...new Set([...record.hostObjects, ...hostObjects])].sort(),
     sysctls,
   };
 }
 
-function addSysctls(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: ExecutionResult): LabRecord {
+/** The files of this run instead of those of the last one. */
+function withFiles(record: LabRecord, { file, more }: Target): LabRecord {
+  if (file === undefined) return record;
+  const { file: _file, more: _more, ...rest } = record;
+  const hasMore = more !== undefined && more.over.length + Object.keys(more.set).length > 0;
+  return { ...rest, file, ...(hasMore ? { more } : {}) };
+}
+
+function afterwards(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: ExecutionResult): LabRecord {
   const sysctls: Record<string, Record<string, string>> = structuredClone(record.sysctls);
   for (const [namespace, values] of sysctlsBefore) {
     sysctls[namespace] = { ...Object.fromEntries(values), ...sysctls[namespace] };
@@ -250,11 +320,20 @@ function addSysctls(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: 
       if (kind === 'namespace') delete sysctls[namespace];
     }
   }
-  return { ...record, sysctls };
+  const adopted = { ...record.adopted };
+  for (const { kind, action, resource } of plan.steps) {
+    const entry = adopted[resource];
+    // Its own addresses and routes are back.
+    if (kind === 'adopted' && action === 'replace' && entry !== undefined && failures.length === 0)
+      adopted[resource] = { ...entry, lines: [], isExact: false };
+  }
+  return { ...record, sysctls, adopted };
 }
 
 /** Everything is as it should be: claims are over, and a lab without anything has no record. */
-function finishRecord({ lab, topology, file }: Target, plan: Plan): void {
+function finishRecord(target: Target, plan: Plan): void {
+  const { lab, topology } = target;
+  forgetKeys(lab, topology);
   if (topology === undefined) {
     removeRecord(lab);
     return;
@@ -268,17 +347,22 @@ function finishRecord({ lab, topology, file }: Target, plan: Plan): void {
     ),
   );
   const ids = new Set(plan.desired.map(({ id }) => id));
-  const { ovs: _, ...kept } = record;
+  const { fdb: _fdb, ovs: _ovs, ...rest } = record;
   const next: LabRecord = {
-    ...kept,
+    ...withFiles(rest, target),
     ...(plansOvs(plan) ? { ovs: true } : {}),
-    ...(file === undefined ? {} : { file }),
     claims: [],
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
     hostObjects: record.hostObjects.filter((id) => ids.has(id)),
+    adopted: Object.fromEntries(Object.entries(record.adopted).filter(([id]) => ids.has(id))),
     sysctls,
+    ...withFdb(namespacesWithFdb(topology)),
   };
   if (JSON.stringify(next) !== JSON.stringify(record)) writeRecord(next);
+}
+
+function withFdb(namespaces: readonly string[]): Pick<LabRecord, 'fdb'> {
+  return namespaces.length === 0 ? {} : { fdb: [...new Set(namespaces)].sort() };
 }
 
 function sysctlsToRead(topology: Topology | undefined, record: LabRecord): Map<string, string[]> {
@@ -293,4 +377,30 @@ function sysctlsToRead(topology: Topology | undefined, record: LabRecord): Map<s
       [...new Set(list)].filter((name) => !byNetconf.has(name)),
     ]),
   );
+}
+
+/** Rules, neighbours and nexthops: where the file wants some, and on the host where the lab made some. */
+function extraToRead(topology: Topology | undefined, record: LabRecord): Map<string, Set<ExtraTable>> {
+  const tables = new Map<string, Set<ExtraTable>>();
+  for (const namespace of topology?.namespaces ?? []) {
+    const list = extraTablesOf(namespace);
+    if (list.length > 0) tables.set(namespace.name, new Set(list));
+  }
+  const ofHost = tables.get(HOST) ?? new Set();
+  for (const id of record.hostObjects) {
+    for (const [table, part] of extraParts) if (part.test(id)) ofHost.add(table);
+  }
+  if (ofHost.size > 0) tables.set(HOST, ofHost);
+  return tables;
+}
+
+const extraParts: readonly (readonly [ExtraTable, RegExp])[] = [
+  ['rules', /^host\/rule\//],
+  ['neighbors', /^host\/[^/]+\/(neighbor|proxy)\//],
+  ['nexthops', /^host\/nexthop\//],
+];
+
+/** The protocol number says that one of the host is ours, and the record, that it is this lab's. */
+function isHostExtra({ kind, namespace }: Resource): boolean {
+  return namespace === HOST && (kind === 'rule' || kind === 'neighbor' || kind === 'nexthop');
 }

@@ -1,5 +1,5 @@
 import type { RunResult } from '../system/run.ts';
-import type { Check } from '../topology/model.ts';
+import type { Bounds, Check } from '../topology/model.ts';
 import type { Attempt } from './attempt.ts';
 
 export function pingArgv({ address, count, size }: Check): string[] {
@@ -8,7 +8,7 @@ export function pingArgv({ address, count, size }: Check): string[] {
 }
 
 /** Reads what iputils ping printed; without -q, because only then it prints ICMP errors. */
-export function parsePing({ code, stdout, stderr }: RunResult): Attempt {
+export function parsePing({ code, stdout, stderr }: RunResult, bounds: PingBounds = {}): Attempt {
   const summary = /^(\d+) packets transmitted, (\d+) received/m.exec(stdout);
   if (summary === null) return withoutSummary(code, stderr.trim().split('\n')[0] ?? '');
   const [sent, received] = [Number(summary[1]), Number(summary[2])];
@@ -16,14 +16,37 @@ export function parsePing({ code, stdout, stderr }: RunResult): Attempt {
   if (received > 0) {
     // Packets too short for a time stamp have no round-trip time.
     const time = average === undefined ? undefined : formatMilliseconds(Number(average));
-    return received < sent
-      ? { outcome: 'partly', detail: `${received} of ${sent} packets answered` }
-      : { outcome: 'answered', detail: describe(sent, time) };
+    const share = `${received} of ${sent} packets answered`;
+    const lost = (100 * (sent - received)) / sent;
+    if (bounds.loss === undefined ? lost > 0 : !isWithin(lost, bounds.loss))
+      return {
+        outcome: 'partly',
+        detail: bounds.loss === undefined ? share : `${share}: ${lost.toFixed(0)}% lost`,
+      };
+    if (bounds.rtt !== undefined && !isWithin(Number(average), bounds.rtt))
+      return { outcome: 'partly', detail: `round trip of ${time ?? 'unknown time'}${limits(bounds.rtt)}` };
+    const answered = bounds.loss === undefined ? describe(sent, time) : `${share}, ${time ?? ''} average`;
+    return { outcome: 'answered', detail: answered };
   }
   const reason =
     /^From \S+:? icmp_seq=\d+ (.+)$/m.exec(stdout)?.[1] ??
     /^ping: (?:local error: |sendmsg: )?(.+)$/m.exec(stderr)?.[1];
   return { outcome: 'silent', detail: reason ?? '' };
+}
+
+/** What the packets must keep to, beside that they are answered. */
+export type PingBounds = Pick<Check, 'rtt' | 'loss'>;
+
+function isWithin(value: number, { min, max }: Bounds): boolean {
+  return (min === undefined || value >= min) && (max === undefined || value <= max);
+}
+
+function limits({ min, max }: Bounds): string {
+  const words = [
+    ...(min === undefined ? [] : [`at least ${min} ms`]),
+    ...(max === undefined ? [] : [`at most ${max} ms`]),
+  ];
+  return `, which must be ${words.join(' and ')}`;
 }
 
 export function formatMilliseconds(milliseconds: number): string {

@@ -86,7 +86,7 @@ async function tryPing(check: Check, signal: AbortSignal): Promise<Attempt> {
       'install it with: apt-get install iputils-ping',
     );
   }
-  return parsePing(result);
+  return parsePing(result, check);
 }
 
 async function mustAnswer(

@@ -23,6 +23,8 @@ export interface OptionSpec {
   readonly flags: string;
   readonly description: string;
   readonly choices?: readonly string[];
+  /** It may be there several times: its value is the list. */
+  readonly repeatable?: true;
 }
 
 export interface ArgumentSpec {
@@ -31,7 +33,7 @@ export interface ArgumentSpec {
   readonly description: string;
 }
 
-export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
+export type OptionValues = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 export interface Invocation {
   /** One entry per argument of the command, the last one an array where it is variadic. */

@@ -1,7 +1,19 @@
 import { exitCodes } from '../lib/exit-codes.ts';
-import type { CommandSpec } from './command.ts';
+import type { CommandSpec, OptionSpec } from './command.ts';
 
-const file = { name: '<file>', description: 'the topology file; - is standard input' };
+const file = { name: '[file]', description: 'the topology file; - is standard input' };
+const several: readonly OptionSpec[] = [
+  {
+    flags: '-f, --file <file>',
+    description: 'a file to lay over the one before; again for more: later ones win',
+    repeatable: true,
+  },
+  {
+    flags: '--set <name=value>',
+    description: 'the value of a variable of the file; again for more',
+    repeatable: true,
+  },
+];
 const json = { flags: '--json', description: 'print one JSON document on stdout' };
 const detailed = {
   flags: '--detailed-exitcode',
@@ -25,11 +37,15 @@ export const commands: readonly CommandSpec[] = [
     summary: 'check files, without root and without touching the system',
     description:
       'Reports every problem of every file in one run, each with its place and the way to mend it.',
-    arguments: [{ name: '<file...>', description: 'topology files; - is standard input' }],
-    options: [json],
+    arguments: [{ name: '[file...]', description: 'topology files; - is standard input' }],
+    options: [json, ...several],
     examples: [
       { command: 'topoweave validate office.yaml', explains: 'check one file' },
       { command: 'topoweave validate --json topologies/*.yaml', explains: 'for an editor or CI' },
+      {
+        command: 'topoweave validate -f base.yaml -f site.yaml',
+        explains: 'two files as one; shows each value that the second one changes',
+      },
     ],
     exitCodes: [{ code: 0, means: 'no errors; there may be warnings' }, invalid],
     load: async () => (await import('./commands/validate.ts')).run,
@@ -38,8 +54,14 @@ export const commands: readonly CommandSpec[] = [
     name: 'render',
     summary: 'print the long form of a file, with every default and every derived value',
     arguments: [file],
-    options: [json],
-    examples: [{ command: 'topoweave render office.yaml', explains: 'see what the short forms stand for' }],
+    options: [json, ...several],
+    examples: [
+      { command: 'topoweave render office.yaml', explains: 'see what the short forms stand for' },
+      {
+        command: 'topoweave render big-lan.yaml --set hosts=200',
+        explains: 'with templates, ranges and variables written out',
+      },
+    ],
     exitCodes: [invalid],
     load: async () => (await import('./commands/render.ts')).run,
   },
@@ -50,6 +72,8 @@ export const commands: readonly CommandSpec[] = [
     options: [
       json,
       detailed,
+      ...several,
+      { flags: '-v, --verbose', description: 'show each value that a later file changes' },
       { flags: '--diff', description: 'show a text diff of the live state and the file instead' },
       { flags: '--commands', description: 'show the shell commands that would do it instead' },
       { flags: '--destroy', description: 'plan the removal of the lab instead' },
@@ -73,10 +97,12 @@ export const commands: readonly CommandSpec[] = [
     description:
       'Compares the file with the live kernel, executes the missing steps, removes what the lab owns and the file no longer has, and observes the kernel again: it must match.',
     arguments: [file],
-    options: [json, { flags: '--dry-run', description: 'show the plan and stop' }, engine],
+    options: [json, ...several, { flags: '--dry-run', description: 'show the plan and stop' }, engine],
     examples: [
       { command: 'topoweave apply office.yaml', explains: 'create or update the lab' },
       { command: 'topoweave apply --dry-run office.yaml', explains: 'the same as plan' },
+      { command: 'topoweave apply -f base.yaml -f site.yaml', explains: 'two files as one lab' },
+      { command: 'topoweave apply big-lan.yaml --set hosts=200', explains: 'a variable of the file' },
     ],
     exitCodes: [{ code: exitCodes.failed, means: 'a step failed, or a name is taken' }, invalid, unavailable],
     load: async () => (await import('./commands/kernel.ts')).apply,
@@ -87,7 +113,7 @@ export const commands: readonly CommandSpec[] = [
     arguments: [
       { name: '[file|name]', description: 'a topology file, or the name of a lab that was applied' },
     ],
-    options: [json, detailed, engine],
+    options: [json, detailed, ...several, engine],
     examples: [
       { command: 'topoweave status', explains: 'every lab' },
       { command: 'topoweave status office.yaml', explains: 'what is missing and what is too much' },
@@ -100,10 +126,45 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./commands/kernel.ts')).status,
   },
   {
+    name: 'impair',
+    summary:
+      'delay, lose or slow down the packets of a live link, for an experiment; or list what is impaired',
+    description:
+      'Changes a link of a lab at once, without its file: status and plan show the difference, and the next apply undoes it. What is given replaces what was there. A link is its number in the list, or both of its ends, or one end: then only what that end sends is impaired. The settings are those of the file, such as delay, jitter, loss, rate; a loss model is written as loss=gemodel:1%,10%,70%,0.1%.',
+    arguments: [
+      { name: '[link]', description: 'NUMBER, NS:IF--NS:IF or NS:IF; without it, all links are listed' },
+      { name: '[settings...]', description: 'KEY=VALUE, such as delay=50ms or loss=1%' },
+    ],
+    options: [
+      { flags: '--both', description: 'both directions of the cable, where one end is given' },
+      { flags: '--clear', description: 'end the impairments of the link' },
+      { flags: '--lab <name>', description: 'only links of this lab' },
+      { flags: '--dry-run', description: 'show the plan and stop' },
+      json,
+      engine,
+    ],
+    examples: [
+      { command: 'topoweave impair', explains: 'the links of every lab, and what happens to their packets' },
+      {
+        command: 'topoweave impair gw:wan--isp:eth0 delay=50ms jitter=5ms loss=1%',
+        explains: 'in both directions',
+      },
+      { command: 'topoweave impair gw:wan rate=10mbit', explains: 'only what gw sends' },
+      { command: 'topoweave impair 3 --clear', explains: 'the third link of the list is as fast as ever' },
+      { command: 'topoweave apply office.yaml', explains: 'everything is as the file says again' },
+    ],
+    exitCodes: [
+      { code: exitCodes.failed, means: 'no such link, or it belongs to no lab' },
+      { code: exitCodes.usage, means: 'a setting is wrong' },
+      unavailable,
+    ],
+    load: async () => (await import('./commands/kernel.ts')).impair,
+  },
+  {
     name: 'inspect',
     summary: 'show what is there: namespaces, interfaces, peers, bridge ports, addresses, routes, NAT',
     arguments: [{ name: '[file|name]', description: 'a lab; without it, everything on this machine' }],
-    options: [json, engine],
+    options: [json, ...several, engine],
     examples: [
       { command: 'topoweave inspect', explains: 'the whole machine, foreign things included' },
       { command: 'topoweave inspect office', explains: 'one lab' },
@@ -115,7 +176,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'check',
     summary: "run the file's checks: ping, tcp, udp; reachable or unreachable",
     arguments: [file],
-    options: [json],
+    options: [json, ...several],
     examples: [{ command: 'topoweave check office.yaml', explains: 'prove that the lab works' }],
     exitCodes: [{ code: exitCodes.failed, means: 'a check failed' }, invalid, unavailable],
     load: async () => (await import('./commands/check.ts')).run,
@@ -148,6 +209,7 @@ export const commands: readonly CommandSpec[] = [
     arguments: [{ name: '[file|name]', description: 'a topology file or the name of a lab' }],
     options: [
       json,
+      ...several,
       { flags: '--all', description: 'every lab of topoweave on this machine' },
       { flags: '--dry-run', description: 'show the plan and stop' },
       engine,
@@ -172,6 +234,50 @@ export const commands: readonly CommandSpec[] = [
     ],
     exitCodes: [{ code: 0, means: "the command's own exit code is passed on" }, unavailable],
     load: async () => (await import('./commands/sandbox.ts')).run,
+  },
+  {
+    name: 'generate',
+    summary: 'print the topology file of a standard shape, with addresses, routes and checks',
+    description:
+      'Shapes: linear, star, ring, mesh (--nodes); tree (--depth, --fanout); grid, torus (--rows, --columns); fat-tree (--k); leaf-spine (--leaves, --spines, --hosts). Nodes are namespaces that route by shortest paths, and everyone reaches everyone. With --switched, linear, star and tree are bridges with hosts in one subnet, as in Mininet. At most 4,096 nodes.',
+    arguments: [
+      {
+        name: '<shape>',
+        description: 'linear, star, ring, tree, grid, torus, fat-tree, leaf-spine or mesh',
+      },
+    ],
+    options: [
+      { flags: '--nodes <number>', description: 'routers, of a star hosts; default 4' },
+      { flags: '--depth <number>', description: 'levels of routers above the hosts; default 2' },
+      { flags: '--fanout <number>', description: 'what is below each router; default 2' },
+      { flags: '--rows <number>', description: 'default 3' },
+      { flags: '--columns <number>', description: 'default 3' },
+      { flags: '--k <number>', description: 'ports of each router, an even number; default 4' },
+      { flags: '--leaves <number>', description: 'default 4' },
+      { flags: '--spines <number>', description: 'default 2' },
+      { flags: '--hosts <number>', description: 'hosts at each leaf; default 2' },
+      { flags: '--switched', description: 'bridges and one subnet instead of routers' },
+      { flags: '--name <name>', description: "the lab's name; the shape when left out" },
+      { flags: '-o, --output <file>', description: 'write to a file instead of stdout' },
+      { flags: '--force', description: 'write over a file that is there' },
+    ],
+    examples: [
+      {
+        command: 'topoweave generate ring --nodes 5 -o ring.yaml',
+        explains: 'then: topoweave apply ring.yaml',
+      },
+      { command: 'topoweave generate fat-tree --k 4', explains: '36 namespaces, several paths between them' },
+      {
+        command: 'topoweave generate tree --depth 3 --fanout 3 --switched',
+        explains: '13 bridges, 27 hosts',
+      },
+      {
+        command: 'topoweave generate mesh --nodes 6 | topoweave validate -',
+        explains: 'straight into another command',
+      },
+    ],
+    exitCodes: [{ code: exitCodes.failed, means: 'the file is there already, or cannot be written' }],
+    load: async () => (await import('./commands/generate.ts')).run,
   },
   {
     name: 'doctor',

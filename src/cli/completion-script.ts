@@ -12,6 +12,8 @@ export interface CompletionOption {
   readonly names: readonly string[];
   readonly description: string;
   readonly takesValue: boolean;
+  /** Its value is a topology file. */
+  readonly takesFile: boolean;
   readonly choices: readonly string[];
 }
 
@@ -76,7 +78,7 @@ function completionCommand({
 
 function completionOption({ flags, description, choices = [] }: OptionSpec): CompletionOption {
   const names = flags.match(/(?<=^|[\s,|])--?[a-z][a-z-]*/gi) ?? [];
-  return { names, description, takesValue: /[<[]/.test(flags), choices };
+  return { names, description, takesValue: /[<[]/.test(flags), takesFile: flags.includes('<file>'), choices };
 }
 
 function argumentKind(name: string): CompletionCommand['argument'] {

@@ -1,45 +1,56 @@
 import { existsSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
-import type { Place } from '../lib/diagnostic.ts';
+import { dirname, relative, resolve } from 'node:path';
+import type { Diagnostic, Place } from '../lib/diagnostic.ts';
 import { InvalidFileError, UnavailableError, UsageError } from '../lib/errors.ts';
 import { type LoadedFile, loadFile, loadName } from '../loader/load.ts';
-import { readRecord, recordedLabs } from '../system/record.ts';
+import { type MoreFiles, readRecord, recordedLabs } from '../system/record.ts';
 import type { Topology } from '../topology/model.ts';
-import type { Context, Io } from './command.ts';
+import type { Context } from './command.ts';
+import { type Choice, filePath } from './files.ts';
+import { isLabName } from './lab-name.ts';
 
 export interface LoadedLab {
   readonly topology: Topology;
-  /** The absolute path. */
+  /** The absolute path of the first file. */
   readonly file: string;
+  /** What else made the lab what it is. */
+  readonly more: MoreFiles;
+  /** Values that a later file changed. */
+  readonly overrides: readonly Diagnostic[];
+  readonly texts: ReadonlyMap<string, string>;
   readonly locate: (place: Place) => string;
 }
 
 /** Loads a valid file and prints its warnings. */
-export async function loadLab({ io, color }: Context, path: string): Promise<LoadedLab> {
-  const loaded: LoadedFile = await loadFile(filePath(io, path), path);
-  const { topology, source, diagnostics } = loaded;
-  if (topology === undefined) throw new InvalidFileError(diagnostics, new Map([[source.path, source.text]]));
+export async function loadLab({ io, color }: Context, { file, load }: Choice): Promise<LoadedLab> {
+  const loaded: LoadedFile = await loadFile(filePath(io, file), file, load);
+  const { topology, source, diagnostics, texts, overrides } = loaded;
+  if (topology === undefined) throw new InvalidFileError(diagnostics, texts);
   if (diagnostics.length > 0) {
     const { formatDiagnostics } = await import('../report/diagnostics.ts');
-    io.stderr(
-      formatDiagnostics(diagnostics, new Map([[source.path, source.text]]), {
-        color: color.stderr,
-        columns: io.columns,
-      }),
-    );
+    io.stderr(formatDiagnostics(diagnostics, texts, { color: color.stderr, columns: io.columns }));
   }
-  const name = path === '-' ? 'stdin' : basename(path);
-  return { topology, file: resolve(io.cwd, path), locate: (place) => `${name}:${source.locate(place).line}` };
+  const more: MoreFiles = {
+    over: (load.overlays ?? []).map(({ path }) => path),
+    set: Object.fromEntries(load.set ?? []),
+  };
+  const folder = dirname(resolve(io.cwd, file));
+  const locate = (place: Place) => {
+    const { file: shown, line } = source.locate(place);
+    const name = shown === '<stdin>' ? 'stdin' : relative(folder, resolve(io.cwd, shown));
+    return `${name}:${line}`;
+  };
+  return { topology, file: resolve(io.cwd, file), more, overrides, texts, locate };
 }
 
 /**
  * The lab's name from what the user typed: a file, or a name. A file that is gone is known from the record of the lab
  * that it was applied for; of a broken file only its name counts.
  */
-export async function resolveLabName(context: Context, fileOrName: string): Promise<string> {
+export async function resolveLabName(context: Context, { file: fileOrName, load }: Choice): Promise<string> {
   const path = resolve(context.io.cwd, fileOrName);
   if (existsSync(path)) {
-    const name = await loadName(path, fileOrName);
+    const name = await loadName(path, fileOrName, load);
     if (name !== undefined) return name;
     throw new UsageError(`${fileOrName} has no valid name`, 'give the name of the lab instead of the file');
   }
@@ -50,15 +61,6 @@ export async function resolveLabName(context: Context, fileOrName: string): Prom
     `there is no file ${fileOrName}`,
     "give a file or a lab's name; 'topoweave status' lists the labs",
   );
-}
-
-export function isLabName(text: string): boolean {
-  return /^[a-z][a-z0-9-]{0,31}$/.test(text);
-}
-
-/** The path to open: absolute, so that it does not depend on the process's own folder; `-` is standard input. */
-export function filePath(io: Io, path: string): string {
-  return path === '-' ? path : resolve(io.cwd, path);
 }
 
 /** Reading and changing namespaces takes CAP_SYS_ADMIN and CAP_NET_ADMIN; without root it works in a sandbox. */

@@ -83,8 +83,10 @@ function addCommand(
   for (const { name, description } of spec.arguments ?? []) command.argument(name, description);
   if (spec.passThrough)
     command.argument('[command...]', 'the command and its arguments, behind --').passThroughOptions();
-  for (const { flags, description, choices } of spec.options ?? []) {
+  for (const { flags, description, choices, repeatable } of spec.options ?? []) {
     const option = new Option(flags, description);
+    if (repeatable)
+      option.argParser((value, earlier: readonly string[] | undefined) => [...(earlier ?? []), value]);
     if (choices !== undefined) option.choices([...choices]);
     command.addOption(option);
   }

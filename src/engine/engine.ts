@@ -1,5 +1,5 @@
 import type { Command } from '../kinds/resource.ts';
-import type { LiveNamespace } from '../observe/live.ts';
+import type { ExtraTable, LiveNamespace } from '../observe/live.ts';
 import type { Batch, Step } from '../plan/step.ts';
 
 /** `ip`: the programs of iproute2 and nftables. `netlink`: the kernel's own interface, in this process. */
@@ -12,6 +12,14 @@ export interface ReadRequest {
   readonly nat: ReadonlySet<string>;
   /** Dotted sysctl names to read, by namespace. */
   readonly sysctls: ReadonlyMap<string, readonly string[]>;
+  /** Names that interfaces have in the file, by namespace and by the kernel's name, where the two are not the same. */
+  readonly longNames?: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** What is read only where it may be, by namespace; see extra-tables.ts. */
+  readonly extra?: ReadonlyMap<string, ReadonlySet<ExtraTable>>;
+  /** Namespaces where the forwarding entries of bridges are read; they are many, and hardly ever in a file. */
+  readonly fdb?: ReadonlySet<string>;
+  /** Namespaces where the file impairs what an interface receives: their queueing disciplines are read. */
+  readonly ingress?: ReadonlySet<string>;
   /** Also ask which namespace each namespace id means; with `ip` its cost grows with the square of their number. */
   readonly withPeers?: boolean;
   /** The file has bridges of Open vSwitch. */

@@ -1,9 +1,9 @@
 import { append } from '../lib/collections.ts';
-import { parseCidr } from '../lib/ip.ts';
-import type { IpAddress } from '../observe/live.ts';
-import { HOST } from '../topology/model.ts';
+import { type Cidr, parseCidr } from '../lib/ip.ts';
+import type { IpAddress, LiveNamespace } from '../observe/live.ts';
+import { type AddressSettings, HOST } from '../topology/model.ts';
 import { interfaceId, interfaceOwner } from './interface.ts';
-import type { Kind, LiveResource, Owner, Resource, Value } from './resource.ts';
+import type { Command, Kind, LiveResource, Owner, ReadContext, Resource, Value } from './resource.ts';
 
 /**
  * An address of an interface. On a link of ours every static address is ours: neither iproute2 6.1 nor older kernels
@@ -11,16 +11,18 @@ import type { Kind, LiveResource, Owner, Resource, Value } from './resource.ts';
  */
 export const addressKind: Kind = {
   name: 'address',
-  changes: {},
+  changes: { lifetime: 'in-place' },
   lower: ({ topology }) => {
     const sources = sourceAddresses(topology.namespaces);
     const resources: Resource[] = [];
-    for (const { namespace, name, addresses } of topology.interfaces) {
-      for (const { address, prefixLength, family, place } of addresses) {
-        const text = `${address}/${prefixLength}`;
-        const attributes: Record<string, Value> = { address: text, dev: name, duplicate: false };
+    for (const { kind, namespace, name, addresses } of topology.interfaces) {
+      for (const { address, prefixLength, family, settings, place } of addresses) {
+        const text = addressText(address, prefixLength, settings?.peer);
+        const attributes: Record<string, Value> = addressAttributes(text, name, settings);
         // The kernel refuses a route's preferred source while duplicate address detection still runs.
-        if (family === 6 && sources.has(`${namespace} ${address}`)) attributes['nodad'] = true;
+        if (settings?.dad === false || (family === 6 && sources.has(`${namespace} ${address}`)))
+          attributes['nodad'] = true;
+        if (kind === 'adopted' && namespace === HOST) attributes['unmarked'] = true;
         const id = addressId(namespace, name, text);
         resources.push({ kind: 'address', id, namespace, label: `${text} on ${name}`, attributes, place });
       }
@@ -29,52 +31,42 @@ export const addressKind: Kind = {
   },
   read: (live, context) => {
     const found: LiveResource[] = [];
-    for (const { name: namespace, mark, links } of live.namespaces.values()) {
+    for (const namespace of live.namespaces.values()) {
+      const { name, mark, links } = namespace;
       const isOurs = mark?.lab === context.lab;
       for (const link of links) {
-        const linkOwner = interfaceOwner(link, context.lab);
+        const { ifname: dev } = link;
+        const adopted = context.adopted.get(interfaceId(name, dev)) ?? movedLater(name, dev, context);
+        const linkOwner = adopted?.isExact ? 'ours' : interfaceOwner(link, context.lab);
         for (const address of link.addr_info ?? []) {
-          const text = `${address.local}/${address.prefixlen}`;
-          const id = addressId(namespace, link.ifname, text);
-          const owner =
-            link.ifname === 'lo'
+          const text = addressText(address.local, address.prefixlen, address.address);
+          const id = addressId(name, dev, text);
+          let owner =
+            dev === 'lo'
               ? loopbackAddressOwner(address, isOurs || context.record.hostObjects.includes(id))
-              : addressOwner(address, linkOwner);
+              : adopted?.isExact === false
+                ? addressOwner(address, context.record.hostObjects.includes(id) ? 'ours' : 'builtin')
+                : addressOwner(address, linkOwner);
+          if (owner === 'builtin' && dev !== 'lo' && isGivenUp(id, { dev, address, namespace }, context))
+            owner = linkOwner;
           if (owner !== 'ours' && !context.wanted.has(id)) continue;
-          const attributes = {
-            address: text,
-            dev: link.ifname,
-            duplicate: address.dadfailed === true,
-            secondary: address.secondary === true,
-          };
-          const label = `${text} on ${link.ifname}`;
-          found.push({ kind: 'address', id, namespace, label, attributes, owner });
+          const attributes = liveAttributes(text, dev, address);
+          const label = `${text} on ${dev}`;
+          found.push({ kind: 'address', id, namespace: name, label, attributes, owner });
         }
       }
     }
     return found;
   },
   requires: ({ namespace, attributes }) => [interfaceId(namespace, String(attributes['dev']))],
-  same: (attribute, wanted, live) => attribute === 'nodad' || wanted === live,
-  create: ({ namespace, attributes }) => [
-    {
-      tool: 'ip',
-      namespace,
-      args: [
-        ...['address', 'add', String(attributes['address']), 'dev', String(attributes['dev'])],
-        ...(attributes['nodad'] ? ['nodad'] : []),
-        ...(isV4(String(attributes['address'])) && prefixOf(String(attributes['address'])) < 31
-          ? ['brd', '+']
-          : []),
-      ],
-    },
-  ],
-  update: () => [],
+  same: sameAddress,
+  create: (resource) => [addressCommand('add', resource)],
+  update: ({ wanted }) => [addressCommand('change', wanted)],
   remove: ({ namespace, attributes }) => [
     {
       tool: 'ip',
       namespace,
-      args: ['address', 'del', String(attributes['address']), 'dev', String(attributes['dev'])],
+      args: ['address', 'del', ...String(attributes['address']).split(' '), 'dev', String(attributes['dev'])],
     },
   ],
   dropsWith: dropsWithAddress,
@@ -83,12 +75,173 @@ export const addressKind: Kind = {
   disrupts: (_change, action) => (action === 'delete' ? 'connections from and to it break' : undefined),
 };
 
+/** An interface of the host that is about to be moved into a namespace. */
+function movedLater(
+  namespace: string,
+  name: string,
+  { adopted }: ReadContext,
+): { isExact: boolean } | undefined {
+  if (namespace !== HOST) return undefined;
+  for (const [id, entry] of adopted) {
+    if (entry.origin === name && !id.startsWith(`${HOST}/`)) return entry;
+  }
+  return undefined;
+}
+
+/** `10.0.0.1/24`, or `10.0.0.1 peer 10.0.0.2/32`, in the words of ip-address(8). */
+function addressText(address: string, length: number, peer: string | undefined): string {
+  return peer === undefined ? `${address}/${length}` : `${address} peer ${peer}/${length}`;
+}
+
+/**
+ * `options` are the words of ip-address(8) for what the kernel would choose otherwise, and `lifetime` is `for ever` or the
+ * words for the seconds: few addresses have any, and there are thousands.
+ */
+function addressAttributes(
+  text: string,
+  dev: string,
+  settings: AddressSettings | undefined,
+): Record<string, Value> {
+  if (settings === undefined)
+    return { address: text, dev, duplicate: false, options: '', lifetime: FOR_EVER };
+  const { scope, label, broadcast, lifetime, preferred, prefixRoute } = settings;
+  const options = optionsText(text, dev, { scope, label, broadcast, prefixRoute });
+  return { address: text, dev, duplicate: false, options, lifetime: lifetimeText(lifetime, preferred) };
+}
+
+const FOR_EVER = 'for ever';
+const FOREVER = 0xffffffff;
+
+function liveAttributes(text: string, dev: string, address: IpAddress): Record<string, Value> {
+  const { family, scope, label, broadcast, noprefixroute, deprecated, dadfailed, secondary } = address;
+  const { valid_life_time: valid = FOREVER, preferred_life_time: preferred = FOREVER } = address;
+  const options = optionsText(text, dev, {
+    scope: family === 'inet' ? scope : undefined,
+    label,
+    broadcast,
+    prefixRoute: noprefixroute !== true,
+  });
+  const isForEver = valid === FOREVER && preferred === FOREVER && deprecated !== true;
+  return {
+    address: text,
+    dev,
+    duplicate: dadfailed === true,
+    secondary: secondary === true,
+    options,
+    lifetime: isForEver
+      ? FOR_EVER
+      : lifetimeText(
+          valid === FOREVER ? 'forever' : valid,
+          // A deprecated IPv4 address without an end shows as preferred for ever all the same.
+          deprecated === true ? 0 : preferred === FOREVER ? 'forever' : preferred,
+        ),
+  };
+}
+
+interface Choices {
+  readonly scope: string | undefined;
+  readonly label: string | undefined;
+  readonly broadcast: string | undefined;
+  readonly prefixRoute: boolean;
+}
+
+function optionsText(text: string, dev: string, { scope, label, broadcast, prefixRoute }: Choices): string {
+  let options = '';
+  if (!prefixRoute) options += ' noprefixroute';
+  if (scope !== undefined && scope !== defaultScope(text)) options += ` scope ${scope}`;
+  if (label !== undefined && label !== dev) options += ` label ${label}`;
+  if (broadcast !== undefined && broadcast !== defaultBroadcast(text)) options += ` brd ${broadcast}`;
+  return options.slice(1);
+}
+
+function lifetimeText(valid: number | 'forever', preferred: number | 'forever'): string {
+  return valid === 'forever' && preferred === 'forever'
+    ? FOR_EVER
+    : `valid_lft ${valid} preferred_lft ${preferred}`;
+}
+
+/**
+ * Lifetimes count down, so one that ends is as the file says as long as it ends, and not later than the file says. One
+ * that the file makes longer is therefore noticed only when the address is gone.
+ */
+function sameAddress(attribute: string, wanted: Value, live: Value | undefined): boolean {
+  if (attribute === 'nodad' || attribute === 'unmarked') return true;
+  if (attribute !== 'lifetime' || wanted === FOR_EVER || live === FOR_EVER) return wanted === live;
+  const [, ...times] = /^valid_lft (\S+) preferred_lft (\S+)$/.exec(String(wanted)) ?? [];
+  const [, ...left] = /^valid_lft (\S+) preferred_lft (\S+)$/.exec(String(live)) ?? [];
+  return times.every((time, index) => {
+    const rest = left[index] ?? '';
+    if (time === 'forever' || time === '0' || rest === 'forever') return time === rest;
+    return Number(rest) <= Number(time);
+  });
+}
+
+function addressCommand(verb: 'add' | 'change', { namespace, attributes }: Resource): Command {
+  const text = String(attributes['address']);
+  const args = ['address', verb, ...text.split(' '), 'dev', String(attributes['dev'])];
+  const { options, lifetime } = attributes;
+  if (attributes['nodad']) args.push('nodad');
+  if (options) args.push(...String(options).split(' '));
+  if (!args.includes('brd') && isV4(text) && prefixOf(text) < 31) args.push('brd', '+');
+  if (lifetime !== FOR_EVER) args.push(...String(lifetime).split(' '));
+  else if (verb === 'change') args.push('valid_lft', 'forever', 'preferred_lft', 'forever');
+  return { tool: 'ip', namespace, args };
+}
+
+/** iproute2's own (default_scope in ip/ipaddress.c). */
+function defaultScope(text: string): string {
+  return text.startsWith('127.') ? 'host' : 'global';
+}
+
+/** The last address of an IPv4 subnet; by hand, because there are thousands of them and big integers are slow. */
+function defaultBroadcast(text: string): string {
+  if (text.includes(':')) return '';
+  const [, a, b, c, d, length] = /(\d+)\.(\d+)\.(\d+)\.(\d+)\/(\d+)$/.exec(text) ?? [];
+  const bits = 32 - Number(length);
+  if (!(bits > 1)) return '';
+  const value = ((Number(a) << 24) | (Number(b) << 16) | (Number(c) << 8) | Number(d)) >>> 0;
+  const last = (value | (bits === 32 ? 0xffffffff : (1 << bits) - 1)) >>> 0;
+  return `${last >>> 24}.${(last >>> 16) & 0xff}.${(last >>> 8) & 0xff}.${last & 0xff}`;
+}
+
+/** The subnet that an address makes, which is the peer's where it has one. */
+function cidrOf(text: string): Cidr | undefined {
+  return parseCidr(text.slice(text.lastIndexOf(' ') + 1));
+}
+
+function localOf(text: string): string {
+  return text.split(/[ /]/, 1)[0] ?? '';
+}
+
+interface Found {
+  readonly dev: string;
+  readonly address: IpAddress;
+  readonly namespace: LiveNamespace;
+}
+
+/** Whether an address that looks like somebody else's work goes all the same when the file does not have it. */
+function isGivenUp(id: string, { dev, address, namespace }: Found, context: ReadContext): boolean {
+  const { scope, family, temporary } = address;
+  if (scope !== 'link' || family !== 'inet6') {
+    // One with an end looks like what DHCP or a router advertisement made; the record says that it is ours.
+    return context.record.hostObjects.includes(id) && !temporary;
+  }
+  // Where the file says that there is no link-local address, the kernel's own from before is removed.
+  if (namespace.sysctls.size === 0 || context.wanted.has(id)) return false;
+  return context.wanted.get(`${namespace.name}/sysctl/${addressMode(dev)}`)?.attributes['value'] === '1';
+}
+
+function addressMode(dev: string): string {
+  return `net.ipv6.conf.${dev.replaceAll('.', '/')}.addr_gen_mode`;
+}
+
 function addressId(namespace: string, dev: string, addressWithLength: string): string {
   return `${namespace}/${dev}/${addressWithLength}`;
 }
 
 function loopbackAddressOwner(address: IpAddress, isKnown: boolean): Owner {
-  return isKnown && address.scope !== 'host' ? addressOwner(address, 'ours') : 'builtin';
+  const isKernels = address.local === '::1' || address.local === '127.0.0.1';
+  return isKnown && !isKernels ? addressOwner(address, 'ours') : 'builtin';
 }
 
 function addressOwner(address: IpAddress, linkOwner: Owner): Owner {
@@ -133,7 +286,7 @@ function dropsWithAddress(removed: LiveResource, live: readonly LiveResource[]):
     isV4(address) &&
     !others.some(({ id, attributes }) => isV4(String(attributes['address'])) && !dropped.has(id));
   if (isLast) for (const { id } of routesOver.get(removed.attributes['dev'] ?? '') ?? []) dropped.add(id);
-  for (const { id } of routesFrom.get(address.slice(0, address.indexOf('/'))) ?? []) dropped.add(id);
+  for (const { id } of routesFrom.get(localOf(address)) ?? []) dropped.add(id);
   return [...dropped];
 }
 
@@ -176,7 +329,7 @@ function prefixOf(text: string): number {
 }
 
 function sameSubnet(a: string, b: string): boolean {
-  const [one, other] = [parseCidr(a), parseCidr(b)];
+  const [one, other] = [cidrOf(a), cidrOf(b)];
   return one !== undefined && one.prefixLength === other?.prefixLength && one.network === other.network;
 }
 
@@ -186,5 +339,8 @@ export function isUnmarkedHostAddress(resource: {
   readonly namespace: string;
   readonly attributes: Readonly<Record<string, unknown>>;
 }): boolean {
-  return resource.kind === 'address' && resource.namespace === HOST && resource.attributes['dev'] === 'lo';
+  const { kind, namespace, attributes } = resource;
+  if (kind !== 'address') return false;
+  if (/^valid_lft \d/.test(String(attributes['lifetime']))) return true;
+  return namespace === HOST && (attributes['dev'] === 'lo' || attributes['unmarked'] === true);
 }

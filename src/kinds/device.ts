@@ -3,7 +3,7 @@ import type { Device, DeviceKind } from '../topology/model.ts';
 import { defineLinkKind, interfaceId, type KernelNeed, type LinkContext } from './interface.ts';
 import type { LinkCodec } from './link-codec.ts';
 import { linkTag, parseMark } from './marks.ts';
-import type { Attributes, ChangeClass, Kind, Value } from './resource.ts';
+import type { Attributes, ChangeClass, Command, Kind, Resource, Value } from './resource.ts';
 import { splitId } from './veth.ts';
 
 /** What one kind of single-ended device adds to what all of them have in common. */
@@ -19,6 +19,15 @@ export interface DeviceKindSpec {
   readonly codec?: LinkCodec;
   readonly needs: KernelNeed;
   readonly same?: (attribute: string, wanted: Value, live: Value | undefined) => boolean;
+  readonly classOf?: Kind['classOf'];
+  /** Of kinds that share one name of the kernel: whether a link is of this one. */
+  readonly isOne?: (data: Readonly<Record<string, unknown>>) => boolean;
+  /** Whether the kernel sets it down along with the interface below. */
+  readonly fallsWithLink?: boolean;
+  /** Settings that are attributes of something else. */
+  readonly elsewhere?: readonly string[];
+  /** What makes it, where `ip link add` does not. */
+  readonly create?: (resource: Resource, settings: readonly string[]) => readonly Command[];
   /** Words that the kernel wants again in each change of the device, such as an identifier. */
   readonly always?: readonly string[];
 }
@@ -33,8 +42,11 @@ export function defineDeviceKind(kind: DeviceKind, spec: DeviceKindSpec): Kind {
     needs: () => spec.needs,
     ...(codec === undefined ? {} : { codec: () => codec }),
     ...(spec.same === undefined ? {} : { same: spec.same }),
+    ...(spec.classOf === undefined ? {} : { classOf: spec.classOf }),
+    isOne: ({ linkinfo }) => spec.isOne?.(linkinfo?.info_data ?? {}) ?? true,
+    fallsWithLink: spec.fallsWithLink ?? false,
     lower: ({ link, settings }) => ({
-      ...settings,
+      ...Object.fromEntries(Object.entries(settings).filter(([name]) => !spec.elsewhere?.includes(name))),
       ...(link === undefined ? {} : { link: interfaceId(link.namespace, link.name) }),
     }),
     read: (link, context) => ({
@@ -43,6 +55,7 @@ export function defineDeviceKind(kind: DeviceKind, spec: DeviceKindSpec): Kind {
     }),
     requires: ({ attributes }) => (attributes['link'] === undefined ? [] : [String(attributes['link'])]),
     create: (resource, { settings }) => {
+      if (spec.create !== undefined) return spec.create(resource, settings);
       const { namespace, label, attributes } = resource;
       const [below, name] = attributes['link'] === undefined ? [] : splitId(String(attributes['link']));
       const own = Object.keys(attributes).filter(
@@ -65,7 +78,10 @@ export function defineDeviceKind(kind: DeviceKind, spec: DeviceKindSpec): Kind {
   });
 }
 
-const common = new Set(['mark', 'mtu', 'macaddress', 'state', 'alias', 'master', 'link']);
+const common = new Set([
+  ...['mark', 'mtu', 'macaddress', 'state', 'alias', 'link'],
+  ...['master', 'master-kind', 'primary', 'early'],
+]);
 
 function isOwn(attribute: string): boolean {
   return !common.has(attribute);

@@ -1,12 +1,21 @@
-import type { Gre } from '../topology/model.ts';
+import type { Direction, Gre } from '../topology/model.ts';
 import { greCodec } from './gre-codec.ts';
-import { defineLinkKind, interfaceId } from './interface.ts';
+import { defineLinkKind } from './interface.ts';
 import type { Attributes, Value } from './resource.ts';
+import {
+  ipv6Words,
+  readAddress,
+  readIpv6,
+  readTos,
+  readTtl,
+  requiredDevice,
+  survivesDevice,
+  tosWord,
+} from './tunnel-words.ts';
 
 /**
  * GRE over IPv4 and IPv6, with IP packets (gre, ip6gre) or Ethernet frames (gretap, ip6gretap) inside. The kernel takes
- * new addresses, keys and TTLs on the running device (ip_tunnel_changelink, ip6gre_changelink), but not a new underlay
- * device.
+ * all but a new underlay device on the running device (ip_tunnel_changelink, ip6gre_changelink).
  */
 export const greKind = defineLinkKind<Gre>('gre', {
   kinds: ['gre', 'gretap', 'ip6gre', 'ip6gretap'],
@@ -16,28 +25,57 @@ export const greKind = defineLinkKind<Gre>('gre', {
       ? { module: 'ip6_gre', words: ['remote', '2001:db8::1'] }
       : { module: 'ip_gre', words: ['remote', '192.0.2.1'] },
   codec: (kind) => greCodec(kind.startsWith('ip6')),
-  changes: { local: 'in-place', remote: 'in-place', key: 'in-place', ttl: 'in-place', tos: 'in-place' },
-  lower: ({ local, remote, dev, key, ttl, tos }) => ({
-    local: local ?? 'any',
-    remote: remote ?? 'any',
-    dev: dev ?? '',
-    key: key === undefined ? 'none' : key,
-    ttl,
-    tos,
+  derivesMtu: true,
+  survives: survivesDevice,
+  changes: {
+    local: 'in-place',
+    remote: 'in-place',
+    'input-key': 'in-place',
+    'output-key': 'in-place',
+    seq: 'in-place',
+    csum: 'in-place',
+    ttl: 'in-place',
+    tos: 'in-place',
+    pmtudisc: 'in-place',
+    'ignore-df': 'in-place',
+    'encap-limit': 'in-place',
+    'flow-label': 'in-place',
+  },
+  lower: (item) => ({
+    local: item.local ?? 'any',
+    remote: item.remote ?? 'any',
+    dev: item.dev ?? '',
+    'input-key': item.inputKey ?? 'none',
+    'output-key': item.outputKey ?? 'none',
+    seq: item.seq,
+    csum: item.csum,
+    ttl: item.ttl,
+    tos: item.tos,
+    ...(item.kind.startsWith('ip6')
+      ? { 'encap-limit': item.encapLimit, 'flow-label': item.flowLabel }
+      : { pmtudisc: item.pmtudisc, 'ignore-df': item.ignoreDf }),
   }),
   read: (link) => {
     const data = link.linkinfo?.info_data ?? {};
     return {
-      local: address(data['local']),
-      remote: address(data['remote']),
+      local: readAddress(data['local']),
+      remote: readAddress(data['remote']),
       dev: link.link ?? '',
-      key: readKey(data),
+      'input-key': readKey(data['ikey']),
+      'output-key': readKey(data['okey']),
+      seq: readDirection(data['iseq'], data['oseq']),
+      csum: readDirection(data['icsum'], data['ocsum']),
       ttl: readTtl(data['ttl']),
-      tos: readTos(data['tos'] ?? data['tclass']),
+      ...(link.linkinfo?.info_kind?.startsWith('ip6')
+        ? readIpv6(data)
+        : {
+            tos: readTos(data['tos']),
+            pmtudisc: data['pmtudisc'] === true,
+            'ignore-df': data['ignore_df'] === true,
+          }),
     };
   },
-  requires: ({ namespace, attributes }) =>
-    attributes['dev'] ? [interfaceId(namespace, String(attributes['dev']))] : [],
+  requires: requiredDevice,
   create: ({ namespace, label, kind, attributes }, { settings }) => [
     {
       tool: 'ip',
@@ -45,44 +83,59 @@ export const greKind = defineLinkKind<Gre>('gre', {
       args: ['link', 'add', 'name', label, ...settings, 'type', kind, ...words(attributes)],
     },
   ],
-  // A change names every parameter; iproute2 keeps the key that is there unless it is told `nokey` (link_gre.c).
-  typeMessages: (attributes) => [[...words(attributes), ...(attributes['key'] === 'none' ? ['nokey'] : [])]],
+  // A change names every parameter; iproute2 keeps what is there unless it is told otherwise (link_gre.c).
+  typeMessages: (attributes, changed) => {
+    const all = ['nokey', 'noseq', 'nocsum', ...words(attributes)];
+    if ('encap-limit' in attributes) return [all];
+    if (attributes['ignore-df'] === true) return [[...all, 'ignore-df']];
+    const off = [...all, 'noignore-df'];
+    // The kernel wants ignore-df off before it switches path MTU discovery on (ipgre_netlink_parms).
+    const isTurn = changed.includes('ignore-df') && attributes['pmtudisc'] === true;
+    return isTurn ? [[...off, 'nopmtudisc'], off] : [off];
+  },
 });
 
 function words(attributes: Attributes): string[] {
-  const isV6 = [attributes['local'], attributes['remote']].some((value) => String(value).includes(':'));
   const result = ['local', String(attributes['local']), 'remote', String(attributes['remote'])];
   if (attributes['dev']) result.push('dev', String(attributes['dev']));
-  if (attributes['key'] !== 'none') result.push('key', String(attributes['key']));
-  result.push(isV6 ? 'hoplimit' : 'ttl', String(attributes['ttl']));
-  result.push(isV6 ? 'tclass' : 'tos', hex(attributes['tos']));
+  result.push(...keyWords(attributes['input-key'], attributes['output-key']));
+  for (const name of ['seq', 'csum'] as const) result.push(...directionWords(name, attributes[name]));
+  if ('encap-limit' in attributes) return [...result, ...ipv6Words(attributes)];
+  result.push('ttl', String(attributes['ttl']), 'tos', tosWord(attributes['tos']));
+  result.push(attributes['pmtudisc'] === true ? 'pmtudisc' : 'nopmtudisc');
+  if (attributes['ignore-df'] === true) result.push('ignore-df');
   return result;
 }
 
-/** iproute2 reads TOS as hexadecimal without a prefix in some versions; with one it is the same in all of them. */
-function hex(value: Value | undefined): string {
-  return typeof value === 'number' ? `0x${value.toString(16).padStart(2, '0')}` : String(value ?? 'inherit');
+function keyWords(input: Value | undefined, output: Value | undefined): string[] {
+  if (input === output) return input === 'none' ? [] : ['key', String(input)];
+  return [
+    ...(input === 'none' ? [] : ['ikey', String(input)]),
+    ...(output === 'none' ? [] : ['okey', String(output)]),
+  ];
 }
 
-function address(value: unknown): string {
-  return value === undefined || value === '0.0.0.0' || value === '::' ? 'any' : String(value);
+function directionWords(name: 'seq' | 'csum', direction: Value | undefined): string[] {
+  switch (direction) {
+    case 'both':
+      return [name];
+    case 'input':
+      return [`i${name}`];
+    case 'output':
+      return [`o${name}`];
+    default:
+      return [];
+  }
 }
 
-/** iproute2 prints the keys of both directions as dotted quads; we set both to the same. */
-function readKey(data: Readonly<Record<string, unknown>>): Value {
-  const key = data['okey'] ?? data['ikey'];
+function readDirection(input: unknown, output: unknown): Direction {
+  if (input === true) return output === true ? 'both' : 'input';
+  return output === true ? 'output' : 'none';
+}
+
+/** iproute2 prints keys as dotted quads. */
+function readKey(key: unknown): Value {
   if (key === undefined) return 'none';
   const bytes = String(key).split('.').map(Number);
   return bytes.length === 4 ? bytes.reduce((sum, byte) => sum * 256 + byte, 0) : Number(key);
-}
-
-export function readTtl(value: unknown): Value {
-  return value === undefined || value === 0 || value === 'inherit' || value === 'auto'
-    ? 'inherit'
-    : Number(value);
-}
-
-export function readTos(value: unknown): Value {
-  if (value === undefined) return 0;
-  return value === 'inherit' ? 'inherit' : Number(value);
 }

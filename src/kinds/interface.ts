@@ -1,19 +1,33 @@
+import { release } from 'node:os';
 import { append, groupBy } from '../lib/collections.ts';
+import { isLongName, kernelName } from '../lib/interface-name.ts';
 import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
 import { type LinkCodec, registerLinkCodec } from './link-codec.ts';
 import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
-import type {
-  Attributes,
-  Change,
-  ChangeClass,
-  Command,
-  Kind,
-  LiveResource,
-  Owner,
-  ReadContext,
-  Resource,
-  Value,
+import {
+  isMember,
+  lostWithMaster,
+  lowerMember,
+  memberClass,
+  memberCommands,
+  primaryCommands,
+  readMember,
+} from './master.ts';
+import { lowerPort, portChanges, portCommands, readPort } from './port.ts';
+import { losesVlan } from './port-vlans.ts';
+import {
+  type Attributes,
+  type Change,
+  type ChangeClass,
+  type Command,
+  type Kind,
+  type LiveResource,
+  type Owner,
+  type ReadContext,
+  type Resource,
+  sameValue,
+  type Value,
 } from './resource.ts';
 
 /** What one kind of link adds to what all links have in common. */
@@ -26,6 +40,10 @@ export interface LinkKind<T extends Interface> {
   readonly lower: (link: T, topology: Topology) => Attributes;
   readonly read: (link: IpLink, context: LinkContext) => Attributes;
   readonly changes: Readonly<Record<string, ChangeClass>>;
+  /** Of kinds that share one name of the kernel: whether a link is of this one. */
+  readonly isOne?: (link: IpLink) => boolean;
+  readonly classOf?: Kind['classOf'];
+  readonly fallsWithLink?: boolean;
   readonly create: (resource: Resource, common: CommonArguments) => readonly Command[];
   /** For the attributes that changed, the words behind `ip link set dev NAME type KIND`; one list per message. */
   readonly typeMessages?: (
@@ -38,8 +56,14 @@ export interface LinkKind<T extends Interface> {
   readonly change?: (resource: Resource, changed: readonly string[]) => readonly Command[];
   readonly requires?: (resource: Resource) => readonly string[];
   readonly same?: (attribute: string, wanted: Value, live: Value | undefined) => boolean;
+  /** The kernel derives the mtu anew when its own attributes change, unless the same message has one. */
+  readonly derivesMtu?: boolean;
+  /** Whether it stays when something else goes that it requires, so that it has to be removed in its own right. */
+  readonly survives?: NonNullable<Kind['survives']>;
   /** What the kernel must have for it; undefined where every kernel does. */
   readonly needs?: (kind: T['kind']) => KernelNeed;
+  /** What a change of its own attributes does to traffic, before what is said of all links. */
+  readonly disrupts?: (change: Change) => string | undefined;
   /** Its own attributes as the kernel has them; undefined where it has none. */
   readonly codec?: (kind: T['kind']) => LinkCodec;
 }
@@ -51,10 +75,40 @@ export interface KernelNeed {
   readonly link?: boolean;
   /** Words behind the kind for a try with `ip link add`. */
   readonly words: readonly string[];
+  /** The words of `ip` for a try where `link add` does not make it. */
+  readonly instead?: readonly string[];
 }
 
-/** By IFLA_INFO_KIND. */
+/** By kind of the file. */
 export const kernelNeeds = new Map<string, KernelNeed>();
+
+/** A part of a kind that every kernel has, which not every kernel has. */
+export interface KernelFeature {
+  /** How messages call it. */
+  readonly name: string;
+  readonly isNeeded: (resource: Pick<Resource, 'kind' | 'attributes'>) => boolean;
+  /** For a try with `ip link add`: the kind, and the words behind it. */
+  readonly kind: string;
+  readonly words: readonly string[];
+  /** What has it. */
+  readonly brings: string;
+}
+
+export const kernelFeatures: KernelFeature[] = [];
+
+export function registerKernelFeature(feature: KernelFeature): void {
+  kernelFeatures.push(feature);
+}
+
+/** Lines of `ip -batch` that make a link of a kind in an empty namespace; the last one is the try. */
+export function linesToTry(kind: string): string[] {
+  const { link, words, instead } = kernelNeeds.get(kind) ?? { words: [] };
+  if (instead !== undefined) return [instead.join(' ')];
+  return [
+    ...(link === true ? ['link add below0 type veth peer name below1'] : []),
+    ['link add', ...(link === true ? ['link below0'] : []), 'name probe0 type', kind, ...words].join(' '),
+  ];
+}
 
 export interface LinkContext {
   readonly live: Live;
@@ -79,6 +133,12 @@ export interface CommonArguments {
 /** IFLA_INFO_KIND of every link kind that topoweave makes. */
 export const knownInfoKinds = new Set<string>();
 
+/** Since 6.2 the kernel renames an interface that is up (bd039b5ea2a9, "net/core: Allow live renaming when an interface is up"). */
+function kernelRenamesRunning(): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  return major > 6 || (major === 6 && minor >= 2);
+}
+
 const commonChanges: Readonly<Record<string, ChangeClass>> = {
   mark: 'in-place',
   mtu: 'in-place',
@@ -86,6 +146,11 @@ const commonChanges: Readonly<Record<string, ChangeClass>> = {
   state: 'in-place',
   alias: 'in-place',
   master: 'in-place',
+  altname: 'in-place',
+  name: kernelRenamesRunning() ? 'in-place' : 'bounce',
+  ...portChanges,
+  early: 'in-place',
+  primary: 'in-place',
 };
 
 /** Makes a resource kind of a link kind: reading, settings, masters and ownership are the same for all of them. */
@@ -93,20 +158,27 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
   for (const kind of link.kinds) {
     const infoKind = link.infoKind(kind) ?? '';
     knownInfoKinds.add(infoKind);
-    if (link.needs !== undefined) kernelNeeds.set(infoKind, link.needs(kind));
+    if (link.needs !== undefined) kernelNeeds.set(kind, link.needs(kind));
     if (link.codec !== undefined) registerLinkCodec(infoKind, link.codec(kind));
   }
   const isMine = (item: Interface): item is T => (link.kinds as readonly string[]).includes(item.kind);
   return {
     name,
     changes: { ...commonChanges, ...link.changes },
+    classOf: (attribute, wanted, live) =>
+      memberClass(attribute, wanted, live) ?? link.classOf?.(attribute, wanted, live),
+    fallsWithLink: () => link.fallsWithLink === true,
     lower: ({ topology }) =>
       topology.interfaces.filter(isMine).map((item) => ({
         kind: item.kind,
         id: interfaceId(item.namespace, item.name),
         namespace: item.namespace,
         label: item.name,
-        attributes: Object.assign(lowerCommon(item, topology.name), link.lower(item, topology)),
+        attributes: Object.assign(
+          lowerLink(item, topology, link),
+          item.master === undefined ? undefined : lowerMember(topology, item),
+          earlySysctls(item),
+        ),
         place: item.place,
       })),
     read: (live, context) => readLinks(live, context, link),
@@ -116,19 +188,38 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
     },
     after: ({ namespace, attributes }) =>
       attributes['master'] ? [interfaceId(namespace, String(attributes['master']))] : [],
-    ...(link.same === undefined ? {} : { same: link.same }),
-    create: (resource) => [
-      ...link.create(resource, commonArguments(resource)),
-      ...settingsAfterCreate(resource),
-      ...(link.settings?.(resource, Object.keys(resource.attributes)) ?? []),
-    ],
+    // The VLAN of a new port is no setting of the port.
+    same: (attribute, wanted, live) =>
+      attribute === 'name'
+        ? live === undefined || wanted === live
+        : attribute === 'vlan-default' ||
+          attribute === 'early' ||
+          attribute === 'master-kind' ||
+          (link.same ?? sameValue)(attribute, wanted, live),
+    create: (resource) => {
+      const own = portCommands(resource);
+      return [
+        ...link.create(resource, commonArguments(resource)),
+        ...settingsAfterCreate(resource, own.length === 0),
+        ...(link.settings?.(resource, Object.keys(resource.attributes)) ?? []),
+        ...own,
+        // A port passes nothing before it is isolated and in its VLAN.
+        ...(own.length > 0 && resource.attributes['state'] === 'up' ? [setUp(resource)] : []),
+      ];
+    },
+    ...(link.survives === undefined ? {} : { survives: link.survives }),
     update: (change) => updateLink(change, link),
-    remove: ({ namespace, label }) => [{ tool: 'ip', namespace, args: ['link', 'del', 'dev', label] }],
-    loses: ({ namespace, attributes }, removed) =>
-      attributes['master'] && interfaceId(namespace, String(attributes['master'])) === removed
-        ? ['master']
+    remove: ({ namespace, label, attributes }) => [
+      { tool: 'ip', namespace, args: ['link', 'del', 'dev', String(attributes['name'] ?? label)] },
+    ],
+    loses: (resource, removed) =>
+      resource.attributes['master'] &&
+      interfaceId(resource.namespace, String(resource.attributes['master'])) === removed
+        ? lostWithMaster(resource)
         : [],
-    disrupts: disruption,
+    disrupts: (change, action) =>
+      (action === 'update' && change !== undefined ? link.disrupts?.(change) : undefined) ??
+      disruption(change, action),
   };
 }
 
@@ -144,11 +235,25 @@ export function interfaceOwner(link: IpLink, lab: string): Owner {
   return mark === undefined ? 'foreign' : { lab: mark.lab };
 }
 
+function lowerLink<T extends Interface>(item: T, topology: Topology, link: LinkKind<T>): Attributes {
+  const attributes = Object.assign(lowerCommon(item, topology.name), link.lower(item, topology));
+  if (item.master !== undefined || item.vlans !== undefined) lowerPort(item, topology, attributes);
+  return attributes;
+}
+
 function lowerCommon(item: Interface, lab: string): Record<string, Value> {
   const { state, mtu, macaddress, alias = '', master = '' } = item;
+  const isLong = isLongName(item.name);
+  const naming =
+    isLong || item.was !== undefined
+      ? {
+          ...(isLong ? { altname: item.name } : {}),
+          ...(item.was === undefined ? {} : { name: kernelName(item.name) }),
+        }
+      : undefined;
   const mark = item.kind === 'loopback' ? undefined : formatMark({ lab, tag: tagOf(item), text: '' });
   // Most links are of these three forms; putting an object together from parts costs ten times as much.
-  if (mtu === undefined) {
+  if (mtu === undefined && naming === undefined) {
     if (mark !== undefined && macaddress !== undefined) return { macaddress, state, alias, master, mark };
     if (macaddress === undefined) return mark === undefined ? { state } : { state, alias, master, mark };
   }
@@ -157,6 +262,7 @@ function lowerCommon(item: Interface, lab: string): Record<string, Value> {
     ...(macaddress === undefined ? {} : { macaddress }),
     state,
     ...(mark === undefined ? {} : { alias, master, mark }),
+    ...naming,
   };
 }
 
@@ -178,13 +284,16 @@ function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: 
   for (const namespace of live.namespaces.values()) {
     for (const link of namespace.links) {
       const mine = names.get(infoKindOf(link));
-      if (mine === undefined) continue;
+      if (mine === undefined || kind.isOne?.(link) === false) continue;
       const id = interfaceId(namespace.name, link.ifname);
+      if (context.adopted.has(id)) continue;
       const owner = interfaceOwner(link, context.lab);
       const isOurLoopback = owner === 'builtin' && namespace.mark?.lab === context.lab;
       if (owner !== 'ours' && !isOurLoopback && !context.wanted.has(id)) continue;
       const own = kind.read(link, { live, namespace, byTag, byIndex });
-      const attributes = Object.assign(readCommon(link), own);
+      const member = link.master === undefined ? undefined : readMember(link, namespace);
+      const attributes = Object.assign(readCommon(link), own, member);
+      readPort(link, namespace, attributes);
       found.push({ kind: mine, id, namespace: namespace.name, label: link.ifname, attributes, owner });
     }
   }
@@ -203,9 +312,17 @@ export function readCommon(link: IpLink): Record<string, Value> {
   const alias = mark === undefined ? '' : mark.text;
   const master = link.master ?? '';
   const ownership = mark === undefined ? '' : formatMark({ lab: mark.lab, tag: mark.tag, text: '' });
-  return macaddress === undefined
-    ? { mtu, state, alias, master, mark: ownership }
-    : { mtu, macaddress, state, alias, master, mark: ownership };
+  const common: Record<string, Value> =
+    macaddress === undefined
+      ? { mtu, state, alias, master, mark: ownership }
+      : { mtu, macaddress, state, alias, master, mark: ownership };
+  if (link.kernelName !== undefined) {
+    common['name'] = link.kernelName;
+    const former = link.altnames?.find((name) => isLongName(name) && kernelName(name) === link.kernelName);
+    if (former !== undefined && former !== link.ifname) common['former altname'] = former;
+  }
+  if (isLongName(link.ifname)) common['altname'] = link.altnames?.includes(link.ifname) ? link.ifname : '';
+  return common;
 }
 
 interface End {
@@ -258,15 +375,45 @@ function commonArguments({ attributes }: Resource): CommonArguments {
   return { settings };
 }
 
+/**
+ * Parameters of the interface that are written before it comes up, because then the kernel gives it its link-local address
+ * and tries it for duplicates. They are resources of their own too, which is where they are compared.
+ */
+function earlySysctls({ kind, sysctls = [] }: Interface): Attributes | undefined {
+  if (sysctls.length === 0 || kind === 'loopback') return undefined;
+  return { early: sysctls.map(({ name, value }) => `${name}=${value}`) };
+}
+
 /** `ip link add … alias` is accepted and sets nothing (iproute2 6.1, measured), so the alias comes behind. */
-function settingsAfterCreate(resource: Resource): Command[] {
+function settingsAfterCreate(resource: Resource, mayGoUp: boolean): Command[] {
   const { namespace, label, attributes } = resource;
   const args = ['link', 'set', 'dev', label, 'alias', aliasText(attributes)];
   // The message that made a veth pair carried only the first end's settings.
   if (attributes['first'] === false) args.push(...commonArguments(resource).settings.slice(2));
   if (attributes['master']) args.push('master', String(attributes['master']));
-  if (attributes['state'] === 'up') args.push('up');
+  if (isMember(attributes))
+    return [...altnameCommands(resource), { tool: 'ip', namespace, args }, ...memberCommands(resource)];
+  const early = (attributes['early'] ?? []) as readonly string[];
+  const goesUp = mayGoUp && attributes['state'] === 'up';
+  if (goesUp && early.length === 0) args.push('up');
+  const commands: Command[] = [...altnameCommands(resource), { tool: 'ip', namespace, args }];
+  for (const text of early) {
+    const at = text.indexOf('=');
+    commands.push({ tool: 'sysctl', namespace, name: text.slice(0, at), value: text.slice(at + 1) });
+  }
+  if (goesUp && early.length > 0) commands.push(setUp(resource));
+  return commands;
+}
+
+/** The whole name of an interface whose name is too long for the kernel; ip-link(8), `property`. */
+function altnameCommands({ namespace, label, attributes: { altname } }: Resource): Command[] {
+  if (altname === undefined) return [];
+  const args = ['link', 'property', 'add', 'dev', label, 'altname', String(altname)];
   return [{ tool: 'ip', namespace, args }];
+}
+
+function setUp({ namespace, label }: Resource): Command {
+  return { tool: 'ip', namespace, args: ['link', 'set', 'dev', label, 'up'] };
 }
 
 function aliasText(attributes: Attributes): string {
@@ -289,23 +436,41 @@ function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Com
   if (changed.includes('macaddress')) words.push('address', String(attributes['macaddress']));
   if (changed.includes('alias') || changed.includes('mark')) words.push('alias', aliasText(attributes));
   const commands: Command[] = [];
-  if (change.class === 'bounce') commands.push(set('down'));
+  const earlier = String(change.live.attributes['name'] ?? label);
+  const setMaster = attributes['master'] ? set('master', String(attributes['master'])) : set('nomaster');
+  const leaves = changed.includes('master') && isMember(change.live.attributes);
+  if (change.class === 'bounce') {
+    commands.push({ tool: 'ip', namespace, args: ['link', 'set', 'dev', earlier, 'down'] });
+  }
+  if (changed.includes('name')) {
+    const args = ['link', 'set', 'dev', earlier, 'name', String(attributes['name'])];
+    commands.push({ tool: 'ip', namespace, args });
+    const former = change.live.attributes['former altname'];
+    if (former !== undefined) {
+      const property = ['link', 'property', 'del', 'dev', label, 'altname', String(former)];
+      commands.push({ tool: 'ip', namespace, args: property });
+    }
+  }
+  // A bond gives its members back the MAC address and the mtu that they had before: those that are wanted come behind.
+  if (leaves) commands.push(setMaster);
   if (words.length > 0) commands.push(set(...words));
+  if (changed.includes('altname')) commands.push(...altnameCommands(wanted));
   if (changed.includes('mark')) {
     commands.push(set('group', String(labGroup(parseMark(String(attributes['mark']))?.lab ?? ''))));
   }
-  if (changed.includes('master')) {
-    commands.push(attributes['master'] ? set('master', String(attributes['master'])) : set('nomaster'));
-  }
+  if (changed.includes('master') && !leaves) commands.push(setMaster);
   const own = changed.filter((name) => !(name in commonChanges));
   if (own.length > 0) {
     const infoKind = kind.infoKind(wanted.kind as T['kind']) ?? '';
+    const mtu = kind.derivesMtu && attributes['mtu'] !== undefined ? ['mtu', String(attributes['mtu'])] : [];
     for (const words of kind.typeMessages?.(attributes, own) ?? [])
-      commands.push(set('type', infoKind, ...words));
+      commands.push(set(...mtu, 'type', infoKind, ...words));
     commands.push(...(kind.settings?.(wanted, own) ?? []));
   }
   commands.push(...(kind.change?.(wanted, changed) ?? []));
+  commands.push(...portCommands(wanted, change));
   if (changed.includes('state') || change.class === 'bounce') commands.push(set(String(attributes['state'])));
+  if (changed.includes('primary')) commands.push(...primaryCommands(wanted, attributes['primary']));
   return commands;
 }
 
@@ -318,5 +483,8 @@ function disruption(change: Change | undefined, action: 'update' | 'replace' | '
   if (change?.attributes.includes('macaddress'))
     return "neighbours keep the old MAC address until ARP's next answer";
   if (change?.attributes.includes('master')) return 'the port leaves one segment and joins another';
+  if (change?.attributes.includes('vlans') && losesVlan(change.wanted, change.live))
+    return 'hosts in a VLAN that it leaves are cut off';
+  if (change?.attributes.includes('vlan-filtering')) return 'frames reach other ports than before';
   return undefined;
 }

@@ -49,6 +49,8 @@ export function portCodec(kind: string): LinkCodec | undefined {
 /** One attribute of a table: how its word is written, and how its value reads in the JSON. */
 export interface AttributeType {
   readonly number: number;
+  /** Its name in the JSON, where that is not its word. */
+  readonly json?: string;
   /** false where the word is not a value of this type. */
   readonly write: (writer: MessageWriter, number: number, word: string) => boolean;
   readonly read: (data: AttributeReader, number: number) => unknown;
@@ -69,9 +71,9 @@ export function tableCodec(table: Readonly<Record<string, AttributeType>>): Link
     },
     decode: (data) => {
       const found: Record<string, unknown> = {};
-      for (const [name, { number, read }] of entries) {
+      for (const [name, { number, json, read }] of entries) {
         const value = read(data, number);
-        if (value !== undefined) found[name] = value;
+        if (value !== undefined) found[json ?? name] = value;
       }
       return found;
     },
@@ -110,6 +112,26 @@ export const u16be = numberType(
   (writer, number, value) => writer.attributeU16be(number, value),
   (data, number) => data.u16be(number),
 );
+
+/** One of several words, which stand for numbers. */
+export function oneOf(
+  type: (number: number) => AttributeType,
+  number: number,
+  values: Readonly<Record<string, number>>,
+): AttributeType {
+  const { write, read } = type(number);
+  return {
+    number,
+    write: (writer, at, word) => {
+      const value = Object.hasOwn(values, word) ? values[word] : undefined;
+      return value !== undefined && write(writer, at, String(value));
+    },
+    read: (data, at) => {
+      const value = read(data, at);
+      return Object.keys(values).find((word) => values[word] === value);
+    },
+  };
+}
 
 /** `on` or `off`, a byte; true or false in the JSON. */
 export function onOff(number: number): AttributeType {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { IpLink, Mark } from '../observe/live.ts';
 
-/** The protocol number of our routes; not in iproute2's rt_protos, nor used by a known routing daemon. */
-export const ROUTE_PROTOCOL = 116;
+/** The protocol number of our routes, rules, nexthops and neighbours; not in iproute2's rt_protos, nor used by a known routing daemon. */
+export const OWN_PROTOCOL = 116;
 
 const form = /^topoweave:([a-z][a-z0-9-]*):([a-z0-9+]*)(?: (.*))?$/;
 
@@ -22,6 +22,11 @@ export function parseMark(alias: string | undefined): Mark | undefined {
 
 export function formatMark(mark: Mark): string {
   return `topoweave:${mark.lab}:${mark.tag}${mark.text === '' ? '' : ` ${mark.text}`}`;
+}
+
+/** What the mark of a namespace says that it holds: `nft+rules`. */
+export function tagsOf({ tag }: Mark): string[] {
+  return tag.split('+');
 }
 
 const groups = new Map<string, number>();

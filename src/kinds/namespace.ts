@@ -1,11 +1,11 @@
 import type { IpLink } from '../observe/live.ts';
-import { HOST, hasNat } from '../topology/model.ts';
-import { formatMark, linkBelongsTo, parseMark } from './marks.ts';
+import { extraTablesOf, HOST, hasNat, type Namespace } from '../topology/model.ts';
+import { formatMark, linkBelongsTo, parseMark, tagsOf } from './marks.ts';
 import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
 
 /**
- * A named network namespace. The mark on its `lo` says whose it is; the mark's tag `nft` says that it holds an nftables
- * table of the lab, so that reading the others costs no process.
+ * A named network namespace. The mark on its `lo` says whose it is; the mark's tag says that it holds an nftables
+ * table of the lab (`nft`), rules of ours and so on, so that the others need not be asked for them.
  */
 export const namespaceKind: Kind = {
   name: 'namespace',
@@ -16,7 +16,7 @@ export const namespaceKind: Kind = {
       .filter(({ name }) => name !== HOST)
       .map((namespace) => {
         const { name, place } = namespace;
-        const mark = formatMark({ lab: topology.name, tag: hasNat(namespace) ? 'nft' : '', text: '' });
+        const mark = formatMark({ lab: topology.name, tag: contentsOf(namespace), text: '' });
         return {
           kind: 'namespace',
           id: name,
@@ -50,8 +50,8 @@ export const namespaceKind: Kind = {
   },
 
   requires: () => [],
-  // Once a namespace was marked as holding a table it stays so: the mark only says where to look.
-  same: (_attribute, wanted, live) => live === wanted || live === addNft(String(wanted)),
+  // Once a namespace was marked as holding something it stays so: the mark only says where to look.
+  same: (_attribute, wanted, live) => live === wanted || holdsMore(String(wanted), String(live)),
   create: ({ namespace, attributes }) => [
     { tool: 'ip', namespace: undefined, args: ['netns', 'add', namespace] },
     markCommand(namespace, String(attributes['mark'])),
@@ -88,7 +88,15 @@ function markCommand(namespace: string, mark: string) {
   return { tool: 'ip', namespace, args: ['link', 'set', 'dev', 'lo', 'alias', mark] } as const;
 }
 
-function addNft(text: string): string {
-  const mark = parseMark(text);
-  return mark === undefined ? text : formatMark({ ...mark, tag: 'nft' });
+function holdsMore(wanted: string, live: string): boolean {
+  const [one, other] = [parseMark(wanted), parseMark(live)];
+  if (one === undefined || other === undefined || one.lab !== other.lab || one.text !== other.text)
+    return false;
+  const tags = tagsOf(other);
+  return tagsOf(one).every((tag) => tag === '' || tags.includes(tag));
+}
+
+/** What the reading of a namespace has to look for. */
+function contentsOf(namespace: Namespace): string {
+  return [...(hasNat(namespace) ? ['nft'] : []), ...extraTablesOf(namespace)].join('+');
 }

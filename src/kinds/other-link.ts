@@ -9,12 +9,13 @@ export const otherLinkKind: Kind = {
   name: 'link',
   changes: {},
   lower: () => [],
-  read: (live, { lab, wanted }) => {
+  read: (live, { lab, wanted, adopted }) => {
     const found: LiveResource[] = [];
     for (const { name: namespace, links } of live.namespaces.values()) {
       for (const link of links) {
         if (link.ifname === 'lo' || knownInfoKinds.has(link.linkinfo?.info_kind ?? 'none')) continue;
         const id = interfaceId(namespace, link.ifname);
+        if (adopted.has(id)) continue;
         const owner = interfaceOwner(link, lab);
         if (owner !== 'ours' && !wanted.has(id)) continue;
         found.push({ kind: 'link', id, namespace, label: link.ifname, attributes: readCommon(link), owner });

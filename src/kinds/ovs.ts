@@ -2,7 +2,6 @@ import { formatRanges, rangeNumbers } from '../lib/ranges.ts';
 import { OVS_LAB, type OvsBridgeRow, type OvsPortRow } from '../observe/ovs.ts';
 import { HOST, type OvsBridge, type OvsInternal, type OvsVlan } from '../topology/model.ts';
 import { defineLinkKind, interfaceId } from './interface.ts';
-import { linkCodec, registerLinkCodec } from './link-codec.ts';
 import type {
   Attributes,
   ChangeClass,
@@ -13,14 +12,6 @@ import type {
   Resource,
   Value,
 } from './resource.ts';
-
-/** IFLA_TUN_TYPE of linux/if_link.h: the daemon's datapath makes its interfaces of tap devices. */
-if (linkCodec('tun') === undefined) {
-  registerLinkCodec('tun', {
-    encode: () => false,
-    decode: (data) => ({ type: data.u8(3) === 1 ? 'tun' : 'tap' }),
-  });
-}
 
 export const vlanChanges: Readonly<Record<string, ChangeClass>> = {
   tag: 'in-place',

@@ -19,6 +19,8 @@ export interface Resource {
   readonly label: string;
   readonly attributes: Attributes;
   readonly place?: Place;
+  /** Ids of resources that must be made first, in other namespaces too, and do not take it along. */
+  readonly needs?: readonly string[];
   /** Ids of resources of the same kind that come before it, where the kind's own order does not say so. */
   readonly comesAfter?: readonly string[];
 }
@@ -31,12 +33,15 @@ export interface LiveResource extends Resource {
 }
 
 /**
- * What performs a step, as data: an `ip` or `bridge` line, a sysctl, or an nftables script. `namespace` is where it
+ * What performs a step, as data: an `ip`, `bridge` or `tc` line, a line of `wg` (which names keys by their files), a sysctl, or
+ * an nftables script. `namespace` is where it
  * runs; an `ip` line without one runs outside, because it names several namespaces itself.
  */
 export type Command =
   | { readonly tool: 'ip'; readonly namespace: string | undefined; readonly args: readonly string[] }
+  | { readonly tool: 'wg'; readonly namespace: string; readonly args: readonly string[] }
   | { readonly tool: 'bridge'; readonly namespace: string; readonly args: readonly string[] }
+  | { readonly tool: 'tc'; readonly namespace: string; readonly args: readonly string[] }
   | { readonly tool: 'sysctl'; readonly namespace: string; readonly name: string; readonly value: string }
   | { readonly tool: 'nft'; readonly namespace: string; readonly script: string }
   /** A command of ovs-vsctl; those of a batch are one transaction. */
@@ -49,7 +54,12 @@ export interface ReadContext {
   readonly lab: string;
   readonly record: LabRecord;
   /** Identities of the desired resources: what is in their way is read even if it is not ours. */
-  readonly wanted: { readonly has: (id: string) => boolean };
+  readonly wanted: ReadonlyMap<string, Resource>;
+  /**
+   * Interfaces that were there before the lab, by id. The addresses and routes of an exact one are the lab's alone; on
+   * the others, what the lab did not add is left alone.
+   */
+  readonly adopted: ReadonlyMap<string, { readonly origin: string; readonly isExact: boolean }>;
 }
 
 export interface LowerContext {
@@ -65,8 +75,12 @@ export interface Kind {
   readonly read: (live: Live, context: ReadContext) => LiveResource[];
   /** Per attribute; one that is missing here takes a replacement. */
   readonly changes: Readonly<Record<string, ChangeClass>>;
+  /** The class of a change where it depends on the values; undefined: what `changes` says. */
+  readonly classOf?: (attribute: string, wanted: Resource, live: LiveResource) => ChangeClass | undefined;
   /** What must exist first, and takes this resource along when it goes. */
   readonly requires: (resource: Resource) => readonly string[];
+  /** Of what it requires: what can go without taking it along. */
+  readonly outlives?: (resource: Resource) => readonly string[];
   /** What must be done first, if it is done at all, without taking this resource along. */
   readonly after?: (resource: Resource) => readonly string[];
   /**
@@ -81,10 +95,22 @@ export interface Kind {
   readonly same?: (attribute: string, wanted: Value, live: Value | undefined) => boolean;
   /** Further live resources that the kernel drops when it removes this one. */
   readonly dropsWith?: (removed: LiveResource, live: readonly LiveResource[]) => readonly string[];
+  /** Whether it stays when the named one goes, though it requires it: then it has a removal of its own. */
+  readonly survives?: (resource: LiveResource, removed: string) => boolean;
   /** Attributes that the kernel resets when it removes another resource, by that one's id. */
   readonly loses?: (resource: LiveResource, removed: string) => readonly string[];
   /** Whether the kernel drops it when its link goes down. */
   readonly lostWhenDown?: (resource: LiveResource) => boolean;
+  /** It is removed after everything else of its namespace and of the host. */
+  readonly removedLast?: boolean;
+  /** Its removal takes nothing along that is on it. */
+  readonly staysBehind?: boolean;
+  /** Whether the kernel drops it when its link gets another MAC address. */
+  readonly lostWithMac?: (resource: LiveResource) => boolean;
+  /** What it uses without being taken along: changed so that it does so no more, it comes before their removal. */
+  readonly releases?: (resource: LiveResource) => readonly string[];
+  /** Whether the kernel sets it down, and up again, along with a link that it is on top of. */
+  readonly fallsWithLink?: (resource: LiveResource) => boolean;
   /** For kinds that are replaced as one per namespace: the commands for the whole, instead of those of each resource. */
   readonly whole?: (namespace: string, wanted: readonly Resource[], lab: string) => readonly Command[];
   /** What creating, changing or removing it does to traffic; undefined: nothing. */

@@ -1,7 +1,9 @@
-import type { IpNexthop, IpRoute, Live, LiveNamespace } from '../observe/live.ts';
-import { HOST, type Nexthop, type Route } from '../topology/model.ts';
+import { numberOf } from '../engine/netlink/names.ts';
+import type { IpLink, IpNexthop, IpRoute, Live, LiveNamespace } from '../observe/live.ts';
+import { HOST, type Nexthop, type Route, type RouteOptions, usualOptions } from '../topology/model.ts';
 import { interfaceId, interfaceOwner } from './interface.ts';
-import { ROUTE_PROTOCOL } from './marks.ts';
+import { OWN_PROTOCOL } from './marks.ts';
+import { nexthopId } from './nexthop.ts';
 import type {
   Attributes,
   Command,
@@ -12,6 +14,7 @@ import type {
   Resource,
   Value,
 } from './resource.ts';
+import { canonicalTable } from './rule.ts';
 
 /** Metrics of a route: the name in the file, and the word of ip-route(8), which is also its key in the JSON. */
 const metrics = {
@@ -37,6 +40,7 @@ export const routeKind: Kind = {
     nexthops: 'in-place',
     scope: 'in-place',
     from: 'in-place',
+    options: 'in-place',
     ...Object.fromEntries(Object.keys(metrics).map((name) => [name, 'in-place'])),
   },
   lower: ({ topology }) =>
@@ -66,9 +70,11 @@ export const routeKind: Kind = {
   },
   requires: ({ namespace, attributes }) => {
     const links = (attributes['devs'] as readonly string[]).map((dev) => interfaceId(namespace, dev));
+    for (const id of objectsOf(attributes)) links.push(nexthopId(namespace, id));
     return namespace === HOST ? links : [namespace, ...links];
   },
   after: ({ comesAfter }) => comesAfter ?? [],
+  releases: ({ namespace, attributes }) => objectsOf(attributes).map((id) => nexthopId(namespace, id)),
   same: sameValue,
   create: (resource) => [routeCommand('add', resource)],
   // An IPv6 "replace" changes one next hop of a multipath route, not the set of them (fib6_add_rt2node).
@@ -81,8 +87,9 @@ export const routeKind: Kind = {
   disrupts: (_change, action) => (action === 'delete' ? 'packets to it lose this way' : undefined),
 };
 
-function routeId(namespace: string, { family, table, to, metric }: RouteIdentity): string {
-  return `${namespace}/${table}/${family === 6 && to === 'default' ? '::/0' : to}/${metric}`;
+function routeId(namespace: string, { family, table, to, metric, tos }: RouteIdentity): string {
+  const id = `${namespace}/${table}/${family === 6 && to === 'default' ? '::/0' : to}/${metric}`;
+  return tos === 0 ? id : `${id}/${tos}`;
 }
 
 function lowerRoute(namespace: string, route: Route): Resource {
@@ -92,6 +99,7 @@ function lowerRoute(namespace: string, route: Route): Resource {
     table: route.table,
     to: route.to,
     metric: route.metric ?? defaultMetric(route.family),
+    tos: route.options.tos,
   };
   return {
     kind: 'route',
@@ -100,7 +108,8 @@ function lowerRoute(namespace: string, route: Route): Resource {
     label: routeLabel(identity),
     attributes: routeAttributes(identity, {
       type: route.type,
-      nexthops: nexthops.map(formatNexthop).sort(),
+      nexthops:
+        route.nexthop === undefined ? nexthops.map(formatNexthop).sort() : [`nhid ${route.nexthop.id}`],
       devs: devices(nexthops),
       scope: route.scope,
       from: route.from ?? '',
@@ -108,13 +117,16 @@ function lowerRoute(namespace: string, route: Route): Resource {
       advmss: route.advertisedMss ?? 0,
       cwnd: route.congestionWindow ?? 0,
       window: route.advertisedReceiveWindow ?? 0,
+      options: route.options === usualOptions ? '' : wantedOptions(route.options),
     }),
     place,
   };
 }
 
 function readRoute(namespace: string, route: IpRoute, identity: RouteIdentity): Resource {
-  const hops = withoutNexthop.has(route.type) ? [] : (route.nexthops ?? [route]);
+  const { nhid } = route;
+  // What the object means is its own matter.
+  const hops = nhid !== undefined || withoutNexthop.has(route.type) ? [] : (route.nexthops ?? [route]);
   const values = route.metrics?.[0];
   return {
     kind: 'route',
@@ -122,8 +134,10 @@ function readRoute(namespace: string, route: IpRoute, identity: RouteIdentity): 
     namespace,
     label: routeLabel(identity),
     attributes: routeAttributes(identity, {
-      type: route.type,
-      nexthops: hops.map((hop) => readNexthop(hop, hops.length > 1)).sort(),
+      // Of a blackhole object the kernel says that the route is one.
+      type: nhid === undefined ? route.type : 'unicast',
+      nexthops:
+        nhid === undefined ? hops.map((hop) => readNexthop(hop, hops.length > 1)).sort() : [`nhid ${nhid}`],
       devs: devices(hops),
       scope: route.scope ?? 'global',
       from: route.prefsrc ?? '',
@@ -131,6 +145,8 @@ function readRoute(namespace: string, route: IpRoute, identity: RouteIdentity): 
       advmss: Number(values?.['advmss'] ?? 0),
       cwnd: Number(values?.['cwnd'] ?? 0),
       window: Number(values?.['window'] ?? 0),
+      options:
+        values === undefined && (route.pref ?? 'medium') === 'medium' ? '' : readOptions(route, values ?? {}),
     }),
   };
 }
@@ -140,6 +156,7 @@ interface RouteIdentity {
   readonly table: string;
   readonly to: string;
   readonly metric: number;
+  readonly tos: number;
 }
 
 /** What a route has beside its identity; the metrics by the words of ip-route(8). */
@@ -153,11 +170,19 @@ interface RouteContent {
   readonly advmss: number;
   readonly cwnd: number;
   readonly window: number;
+  /** Words of ip-route(8) that few routes have. */
+  readonly options: string;
+}
+
+/** A type of service is part of the identity, and hardly any route has one. */
+function routeAttributes(identity: RouteIdentity, content: RouteContent): Attributes {
+  const attributes = usualAttributes(identity, content);
+  return identity.tos === 0 ? attributes : { ...attributes, tos: identity.tos };
 }
 
 /** In plain literals: routes are many, and objects that are put together from others cost ten times as much. */
-function routeAttributes({ family, table, to, metric }: RouteIdentity, content: RouteContent): Attributes {
-  const { type, nexthops, devs, scope, from, mtu, advmss, cwnd, window } = content;
+function usualAttributes({ family, table, to, metric }: RouteIdentity, content: RouteContent): Attributes {
+  const { type, nexthops, devs, scope, from, mtu, advmss, cwnd, window, options } = content;
   if (scope === undefined) {
     return {
       family,
@@ -172,6 +197,7 @@ function routeAttributes({ family, table, to, metric }: RouteIdentity, content: 
       'advertised-mss': advmss,
       'congestion-window': cwnd,
       'advertised-receive-window': window,
+      options,
     };
   }
   return {
@@ -188,13 +214,20 @@ function routeAttributes({ family, table, to, metric }: RouteIdentity, content: 
     'advertised-mss': advmss,
     'congestion-window': cwnd,
     'advertised-receive-window': window,
+    options,
   };
 }
 
 function identityOf(route: IpRoute): RouteIdentity {
   const family = route.pref !== undefined || route.dst.includes(':') ? 6 : 4;
   const to = withLength(route.dst, family);
-  return { family, table: route.table ?? 'main', to, metric: route.metric ?? 0 };
+  return {
+    family,
+    table: canonicalTable(route.table ?? 'main'),
+    to,
+    metric: route.metric ?? 0,
+    tos: route.tos === undefined ? 0 : (numberOf('rt_dsfield', route.tos) ?? 0),
+  };
 }
 
 function devices(hops: readonly { readonly dev?: string | undefined }[]): string[] {
@@ -206,16 +239,22 @@ function routeOwner(
   namespace: LiveNamespace,
   route: IpRoute,
   id: string,
-  { lab, record, wanted }: ReadContext,
+  { lab, record, wanted, adopted }: ReadContext,
 ): Owner {
-  const isMarked = route.protocol === String(ROUTE_PROTOCOL);
+  const isMarked = route.protocol === String(OWN_PROTOCOL);
   if (namespace.name !== HOST) {
     if (namespace.mark?.lab !== lab) return 'foreign';
     // In a namespace of ours a wanted route is ours even if somebody replaced it by hand: that is drift to mend.
     return isMarked || wanted.has(id) ? 'ours' : 'foreign';
   }
-  if (!isMarked) return 'foreign';
   const devs = devices(route.nexthops ?? [route]);
+  // Routes over an interface that becomes a port, or leaves the host, go with it.
+  const isTaken = (dev: string) =>
+    [...adopted].some(
+      ([key, { origin, isExact }]) => isExact && (key === interfaceId(HOST, dev) || origin === dev),
+    );
+  if (adopted.size > 0 && devs.length > 0 && devs.every(isTaken)) return 'ours';
+  if (!isMarked) return 'foreign';
   const isOnOurLink = namespace.links.some(
     (link) => devs.includes(link.ifname) && interfaceOwner(link, lab) === 'ours',
   );
@@ -235,6 +274,7 @@ function routeCommand(verb: 'add' | 'replace' | 'del', { namespace, attributes }
   // Without a table, ip-route(8) puts a route of type local into the table local.
   if (attributes['table'] !== 'main' || type === 'local') args.push('table', String(attributes['table']));
   if (attributes['metric'] !== 0) args.push('metric', String(attributes['metric']));
+  if (attributes['tos'] !== undefined) args.push('tos', `0x${Number(attributes['tos']).toString(16)}`);
   if (verb === 'del') {
     return { tool: 'ip', namespace, args };
   }
@@ -244,13 +284,49 @@ function routeCommand(verb: 'add' | 'replace' | 'del', { namespace, attributes }
   for (const [name, word] of Object.entries(metrics)) {
     if (attributes[name]) args.push(word, String(attributes[name]));
   }
+  if (attributes['options']) args.push(...String(attributes['options']).split(' '));
   // Next hops of a multipath route end the line: ip-route(8) takes what follows as theirs.
-  args.push('proto', String(ROUTE_PROTOCOL), ...nexthopWords(attributes['nexthops'] as readonly string[]));
+  args.push('proto', String(OWN_PROTOCOL), ...nexthopWords(attributes['nexthops'] as readonly string[]));
   return { tool: 'ip', namespace, args };
 }
 
 function hasGateway(attributes: Attributes): boolean {
   return (attributes['nexthops'] as readonly string[]).some((nexthop) => nexthop.startsWith('via '));
+}
+
+const noObjects: readonly number[] = [];
+
+/** The nexthop object that it uses, if it uses one. */
+function objectsOf(attributes: Attributes): readonly number[] {
+  const first = (attributes['nexthops'] as readonly string[])[0];
+  return first?.startsWith('nhid ') ? [Number(first.slice('nhid '.length))] : noObjects;
+}
+
+function wantedOptions(options: RouteOptions): string {
+  const { initialCongestionWindow, initialReceiveWindow, hopLimit, quickAck, preference } = options;
+  return optionsText(initialCongestionWindow, initialReceiveWindow, hopLimit, quickAck, preference);
+}
+
+function readOptions(route: IpRoute, values: Readonly<Record<string, unknown>>): string {
+  const [initcwnd, initrwnd, hoplimit] = ['initcwnd', 'initrwnd', 'hoplimit'].map((name) =>
+    values[name] === undefined ? undefined : Number(values[name]),
+  );
+  return optionsText(initcwnd, initrwnd, hoplimit, Number(values['quickack'] ?? 0) === 1, route.pref);
+}
+
+function optionsText(
+  initcwnd: number | undefined,
+  initrwnd: number | undefined,
+  hoplimit: number | undefined,
+  quickack: boolean,
+  pref: string | undefined,
+): string {
+  if (initcwnd === undefined && initrwnd === undefined && hoplimit === undefined && !quickack) {
+    return pref === undefined || pref === 'medium' ? '' : `pref ${pref}`;
+  }
+  const values = { initcwnd, initrwnd, hoplimit, quickack: quickack ? 1 : undefined };
+  const words = Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
+  return [...words, ...(pref === undefined || pref === 'medium' ? [] : ['pref', pref])].join(' ');
 }
 
 /** A next hop as one comparable text, in the words of ip-route(8). */
@@ -310,9 +386,9 @@ function withLength(destination: string, family: 4 | 6): string {
   return `${destination}/${family === 4 ? 32 : 128}`;
 }
 
-function routeLabel({ to, family, table }: RouteIdentity): string {
+function routeLabel({ to, family, table, tos }: RouteIdentity): string {
   const name = to === 'default' && family === 6 ? 'default (IPv6)' : to;
-  return `route ${name}${table === 'main' ? '' : ` table ${table}`}`;
+  return `route ${name}${table === 'main' ? '' : ` table ${table}`}${tos === 0 ? '' : ` tos ${tos}`}`;
 }
 
 /** Routes that exist in a live namespace, whoever made them; for `inspect`. */
@@ -322,4 +398,46 @@ export function readAllRoutes(live: Live, namespace: string): { resource: Resour
     resource: readRoute(namespace, route, identityOf(route)),
     protocol: route.protocol ?? '',
   }));
+}
+
+/**
+ * Lines of ip(8) that bring the addresses and routes of an interface back as they are now. What the kernel, router
+ * advertisements or DHCP made is theirs.
+ */
+export function linesThatRestore({ name, routes }: LiveNamespace, link: IpLink): string[] {
+  const lines: string[] = [];
+  for (const address of link.addr_info ?? []) {
+    const {
+      family,
+      local,
+      prefixlen,
+      scope,
+      broadcast,
+      label,
+      address: peer,
+      dynamic,
+      temporary,
+      nodad,
+    } = address;
+    if (dynamic || temporary || (family === 'inet6' && scope === 'link')) continue;
+    const words = ['address', 'replace', peer === undefined ? `${local}/${prefixlen}` : local];
+    if (peer !== undefined) words.push('peer', `${peer}/${prefixlen}`);
+    if (broadcast !== undefined) words.push('broadcast', broadcast);
+    if (scope !== 'global') words.push('scope', scope);
+    if (label !== undefined && label !== link.ifname) words.push('label', label);
+    if (nodad) words.push('nodad');
+    lines.push([...words, 'dev', link.ifname].join(' '));
+  }
+  // Those without a gateway first: the others may need them.
+  const own = routes
+    .filter((route) => !builtinProtocols.has(route.protocol ?? ''))
+    .map((route) => ({ route, resource: readRoute(name, route, identityOf(route)) }))
+    .filter(({ resource: { attributes } }) => (attributes['devs'] as readonly string[]).includes(link.ifname))
+    .sort((a, b) => Number(hasGateway(a.resource.attributes)) - Number(hasGateway(b.resource.attributes)));
+  for (const { route, resource } of own) {
+    const { args } = routeCommand('replace', resource) as { args: readonly string[] };
+    const at = args.lastIndexOf('proto');
+    lines.push(args.map((word, index) => (index === at + 1 ? (route.protocol ?? 'boot') : word)).join(' '));
+  }
+  return lines;
 }

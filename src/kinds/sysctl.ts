@@ -1,5 +1,6 @@
+import { append } from '../lib/collections.ts';
 import type { LiveNamespace } from '../observe/live.ts';
-import { HOST, type Namespace, type Topology } from '../topology/model.ts';
+import { HOST, type Namespace, type Sysctl, type Topology } from '../topology/model.ts';
 import { interfaceId } from './interface.ts';
 import { localnetDevices } from './nat.ts';
 import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
@@ -76,7 +77,22 @@ function lowerSysctls(topology: Topology, namespace: Namespace): Resource[] {
     add(`net.ipv4.conf.${device.replaceAll('.', '/')}.route_localnet`, '1', place);
   }
   for (const { name: sysctl, value, place } of sysctls) add(sysctl, value, place);
+  for (const { name: sysctl, value, place } of interfaceSysctls(topology).get(name) ?? [])
+    add(sysctl, value, place);
   return result;
+}
+
+const ofInterfaces = new WeakMap<Topology, ReadonlyMap<string, readonly Sysctl[]>>();
+
+/** What interfaces say of themselves, by namespace. */
+function interfaceSysctls(topology: Topology): ReadonlyMap<string, readonly Sysctl[]> {
+  const known = ofInterfaces.get(topology);
+  if (known !== undefined) return known;
+  const found = new Map<string, Sysctl[]>();
+  for (const { namespace, sysctls } of topology.interfaces)
+    for (const sysctl of sysctls ?? []) append(found, namespace, sysctl);
+  ofInterfaces.set(topology, found);
+  return found;
 }
 
 /** Forwarding comes with every reading, by `ip netconf`; the rest was asked for by name. */

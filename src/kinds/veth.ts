@@ -1,12 +1,10 @@
 import { VETH_INFO_PEER } from '../engine/netlink/constants.ts';
 import { writeLinkSettings, writePeerHeader } from '../engine/netlink/encode/link-settings.ts';
-import { append } from '../lib/collections.ts';
 import type { IpLink } from '../observe/live.ts';
-import { HOST, type Topology, type Veth } from '../topology/model.ts';
+import { HOST, type Veth } from '../topology/model.ts';
 import { defineLinkKind, indexKey, interfaceId } from './interface.ts';
 import type { LinkCodec } from './link-codec.ts';
 import { linkTag, parseMark } from './marks.ts';
-import { portCommand } from './port.ts';
 import type { Attributes, Resource } from './resource.ts';
 
 /** The peer is a link of its own inside of the data, with the settings that every link has. */
@@ -30,17 +28,11 @@ export const vethKind = defineLinkKind<Veth>('veth', {
   kinds: ['veth'],
   infoKind: () => 'veth',
   codec: () => codec,
-  changes: { hairpin: 'in-place' },
-  lower: ({ peer, namespace, name, master }, topology) => {
+  changes: {},
+  lower: ({ peer, namespace, name }) => {
     const other = interfaceId(peer.namespace, peer.name);
-    const first = interfaceId(namespace, name) < other;
-    if (master === undefined) return { peer: other, first };
-    return { peer: other, first, hairpin: publishedInterfaces(topology).has(`${namespace} ${other}`) };
+    return { peer: other, first: interfaceId(namespace, name) < other };
   },
-  settings: ({ namespace, label, attributes }, changed) =>
-    changed.includes('hairpin') && attributes['master']
-      ? [portCommand({ namespace, label }, ['hairpin', attributes['hairpin'] ? 'on' : 'off'])]
-      : [],
   read: (link, { namespace, byTag, byIndex }) => {
     const tag = parseMark(link.ifalias)?.tag ?? '';
     // The two ends know each other's ifindex, which is unique only inside a namespace; the tag, which no other pair
@@ -48,10 +40,9 @@ export const vethKind = defineLinkKind<Veth>('veth', {
     const end = { namespace: namespace.name, link };
     const peer = byTag.get(tag)?.find((other) => isPeer(end, other)) ?? peerByIndex(end, byIndex);
     const id = interfaceId(namespace.name, link.ifname);
-    const hairpin = link.linkinfo?.info_slave_data?.['hairpin'] === true;
-    if (peer === undefined) return { peer: '', first: false, hairpin };
+    if (peer === undefined) return { peer: '', first: false };
     const otherId = interfaceId(peer.namespace, peer.link.ifname);
-    return { peer: otherId, first: id < otherId, hairpin };
+    return { peer: otherId, first: id < otherId };
   },
   requires: ({ attributes }) => {
     const peer = String(attributes['peer']);
@@ -82,30 +73,6 @@ export const vethKind = defineLinkKind<Veth>('veth', {
     ];
   },
 });
-
-const publishedCache = new WeakMap<Topology, Set<string>>();
-
-/**
- * The interfaces that a published port leads to, as `PUBLISHER NAMESPACE/INTERFACE`. Where br_netfilter is on, the
- * bridge itself translates, and the packets of a member to its own published port leave by the port that they came in.
- */
-function publishedInterfaces(topology: Topology): Set<string> {
-  const cached = publishedCache.get(topology);
-  if (cached !== undefined) return cached;
-  const targets = new Map<string, string[]>();
-  for (const { name, nat } of topology.namespaces) {
-    for (const { to } of nat.publish) append(targets, to, name);
-  }
-  const found = new Set<string>();
-  for (const item of topology.interfaces) {
-    for (const { address } of item.addresses) {
-      for (const publisher of targets.get(address) ?? [])
-        found.add(`${publisher} ${item.namespace}/${item.name}`);
-    }
-  }
-  publishedCache.set(topology, found);
-  return found;
-}
 
 interface End {
   readonly namespace: string;

@@ -28,5 +28,7 @@ export const vlanKind = defineDeviceKind('vlan', {
   read: (data) => ({ id: Number(data['id']), protocol: String(data['protocol']) }),
   // IFLA_VLAN_* of linux/if_link.h.
   codec: tableCodec({ id: u16(1), protocol }),
+  // vlan_device_event in net/8021q/vlan.c, and up again with it.
+  fallsWithLink: true,
   needs: { module: '8021q', link: true, words: ['id', '1'] },
 });

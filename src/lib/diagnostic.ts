@@ -15,7 +15,7 @@ export interface Location {
 
 /** One problem in a file. `help` says how to mend it; `related` names the other places of a conflict. */
 export interface Diagnostic {
-  readonly severity: 'error' | 'warning';
+  readonly severity: 'error' | 'warning' | 'note';
   readonly code: string;
   readonly message: string;
   readonly location: Location;

@@ -13,7 +13,7 @@ import {
 } from 'yaml';
 import type { Location, Place } from '../lib/diagnostic.ts';
 import { pointer, pointerParts } from '../lib/pointer.ts';
-import type { Source } from './source.ts';
+import type { Trace, TraceSource } from './source.ts';
 
 export interface SourceOptions {
   readonly path: string;
@@ -24,12 +24,6 @@ export interface SourceOptions {
   readonly kept?: ReadonlyMap<string, readonly number[]>;
 }
 
-/** A place that is written somewhere else than where it counts: `usedAt` is the alias that leads there. */
-export interface Trace {
-  readonly location: Location;
-  readonly usedAt: Location | undefined;
-}
-
 interface Entry {
   readonly key: Node | undefined;
   readonly value: Node | undefined;
@@ -38,7 +32,7 @@ interface Entry {
 }
 
 /** The places of a file by its document of the package `yaml`, which takes all of YAML and files with mistakes. */
-export class DocumentSource implements Source {
+export class DocumentSource implements TraceSource {
   readonly path: string;
   readonly text: string;
   readonly #options: SourceOptions;
@@ -76,6 +70,10 @@ export class DocumentSource implements Source {
     const node = wanted === undefined || isEmpty(wanted) ? (entry.key ?? wanted) : wanted;
     const usedAt = via === undefined ? undefined : this.#locationOf(via);
     return { location: this.#locationOf(node), usedAt };
+  }
+
+  withKept(kept: ReadonlyMap<string, readonly number[]>): DocumentSource {
+    return new DocumentSource({ ...this.#options, kept });
   }
 
   /** The location of a range of offsets. */

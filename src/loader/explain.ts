@@ -2,14 +2,15 @@ import type { ErrorObject } from 'ajv';
 import { groupBy } from '../lib/collections.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { ancestorsOf, pointer, pointerParts, valueAt } from '../lib/pointer.ts';
-import type { DocumentSource } from './document-source.ts';
+import { isImpairmentKey } from './impairments/parse.ts';
+import type { TraceSource } from './source.ts';
 import { suggest } from './suggest.ts';
 
 /** One diagnostic for each real mistake that the schema's validator found; its errors about wrappers are left out. */
 export function explainSchemaErrors(
   errors: readonly ErrorObject[],
   data: unknown,
-  source: DocumentSource,
+  source: TraceSource,
 ): Diagnostic[] {
   const byPath = groupBy(errors, ({ instancePath }) => instancePath);
   const ancestors = new Set([...byPath.keys()].flatMap(ancestorsOf));
@@ -43,7 +44,7 @@ const MAX_USES = 3;
 function addDiagnostic(
   found: Map<string, Diagnostic>,
   problem: Problem & { path: string },
-  source: DocumentSource,
+  source: TraceSource,
 ) {
   const { code, message, help, path, key = path } = problem;
   const { location, usedAt } = source.trace({
@@ -54,7 +55,7 @@ function addDiagnostic(
   const isLong = code === 'missing-key' && location.endLine > location.line;
   const place = isLong ? { ...location, endLine: location.line, endColumn: location.column } : location;
   // One mistake behind an anchor is one diagnostic, however often it is used.
-  const id = `${place.line}:${place.column} ${message}`;
+  const id = `${place.file}:${place.line}:${place.column} ${message}`;
   const related = [...(found.get(id)?.related ?? [])];
   const isNew = related.every((other) => other.location.line !== usedAt?.line);
   if (usedAt !== undefined && usedAt.line !== place.line && isNew && related.length < MAX_USES)
@@ -82,7 +83,7 @@ function entryProblems({ path, errors }: Wrong): Problem[] {
     const near = suggest(key, known) ?? abbreviation(key, known);
     if (near !== undefined) suggested.add(near);
     const isGlued = known.includes(key.split(':')[0] ?? '');
-    const help = isGlued ? "write a blank behind the ':'" : `known keys here are ${known.join(', ')}`;
+    const help = isGlued ? "write a blank behind the ':'" : `known keys here are ${listKeys(known)}`;
     return {
       code: 'unknown-key',
       message: `unknown key '${key}'${question(near)}`,
@@ -209,6 +210,13 @@ const placeNames: readonly [RegExp, Readonly<Record<string, string>>][] = [
   [/\/(port|to-port)$/, { integer: 'a port', string: 'a range such as 9000-9009' }],
   [/\/forwarding$/, { array: 'a list of ipv4 and ipv6' }],
   [/\/macaddress$/, { string: 'a MAC address' }],
+  [/\/(delay|jitter|rtt\/m(in|ax))$/, { string: 'a time such as 50ms' }],
+  [
+    /\/(loss|duplicate|corrupt|reorder|[a-z]+-correlation|loss\/m(in|ax)|gemodel\/.*|state\/.*)$/,
+    { string: 'a share such as 0.1%', object: 'a map of a loss model' },
+  ],
+  [/\/rate$/, { string: 'a rate such as 10mbit' }],
+  [/\/burst$/, { string: 'a size such as 32kb' }],
 ];
 
 /** Simple forms are named before maps. */
@@ -259,6 +267,13 @@ function withoutStop(text: unknown): string | undefined {
 
 function knownKeys({ parentSchema }: ErrorObject): string[] {
   return Object.keys((parentSchema?.['properties'] as object | undefined) ?? {});
+}
+
+/** The keys of an impairment, which are many and can stand at every interface, are not all named. */
+function listKeys(keys: readonly string[]): string {
+  const others = keys.filter((key) => !isImpairmentKey(key));
+  if (others.length === 0 || others.length === keys.length) return keys.join(', ');
+  return `${others.join(', ')}; and those of an impairment, such as delay, loss and rate`;
 }
 
 /** `mac` for `macaddress`: only where one key alone begins so. */

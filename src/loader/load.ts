@@ -1,11 +1,10 @@
-import { open, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Diagnostic } from '../lib/diagnostic.ts';
-import { TopoweaveError } from '../lib/errors.ts';
-import { exitCodes } from '../lib/exit-codes.ts';
 import type { Topology } from '../topology/model.ts';
 import { normalize } from './normalize/normalize.ts';
 import type { Problem } from './normalize/problem.ts';
-import { type ParsedFile, parseTopologyFile } from './parse.ts';
+import { type LoadOptions, type ParsedFile, parseTopologyFile } from './parse.ts';
+import { readTopology } from './read-file.ts';
 import { checkRules } from './rules/rules.ts';
 import type { Source } from './source.ts';
 
@@ -15,20 +14,30 @@ export interface LoadedFile {
   readonly source: Source;
   /** Errors and warnings, in the order of the file. */
   readonly diagnostics: readonly Diagnostic[];
+  /** The text of each file that was read, by its path as messages show it. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** Values that a file sets and that a later one sets again. */
+  readonly overrides: readonly Diagnostic[];
 }
 
-/** 4,000 namespaces take about a megabyte: what is larger is not a topology. */
-const LARGEST_FILE = 32 * 1024 * 1024;
-
-/** The whole way from text to topology, without touching the system: every problem is collected, none is thrown. */
-export async function loadText(path: string, text: string): Promise<LoadedFile> {
-  return loadParsed(await parseTopologyFile(path, text));
+/**
+ * The whole way from text to topology: every problem is collected, none is thrown. Of the system, only files are read
+ * that the text includes.
+ */
+export async function loadText(
+  path: string,
+  text: string,
+  { folder = '.', ...options }: LoadOptions & { readonly folder?: string } = {},
+): Promise<LoadedFile> {
+  return examine(await parseTopologyFile({ shown: path, path: resolve(folder, path), text }, options));
 }
 
 /** The same from a file that is read already. */
-export function loadParsed({ source, data, diagnostics: found, refused = [] }: ParsedFile): LoadedFile {
+export function loadParsed(parsed: ParsedFile): LoadedFile {
+  const { source, data, diagnostics: found, refused = [], overrides = [] } = parsed;
   const diagnostics = [...found];
-  if (data === undefined) return { topology: undefined, source, diagnostics };
+  const files = { source, texts: parsed.texts ?? new Map([[source.path, source.text]]), overrides };
+  if (data === undefined) return { topology: undefined, diagnostics, ...files };
   // What lacks a part only because that part was refused is not worth a second message.
   const incomplete = new Set(refused.map((pointer) => pointer.slice(0, pointer.lastIndexOf('/'))));
   const report = (problem: Problem) => {
@@ -38,7 +47,14 @@ export function loadParsed({ source, data, diagnostics: found, refused = [] }: P
   checkRules({ topology, network }, report);
   diagnostics.sort(({ location: a }, { location: b }) => a.line - b.line || a.column - b.column);
   const isValid = diagnostics.every(({ severity }) => severity !== 'error');
-  return { topology: isValid ? topology : undefined, source, diagnostics };
+  return { topology: isValid ? topology : undefined, diagnostics, ...files };
+}
+
+async function examine(parsed: ParsedFile): Promise<LoadedFile> {
+  const loaded = loadParsed(parsed);
+  if (parsed.isComposed !== true) return loaded;
+  const { thinOut } = await import('./compose/problems.ts');
+  return { ...loaded, diagnostics: thinOut(loaded.diagnostics) };
 }
 
 /**
@@ -46,13 +62,18 @@ export function loadParsed({ source, data, diagnostics: found, refused = [] }: P
  *
  * @throws TopoweaveError as loadFile.
  */
-export async function loadName(path: string, shown: string = path): Promise<string | undefined> {
+export async function loadName(
+  path: string,
+  shown: string = path,
+  options: LoadOptions = {},
+): Promise<string | undefined> {
   const text = await readTopology(path, shown);
+  const isAlone = (options.overlays ?? []).length === 0;
   // In YAML, a line that begins in the first column with a key is one of the whole file, wherever it stands.
   const [line, ...others] = text.match(/^name:.*$/gm) ?? [];
   const plain = /^name: +((?!true\b|false\b|null\b)[a-z][a-z0-9-]{0,31}) *(?: #.*)?$/.exec(line ?? '')?.[1];
-  if (plain !== undefined && others.length === 0) return plain;
-  const { data } = await parseTopologyFile(shown, text);
+  if (isAlone && plain !== undefined && others.length === 0) return plain;
+  const { data } = await parseTopologyFile({ shown, path, text }, options);
   // A name that is none was replaced, so that the rest could be checked.
   return data?.name === 'invalid' ? undefined : data?.name;
 }
@@ -63,8 +84,13 @@ export async function loadName(path: string, shown: string = path): Promise<stri
  * @param shown the path as messages show it.
  * @throws TopoweaveError with exit code 65 when the file cannot be read.
  */
-export async function loadFile(path: string, shown: string = path): Promise<LoadedFile> {
-  return loadText(path === '-' ? '<stdin>' : shown, await readTopology(path, shown));
+export async function loadFile(
+  path: string,
+  shown: string = path,
+  options: LoadOptions = {},
+): Promise<LoadedFile> {
+  const text = await readTopology(path, shown);
+  return examine(await parseTopologyFile({ shown: path === '-' ? '<stdin>' : shown, path, text }, options));
 }
 
 function toDiagnostic(
@@ -83,45 +109,4 @@ function toDiagnostic(
           related: related.map((other) => ({ message: other.message, location: source.locate(other.place) })),
         }),
   };
-}
-
-async function readTopology(path: string, shown: string): Promise<string> {
-  if (path === '-') {
-    const chunks: Buffer[] = [];
-    for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
-    return decode(Buffer.concat(chunks), shown);
-  }
-  try {
-    const status = await stat(path);
-    if (status.isDirectory()) throw unreadable(shown, 'it is a folder');
-    if (status.size > LARGEST_FILE)
-      throw unreadable(shown, `it has ${status.size} bytes; at most ${LARGEST_FILE} are read`);
-    const file = await open(path);
-    try {
-      return decode(await file.readFile(), shown);
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if (error instanceof TopoweaveError) throw error;
-    const code = (error as NodeJS.ErrnoException).code;
-    throw unreadable(
-      shown,
-      code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : String(code),
-    );
-  }
-}
-
-function decode(bytes: Buffer, shown: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw unreadable(shown, 'it is not UTF-8 text');
-  }
-}
-
-function unreadable(shown: string, reason: string): TopoweaveError {
-  return new TopoweaveError('unreadable', `cannot read ${shown}: ${reason}`, {
-    exitCode: exitCodes.invalidFile,
-  });
 }

@@ -1,9 +1,12 @@
 import type { Topology } from '../topology/model.ts';
-import { deviceRules } from './devices/rules.ts';
+import { macRule } from './devices/rules.ts';
 import { longChecks } from './long-form/checks.ts';
-import { longBridges, longLinks, longTunnels } from './long-form/interfaces.ts';
+import { addImpairments } from './long-form/impairments.ts';
+import { longBridges, longLinks } from './long-form/interfaces.ts';
 import { longNamespaces } from './long-form/namespaces.ts';
+import { longTunnels } from './long-form/tunnels.ts';
 import { isDevice } from './normalize/devices.ts';
+import { isIpTunnel } from './normalize/underlay.ts';
 
 /**
  * A topology as a plain document in long form, keys in the order of the documentation. It is itself a valid topology
@@ -11,7 +14,7 @@ import { isDevice } from './normalize/devices.ts';
  */
 export function longForm(topology: Topology): object {
   const { name, interfaces, checks } = topology;
-  return compact({
+  const document = {
     name,
     defaults: longDefaults(topology),
     namespaces: longNamespaces(topology),
@@ -19,17 +22,22 @@ export function longForm(topology: Topology): object {
     links: longLinks(interfaces),
     tunnels: longTunnels(interfaces),
     checks: longChecks(checks),
-  });
+  };
+  addImpairments(document as unknown as Record<string, object>, topology);
+  return compact(document);
 }
 
 /** Every other default stands at its interface; that the kernel chooses MAC addresses can only be said here. */
 function longDefaults({ interfaces }: Topology): object {
+  const bonds = new Set(
+    interfaces.filter(({ kind }) => kind === 'bond').map(({ namespace, name }) => `${namespace}/${name}`),
+  );
   const hasRandom = interfaces.some((item) => {
-    const { kind, macaddress } = item;
-    const hasOwn = isDevice(item)
-      ? deviceRules(item.kind).mac === 'derived'
-      : kind !== 'gre' && kind !== 'ip6gre' && kind !== 'loopback';
-    return hasOwn && macaddress === undefined;
+    const { kind, macaddress, namespace, master } = item;
+    // A bond gives its own to its members.
+    if (macaddress !== undefined || bonds.has(`${namespace}/${master}`)) return false;
+    if (isDevice(item)) return macRule(item) === 'derived';
+    return !isIpTunnel(kind) && kind !== 'loopback' && kind !== 'adopted';
   });
   return hasRandom ? { macaddress: 'random' } : {};
 }

@@ -1,18 +1,30 @@
 import { type Document, LineCounter, parseDocument } from 'yaml';
-import type { TopologyFile } from '../generated/topology-file.ts';
-import validate from '../generated/validate-topology.js';
 import type { Diagnostic } from '../lib/diagnostic.ts';
-import { DocumentSource, movedPath, resolveAliases, type SourceOptions } from './document-source.ts';
-import { explainSchemaErrors } from './explain.ts';
+import { checkData } from './check-data.ts';
+import { DocumentSource, resolveAliases } from './document-source.ts';
 import type { ParsedFile } from './parse.ts';
-import { cutPaths, prune } from './prune.ts';
+import type { Source } from './source.ts';
 import { aliasProblems, lowerFirst, yamlProblem, yamlProblems } from './yaml-problems.ts';
 
 /** Stops aliases that multiply ("billion laughs"); thousands of namespaces may still share one anchor. */
 const MAX_ALIAS_COUNT = 50_000;
 
+/** The content of a file before the schema has seen it. */
+export interface YamlFile {
+  readonly source: Source;
+  /** undefined where the YAML is broken, or is no map. */
+  readonly data: object | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
 /** Reads any file, with the package `yaml`. */
 export function parseDocumentFile(path: string, text: string): ParsedFile {
+  const { source, data, diagnostics } = readDocument(path, text);
+  return data === undefined ? { source, data, diagnostics } : checkData(data, source, diagnostics);
+}
+
+/** The same without the schema. */
+export function readDocument(path: string, text: string): YamlFile & { readonly source: DocumentSource } {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -22,30 +34,16 @@ export function parseDocumentFile(path: string, text: string): ParsedFile {
     uniqueKeys: false,
     logLevel: 'error',
   });
-  const options: SourceOptions = { path, text, document, lines };
-  const source = new DocumentSource(options);
+  const source = new DocumentSource({ path, text, document, lines });
   const warnings = document.warnings.map(({ message, pos }) =>
     yamlProblem(source.range(...pos), { message, severity: 'warning' }),
   );
-  const stop = (found: readonly Diagnostic[]): ParsedFile => ({
-    source,
-    data: undefined,
-    diagnostics: [...found, ...warnings],
-  });
-
   const broken = [...yamlProblems(document, source), ...aliasProblems(document, source)];
-  if (broken.length > 0) return stop(broken);
+  if (broken.length > 0) return { source, data: undefined, diagnostics: [...broken, ...warnings] };
   const read = readData(document, source);
-  if ('problem' in read) return stop([read.problem]);
-  if (validate(read.data)) return { source, data: read.data as TopologyFile, diagnostics: warnings };
-
-  const errors = validate.errors ?? [];
-  const diagnostics = [...explainSchemaErrors(errors, read.data, source), ...warnings];
-  const pruned = prune(read.data);
-  if (pruned === undefined) return { source, data: undefined, diagnostics };
-  const { data, kept } = pruned;
-  const refused = [...new Set(errors.flatMap(cutPaths))].map((cut) => movedPath(cut, kept));
-  return { source: new DocumentSource({ ...options, kept }), data, diagnostics, refused };
+  return 'problem' in read
+    ? { source, data: undefined, diagnostics: [read.problem, ...warnings] }
+    : { source, data: read.data, diagnostics: warnings };
 }
 
 function readData(document: Document, source: DocumentSource): { data: object } | { problem: Diagnostic } {

@@ -16,8 +16,13 @@ export interface Mark {
 export interface IpLink {
   readonly ifindex: number;
   readonly ifname: string;
+  readonly altnames?: readonly string[];
+  /** What the kernel calls it, where the documents give it another name; see observe/names.ts. */
+  readonly kernelName?: string;
   readonly flags: readonly string[];
   readonly mtu: number;
+  /** The kind of its queueing discipline. */
+  readonly qdisc?: string;
   readonly operstate?: string;
   readonly group?: string;
   readonly address?: string;
@@ -53,7 +58,14 @@ export interface IpAddress {
   readonly tentative?: boolean;
   readonly dadfailed?: boolean;
   readonly temporary?: boolean;
+  readonly nodad?: boolean;
   readonly mngtmpaddr?: boolean;
+  readonly deprecated?: boolean;
+  readonly noprefixroute?: boolean;
+  readonly broadcast?: string;
+  /** Seconds; 4294967295: for ever. */
+  readonly valid_life_time?: number;
+  readonly preferred_life_time?: number;
 }
 
 /** A route of `ip -j -d route show table all`. IPv6 routes are known by their `pref`. */
@@ -72,6 +84,9 @@ export interface IpRoute {
   readonly metrics?: readonly Readonly<Record<string, unknown>>[];
   readonly nexthops?: readonly IpNexthop[];
   readonly pref?: string;
+  readonly tos?: string;
+  /** The nexthop object that it uses. */
+  readonly nhid?: number;
 }
 
 export interface IpNexthop {
@@ -81,6 +96,75 @@ export interface IpNexthop {
   readonly weight?: number;
   readonly flags?: readonly string[];
 }
+
+/** A rule of the routing policy, of `ip -j -d rule show` and `ip -6 -j -d rule show`. */
+export interface IpRule {
+  /** Only with the engines' own mark: iproute2 prints one family at a time. */
+  readonly family?: 4 | 6;
+  readonly priority: number;
+  /** null where the rule is inverted. */
+  readonly not?: null;
+  /** `all` or an address, with `srclen` where it is a prefix. */
+  readonly src: string;
+  readonly srclen?: number;
+  readonly dst?: string;
+  readonly dstlen?: number;
+  readonly iif?: string;
+  readonly iif_detached?: null;
+  readonly oif?: string;
+  readonly oif_detached?: null;
+  /** Hexadecimal, as are the mask and the type of service. */
+  readonly fwmark?: string;
+  readonly fwmask?: string;
+  readonly tos?: string;
+  readonly uid_start?: number;
+  readonly uid_end?: number;
+  readonly ipproto?: string;
+  readonly sport?: number;
+  readonly sport_start?: number;
+  readonly sport_end?: number;
+  readonly dport?: number;
+  readonly dport_start?: number;
+  readonly dport_end?: number;
+  readonly l3mdev?: null;
+  readonly table?: string;
+  readonly suppress_prefixlen?: number;
+  readonly suppress_ifgroup?: string;
+  readonly goto?: number;
+  readonly unresolved?: null;
+  readonly nop?: null;
+  /** `blackhole`, `unreachable` or `prohibit`. */
+  readonly action?: string;
+  readonly protocol?: string;
+}
+
+/** An entry of `ip -j -d neigh show`, or of `ip -j -d neigh show proxy`. */
+export interface IpNeighbor {
+  readonly dst: string;
+  readonly dev: string;
+  readonly lladdr?: string;
+  readonly proxy?: null;
+  readonly router?: null;
+  readonly state?: readonly string[];
+  readonly protocol?: string;
+}
+
+/** An object of `ip -j -d nexthop show`. */
+export interface IpNexthopObject {
+  readonly id: number;
+  readonly group?: readonly { readonly id: number; readonly weight?: number }[];
+  readonly type?: string;
+  readonly gateway?: string;
+  readonly dev?: string;
+  readonly scope?: string;
+  readonly blackhole?: null;
+  readonly fdb?: null;
+  readonly protocol?: string;
+  readonly flags?: readonly string[];
+}
+
+/** What is read only where the file, the record or the mark of a namespace says that the lab may have some of it. */
+export type ExtraTable = 'rules' | 'neighbors' | 'nexthops';
 
 /** An entry of `ip -j netconf show`. */
 export interface IpNetconf {
@@ -95,10 +179,72 @@ export interface FdbEntry {
   readonly ifname: string;
   readonly dst?: string;
   readonly state?: string;
+  readonly vlan?: number;
+  /** `self`, `master`, and `extern_learn` for what another program entered. */
+  readonly flags?: readonly string[];
+  /** The bridge, of an entry in the bridge's own table. */
+  readonly master?: string;
+}
+
+/** An entry of `bridge -j -compressvlans vlan show`: a port of a bridge, or the bridge itself. */
+export interface IpPortVlans {
+  readonly ifname: string;
+  readonly vlans: readonly {
+    readonly vlan: number;
+    /** The last one of a range. */
+    readonly vlanEnd?: number;
+    readonly flags?: readonly string[];
+  }[];
+}
+
+/** A queueing discipline of `tc -j qdisc show`, with those of its options that a kind reads. */
+export interface TcQdisc {
+  readonly kind: string;
+  /** `8001:`; `0:` for one that the kernel chose. */
+  readonly handle: string;
+  readonly dev: string;
+  readonly root?: boolean;
+  /** `8001:1`, or `ffff:fff1` for the incoming side. */
+  readonly parent?: string;
+  readonly options?: Readonly<Record<string, unknown>>;
+}
+
+/** A filter of `tc -j filter show dev DEV ingress`, with the device that it is on. */
+export interface TcFilter {
+  readonly dev: string;
+  readonly pref: number;
+  readonly kind: string;
+  readonly options?: {
+    readonly actions?: readonly {
+      readonly kind: string;
+      readonly mirred_action?: string;
+      readonly to_dev?: string;
+    }[];
+  };
 }
 
 /** An object of `nft -j list table`: a table, a chain, a rule or a set, by its only key. */
 export type NftObject = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+/** A WireGuard device of `wg show IF dump`, without its secrets: a key is only known by what it makes. */
+export interface WireguardDevice {
+  readonly ifname: string;
+  /** `none` without a private key. */
+  readonly publicKey: string;
+  readonly port: number;
+  readonly fwmark: number;
+  readonly peers: readonly WireguardLivePeer[];
+}
+
+export interface WireguardLivePeer {
+  readonly publicKey: string;
+  /** A fingerprint, or `none`. */
+  readonly presharedKey: string;
+  readonly endpoint: string | undefined;
+  /** Sorted. */
+  readonly allowedIps: readonly string[];
+  readonly keepalive: number;
+}
 
 export interface LiveNamespace {
   readonly name: string;
@@ -111,6 +257,18 @@ export interface LiveNamespace {
   /** The lab's own table, if there is one. */
   readonly nft: readonly NftObject[];
   readonly fdb: readonly FdbEntry[];
+  /** Of both families; undefined, as the next two, where they were not read. */
+  readonly rules?: readonly IpRule[];
+  readonly neighbors?: readonly IpNeighbor[];
+  readonly nexthops?: readonly IpNexthopObject[];
+  /** undefined where no bridge filters VLANs. */
+  readonly portVlans?: readonly IpPortVlans[];
+  /** Those of the lab that was asked for. */
+  readonly wireguard?: readonly WireguardDevice[];
+  /** Only where there can be one that the kernel did not choose; see engine/disciplines.ts. */
+  readonly qdiscs?: readonly TcQdisc[];
+  /** Of the incoming side. */
+  readonly filters?: readonly TcFilter[];
   /** Names by the id that this namespace knows them by (`link_netnsid`); only where they were asked for. */
   readonly namespaceIds: ReadonlyMap<number, string>;
 }

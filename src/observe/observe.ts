@@ -1,22 +1,25 @@
 import type { Engine, ReadRequest } from '../engine/engine.ts';
+import { kernelName } from '../lib/interface-name.ts';
 import { listNamespaces } from '../system/netns.ts';
 import { HOST } from '../topology/model.ts';
 import type { Live, LiveNamespace } from './live.ts';
+import { type Renames, renameSysctl, withLongNames } from './names.ts';
 import { addOvs } from './ovs.ts';
 
 /** Reads the live state of every named namespace and of the host. */
 export async function observe(engine: Engine, request: ReadRequest): Promise<Live> {
   const { names, stale } = listNamespaces();
-  const namespaces = await engine.read([HOST, ...names], request);
-  return { ...(await addOvs(namespaces, request.ovs === true)), stale };
+  const namespaces = await engine.read([HOST, ...names], asKernel(request));
+  return named({ ...(await addOvs(namespaces, request.ovs === true)), stale }, request);
 }
 
 /** Reads every namespace but those that are known, which are taken over as they were. */
 export async function observeAgain(engine: Engine, request: ReadRequest, known: Live): Promise<Live> {
   const { names, stale } = listNamespaces();
   const all = [HOST, ...names];
-  const read = await engine.read(
-    all.filter((name) => !known.namespaces.has(name)),
+  const again = all.filter((name) => !known.namespaces.has(name));
+  const { namespaces: read } = named(
+    { namespaces: await engine.read(again, asKernel(request)), stale },
     request,
   );
   const namespaces = new Map<string, LiveNamespace>();
@@ -25,6 +28,21 @@ export async function observeAgain(engine: Engine, request: ReadRequest, known: 
     if (namespace !== undefined) namespaces.set(name, namespace);
   }
   return { ...(await addOvs(namespaces, request.ovs === true)), stale };
+}
+
+const none: Renames = new Map();
+
+function named(live: Live, { longNames = none }: ReadRequest): Live {
+  return withLongNames(live, longNames);
+}
+
+/** Parameters of an interface are asked for by the name that the kernel knows. */
+function asKernel(request: ReadRequest): ReadRequest {
+  if (request.longNames === undefined) return request;
+  const sysctls = [...request.sysctls].map(
+    ([namespace, names]) => [namespace, names.map((name) => renameSysctl(name, kernelName))] as const,
+  );
+  return { ...request, sysctls: new Map(sysctls) };
 }
 
 /** The namespaces with their links, for lists of labs; nothing that belongs to one lab alone. */

@@ -19,7 +19,7 @@ export interface Difference {
   readonly wanted: Resource | undefined;
   readonly live: LiveResource | undefined;
   /** For `update` and `replace`: names of the attributes. */
-  attributes: readonly string[];
+  readonly attributes: readonly string[];
   readonly class: ChangeClass;
   /** The id of the resource whose removal or change takes this one along. */
   readonly dropsWith: string | undefined;
@@ -62,7 +62,7 @@ function compare(wanted: Resource, live: LiveResource | undefined): Difference |
   const kind = kindOf(wanted);
   const attributes = changedAttributes(wanted, live, kind.same ?? sameValue);
   if (attributes.length === 0) return undefined;
-  const changeClass = strongest(attributes.map((name) => kind.changes[name] ?? 'replace'));
+  const changeClass = strongest(attributes.map((name) => classOf(kind, name, wanted, live)));
   return entry(changeClass === 'replace' ? 'replace' : 'update', wanted, live, attributes, changeClass);
 }
 
@@ -79,6 +79,10 @@ function changedAttributes(
     if (!same(name, value, live[name])) changed = [...changed, name];
   }
   return changed;
+}
+
+function classOf(kind: Kind, attribute: string, wanted: Resource, live: LiveResource): ChangeClass {
+  return kind.classOf?.(attribute, wanted, live) ?? kind.changes[attribute] ?? 'replace';
 }
 
 const order: readonly ChangeClass[] = ['in-place', 'bounce', 'replace'];
@@ -120,7 +124,7 @@ function addCascades(
     // What was in the queue before its cause was found is in it a second time.
     if (difference === undefined || followed.has(difference)) continue;
     followed.add(difference);
-    const gone = isGone(difference);
+    const gone = isGone(difference) && kindOf(cause).staysBehind !== true;
     const lost = gone
       ? goneWith(cause, difference, differences, index)
       : lostByChange(difference, cause, index, liveById);
@@ -129,6 +133,7 @@ function addCascades(
       const known = differences.get(lostId);
       if (found === undefined || known?.dropsWith !== undefined || difference.dropsWith === lostId) return;
       if (known !== undefined && mustGoFirst(difference, differences, found)) return;
+      if (known !== undefined && letsGo(known, cause.id)) return;
       const again = wanted.get(lostId);
       const isListed = again !== undefined || found.owner === 'ours';
       if (!isListed && unlisted.has(lostId)) return;
@@ -144,7 +149,8 @@ function addCascades(
       queue.push(found);
     });
     if (!gone) continue;
-    resetAttributes(cause.id, differences, wanted, index);
+    // The difference is a new one, so what was followed for an earlier one of the same port is followed again.
+    queue.push(...resetAttributes(cause.id, differences, wanted, index));
     for (const user of index.users.get(cause.id) ?? []) {
       const again = wanted.get(user.id);
       const known = differences.get(user.id);
@@ -168,8 +174,17 @@ function mustGoFirst(
   differences: ReadonlyMap<string, Difference>,
   peer: LiveResource,
 ): boolean {
+  // It is given back, and does not go with anything.
+  if (kindOf(peer).staysBehind === true) return true;
   const goesWithNamespace = cause.live?.kind === 'veth' && cause.dropsWith === cause.live.namespace;
   return goesWithNamespace && peer.kind === 'veth' && !differences.has(peer.namespace);
+}
+
+/** Whether a change makes the resource independent of another, before that one is removed. */
+function letsGo({ action, wanted, live }: Difference, id: string): boolean {
+  if (action !== 'update' || wanted === undefined || live === undefined) return false;
+  const { releases } = kindOf(wanted);
+  return releases?.(live).includes(id) === true && !releases({ ...wanted, owner: 'ours' }).includes(id);
 }
 
 interface LiveIndex {
@@ -188,9 +203,10 @@ function indexLive(live: readonly LiveResource[]): LiveIndex {
   live.forEach((resource) => {
     const { namespace, attributes } = resource;
     const kind = kindOf(resource);
+    const outlived = kind.outlives?.(resource) ?? none;
     kind.requires(resource).forEach((id) => {
       // A veth's peer namespace is needed to make the pair; what takes the pair along is the peer itself.
-      if (isIn(namespace, id)) append(dependents, id, resource.id);
+      if (isIn(namespace, id) && !outlived.includes(id)) append(dependents, id, resource.id);
     });
     kind.uses?.(resource).forEach((id) => {
       append(users, id, resource);
@@ -237,29 +253,52 @@ function lostByChange(
   const goesDown =
     difference.class === 'bounce' ||
     (difference.attributes.includes('state') && difference.wanted?.attributes['state'] === 'down');
-  if (!goesDown) return none;
-  return (index.dependents.get(cause.id) ?? none).filter((id) => {
-    const dependent = liveById.get(id);
-    return dependent !== undefined && kindOf(dependent).lostWhenDown?.(dependent) === true;
+  if (!goesDown) {
+    if (!difference.attributes.includes('macaddress')) return none;
+    return (index.dependents.get(cause.id) ?? none).filter((id) => {
+      const dependent = liveById.get(id);
+      return dependent !== undefined && kindOf(dependent).lostWithMac?.(dependent) === true;
+    });
+  }
+  return lostWith(cause.id, index, liveById);
+}
+
+function lostWith(id: string, index: LiveIndex, liveById: ReadonlyMap<string, LiveResource>): string[] {
+  return (index.dependents.get(id) ?? none).flatMap((dependentId) => {
+    const dependent = liveById.get(dependentId);
+    if (dependent === undefined) return [];
+    const { lostWhenDown, fallsWithLink } = kindOf(dependent);
+    if (fallsWithLink?.(dependent) === true) return lostWith(dependentId, index, liveById);
+    return lostWhenDown?.(dependent) === true ? [dependentId] : [];
   });
 }
 
-/** A port whose bridge is made anew has to be put into it again. */
+/**
+ * A port whose bridge is made anew has to be put into it again. Gives back those that are down for a moment then, as
+ * members of a bond or of a VRF are.
+ */
 function resetAttributes(
   removed: string,
   differences: Map<string, Difference>,
   wanted: ReadonlyMap<string, Resource>,
   index: LiveIndex,
-): void {
+): LiveResource[] {
+  const bounced: LiveResource[] = [];
   for (const port of index.ports.get(removed) ?? []) {
     const again = wanted.get(port.id);
     const lost = kindOf(port).loses?.(port, removed) ?? [];
     const still = lost.filter((name) => again?.attributes[name] === port.attributes[name]);
     if (again === undefined || still.length === 0) continue;
     const known = differences.get(port.id);
-    if (known === undefined) differences.set(port.id, entry('update', again, port, still));
-    else if (known.action === 'update') known.attributes = [...new Set([...known.attributes, ...still])];
+    if (known !== undefined && known.action !== 'update') continue;
+    const kind = kindOf(port);
+    const changeClass = strongest(still.map((name) => classOf(kind, name, again, port)));
+    const attributes = [...new Set([...(known?.attributes ?? none), ...still])];
+    const worst = strongest([changeClass, known?.class ?? 'in-place']);
+    differences.set(port.id, entry('update', again, port, attributes, worst));
+    if (changeClass === 'bounce') bounced.push(port);
   }
+  return bounced;
 }
 
 export function toChange({ wanted, live, attributes, class: changeClass }: Difference): Change | undefined {

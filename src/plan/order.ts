@@ -181,7 +181,7 @@ function passOn(after: readonly Node[]): Placement {
 
 function targetOf(command: Command, targets: Map<string, Target[]>): Target {
   const namespace = command.namespace ?? 'host';
-  const tool = command.tool === 'sysctl' ? 'ip' : command.tool;
+  const tool = toolOf(command);
   const known = targets.get(namespace);
   const found = known?.find((target) => target.tool === tool);
   if (found !== undefined) return found;
@@ -189,6 +189,11 @@ function targetOf(command: Command, targets: Map<string, Target[]>): Target {
   if (known === undefined) targets.set(namespace, [target]);
   else known.push(target);
   return target;
+}
+
+function toolOf(command: Command): Batch['tool'] {
+  if (command.tool === 'sysctl') return 'ip';
+  return command.tool === 'ip' && command.args[0] === '-6' ? 'ip6' : command.tool;
 }
 
 function addCommand(

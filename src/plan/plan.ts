@@ -1,3 +1,4 @@
+import { adoptedInterfaces } from '../kinds/adopted.ts';
 import { kindOf, kinds, rankOf } from '../kinds/registry.ts';
 import type { Change, Command, LiveResource, ReadContext, Resource } from '../kinds/resource.ts';
 import { peerId } from '../kinds/veth.ts';
@@ -6,6 +7,7 @@ import type { Live } from '../observe/live.ts';
 import type { LabRecord } from '../system/record.ts';
 import { HOST, type Topology } from '../topology/model.ts';
 import { type Difference, type DiffResult, diff, toChange } from './diff.ts';
+import { longNames, withKernelNames } from './kernel-names.ts';
 import { makeBatches, makeNode, type Node, sortNodes } from './order.ts';
 import type { AttributeChange, Conflict, Plan, Step } from './step.ts';
 
@@ -19,12 +21,29 @@ export interface PlanRequest {
 
 /** Makes the whole plan from data, without touching the system. */
 export function makePlan(request: PlanRequest): Plan {
-  const { lab, topology } = request;
+  const { lab, topology, live } = request;
   const desired = topology === undefined ? [] : lower(topology);
-  const wanted = byId(desired);
-  const live = readResources(request, wanted);
-  const result = diff(wanted, live);
-  const steps = makeSteps(result, desired, lab);
+  const found = readResources(request, byId(desired));
+  return planBetween({ lab, desired, live: found, long: longNames(topology, live) });
+}
+
+const noNames: ReadonlySet<string> = new Set();
+
+/** The plan for resources that are known: what is live and not desired goes, if it is ours. */
+export function planBetween({
+  lab,
+  desired,
+  live,
+  long = noNames,
+}: {
+  readonly lab: string;
+  readonly desired: readonly Resource[];
+  readonly live: readonly LiveResource[];
+  /** Names of interfaces that the kernel knows by another one. */
+  readonly long?: ReadonlySet<string>;
+}): Plan {
+  const result = diff(byId(desired), live);
+  const steps = makeSteps(result, desired, { lab, long });
   const nodes = makeNodes(steps, result);
   return {
     lab,
@@ -51,10 +70,11 @@ export function readLive(request: PlanRequest, desired: readonly Resource[]): Li
 }
 
 function readResources(
-  { lab, live, record }: PlanRequest,
+  { lab, topology, live, record }: PlanRequest,
   wanted: ReadonlyMap<string, Resource>,
 ): LiveResource[] {
-  const context: ReadContext = { lab, record, wanted };
+  const adopted = adoptedInterfaces({ topology, live, record, lab });
+  const context: ReadContext = { lab, record, wanted, adopted };
   return kinds.flatMap((kind) => kind.read(live, context));
 }
 
@@ -63,11 +83,15 @@ const noCommands: readonly Command[] = [];
 const noChanges: readonly AttributeChange[] = [];
 
 /** By namespace, the machine's own first; inside it by kind, then by name. */
-function makeSteps(result: DiffResult, desired: readonly Resource[], lab: string): Step[] {
+function makeSteps(
+  result: DiffResult,
+  desired: readonly Resource[],
+  { lab, long }: { lab: string; long: ReadonlySet<string> },
+): Step[] {
   const wholes = wholeCommands(result, desired, lab);
   const byNamespace = new Map<string, Step[]>();
   result.differences.forEach((difference) => {
-    const step = makeStep(difference, result, wholes);
+    const step = makeStep(difference, result, { wholes, long });
     append(byNamespace, step.namespace === HOST ? '' : step.namespace, step);
   });
   return [...byNamespace]
@@ -80,14 +104,14 @@ function makeSteps(result: DiffResult, desired: readonly Resource[], lab: string
 function makeStep(
   difference: Difference,
   result: DiffResult,
-  wholes: ReadonlyMap<string, readonly Command[]>,
+  { wholes, long }: { wholes: ReadonlyMap<string, readonly Command[]>; long: ReadonlySet<string> },
 ): Step {
   const { action, wanted, live, dropsWith } = difference;
   const resource = wanted ?? live;
   if (resource === undefined) throw new Error('a difference without a resource');
   const kind = kindOf(resource);
   const change = toChange(difference);
-  const isRemoved = (action === 'delete' || action === 'replace') && dropsWith === undefined;
+  const isRemoved = (action === 'delete' || action === 'replace') && !goesAlong(difference, result);
   return {
     id: `${action} ${resource.id}`,
     action,
@@ -102,9 +126,17 @@ function makeStep(
     place: wanted?.place,
     // What only goes along is said once, at its cause.
     disrupts: action === 'create' || dropsWith !== undefined ? undefined : kind.disrupts?.(change, action),
-    removal: isRemoved && live !== undefined ? kindOf(live).remove(live) : noCommands,
-    making: wholes.get(resource.id) ?? makingOf(difference, change),
+    removal: isRemoved && live !== undefined ? withKernelNames(kindOf(live).remove(live), long) : noCommands,
+    making: withKernelNames(wholes.get(resource.id) ?? makingOf(difference, change), long),
   };
+}
+
+/** Whether the kernel removes it without a command of its own. */
+function goesAlong({ dropsWith, live }: Difference, { differences }: DiffResult): boolean {
+  if (dropsWith === undefined || live === undefined) return dropsWith !== undefined;
+  const namespace = differences.get(live.namespace);
+  const goesWithNamespace = namespace?.action === 'delete' || namespace?.action === 'replace';
+  return goesWithNamespace || kindOf(live).survives?.(live, dropsWith) !== true;
 }
 
 function makingOf({ action, wanted }: Difference, change: Change | undefined): readonly Command[] {
@@ -160,7 +192,9 @@ function reasonOf({ action, dropsWith, wanted, live }: Difference, { differences
   const isNear = cause?.namespace === (wanted ?? live)?.namespace;
   const name =
     cause?.kind === 'namespace' ? `namespace ${dropsWith}` : isNear ? (cause?.label ?? dropsWith) : dropsWith;
-  return wanted === undefined ? `goes with ${name}` : `the kernel drops it with ${name}`;
+  if (wanted === undefined) return `goes with ${name}`;
+  const stays = live !== undefined && kindOf(live).survives?.(live, dropsWith) === true;
+  return stays ? `it is on top of ${name}` : `the kernel drops it with ${name}`;
 }
 
 /** The halves of a plan by the ids of their resources. */
@@ -181,6 +215,8 @@ function makeNodes(steps: readonly Step[], { differences }: DiffResult): Node[] 
       halves.makings.set(resource, makeNode('make', step));
   });
   linkRemovals(differences, halves);
+  linkRenames(differences, halves);
+  linkReleases(differences, halves);
   halves.makings.forEach((node, id) => {
     const difference = differences.get(id);
     if (difference !== undefined) linkMaking(node, difference, halves);
@@ -215,6 +251,42 @@ function linkRemovals(differences: DiffResult['differences'], { removals }: Halv
   });
   before.forEach((list, node) => {
     node.after = list;
+  });
+  removals.forEach((node) => {
+    if (kindOf(node.step).removedLast !== true) return;
+    const places = new Set([node.step.namespace, HOST]);
+    const others = [...removals.values()].filter(
+      ({ step }) => places.has(step.namespace) && step.kind !== 'namespace' && !kindOf(step).removedLast,
+    );
+    node.after = [...new Set([...node.after, ...others])];
+  });
+}
+
+/** What is removed from an interface that is renamed in the same run is named by its new name. */
+function linkRenames(differences: DiffResult['differences'], { removals, makings }: Halves): void {
+  const isRename = ({ action, attributes }: Difference) => action === 'update' && attributes.includes('name');
+  if (![...differences.values()].some(isRename)) return;
+  removals.forEach((node, id) => {
+    const live = differences.get(id)?.live;
+    for (const required of live === undefined ? [] : kindOf(live).requires(live)) {
+      const making = makings.get(required);
+      const difference = differences.get(required);
+      if (making !== undefined && difference !== undefined && isRename(difference))
+        node.after = [...node.after, making];
+    }
+  });
+}
+
+/** What is used without being needed for good is removed behind the change that lets go of it. */
+function linkReleases(differences: DiffResult['differences'], { removals, makings }: Halves): void {
+  if (removals.size === 0) return;
+  differences.forEach(({ action, live }, id) => {
+    if (action !== 'update' || live === undefined) return;
+    for (const used of kindOf(live).releases?.(live) ?? []) {
+      const [removal, making] = [removals.get(used), makings.get(id)];
+      if (removal === undefined || making === undefined || makings.has(used)) continue;
+      removal.after = [...removal.after, making];
+    }
   });
 }
 

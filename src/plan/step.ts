@@ -59,7 +59,8 @@ export interface Plan {
 /** Commands that one program performs in one go, in one namespace. Batches of one layer do not depend on each other. */
 export interface Batch {
   readonly layer: number;
-  readonly tool: 'ip' | 'bridge' | 'nft' | 'ovs';
+  /** `ip6`: lines of `ip -6`, which one process of `ip` cannot perform together with others. */
+  readonly tool: 'ip' | 'ip6' | 'bridge' | 'tc' | 'nft' | 'wg' | 'ovs';
   /** `host`: outside of the named namespaces. */
   readonly namespace: string;
   readonly commands: readonly { readonly command: Command; readonly step: Step }[];

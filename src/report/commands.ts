@@ -22,7 +22,10 @@ export function shellCommand(command: Command): string {
   switch (command.tool) {
     case 'ip':
     case 'bridge':
-      return `${command.tool} ${inside}${command.args.map(quote).join(' ')}`;
+    case 'tc':
+      return `${command.tool} ${inside}${command.args.map((word, at) => quote(inHost(command.args, at) ? '1' : word)).join(' ')}`;
+    case 'wg':
+      return `${exec}wg ${command.args.map((word) => (word === '' ? "''" : quote(word))).join(' ')}`;
     case 'sysctl':
       return `${exec}sysctl -q -w ${quote(`${sysctlPath(command.name)}=${command.value}`)}`;
     case 'nft':
@@ -30,6 +33,11 @@ export function shellCommand(command: Command): string {
     case 'ovs':
       return `ovs-vsctl ${command.args.map(quote).join(' ')}`;
   }
+}
+
+/** The machine's own namespace is that of process 1, for a person who reads the line. */
+function inHost(args: readonly string[], at: number): boolean {
+  return args[at - 1] === 'netns' && args[at] === HOST;
 }
 
 function quote(word: string): string {

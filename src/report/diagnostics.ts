@@ -68,7 +68,7 @@ function formatOne(
   page: Page,
 ): string {
   const { paint } = page;
-  const style = severity === 'error' ? 'red' : 'yellow';
+  const style = ({ error: 'red', warning: 'yellow', note: 'cyan' } as const)[severity];
   let text = `${paint('bold', place(location))}: ${paint(style, `${severity}[${code}]`)} ${printable(message)}\n`;
   text += excerpt(location, page, style);
   if (help !== undefined) text += `  ${paint('cyan', 'help:')} ${printable(help)}\n`;

@@ -1,6 +1,7 @@
 import type { Value } from '../kinds/resource.ts';
 import type { Place } from '../lib/diagnostic.ts';
 import type { Action, Conflict, Plan, Step } from '../plan/step.ts';
+import { bridgeDefaults } from '../topology/bridge.ts';
 import type { Paint, Style } from './style.ts';
 
 /** Where a place is, as `file:line`; undefined without a file. */
@@ -15,6 +16,10 @@ const symbols: Readonly<Record<Action, { symbol: string; style: Style }>> = {
 
 /** Attributes that identify or describe and would only repeat the label. */
 const hidden = new Set([
+  'isExact',
+  'unmarked',
+  'namespace',
+  'altname',
   'first',
   'devs',
   'family',
@@ -30,6 +35,16 @@ const hidden = new Set([
   'before',
   'peer-dev',
   'owner',
+  'selector',
+  'proxy',
+  'id',
+  'vlan-default',
+  'private-key-file',
+  'preshared-key-file',
+  'handle',
+  'queue',
+  'early',
+  'mac',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -38,34 +53,53 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   alias: [''],
   master: [''],
   mark: [],
-  table: ['main'],
+  table: ['main', ''],
   metric: [0, 1024],
-  type: ['unicast'],
+  type: ['unicast', 'lookup', 'single', 'group'],
   from: [''],
   mtu: [0],
   'advertised-mss': [0],
   'congestion-window': [0],
   'advertised-receive-window': [0],
-  hairpin: [false],
-  stp: [false],
-  priority: [32768],
-  'forward-delay': [15],
-  'hello-time': [2],
-  'max-age': [20],
-  'ageing-time': [300],
+  ...Object.fromEntries(Object.entries(bridgeDefaults).map(([name, value]) => [name, [value]])),
   tos: [0],
+  options: [''],
+  lifetime: ['for ever'],
+  goto: [0],
+  'suppress-prefix-length': [''],
+  via: [''],
+  'on-link': [false],
+  vlan: [0],
   dev: [''],
   key: ['none'],
   remote: ['none'],
   'datapath-type': ['system'],
   'fail-mode': [''],
   rstp: [false],
-  'mcast-snooping': [false],
   form: ['interface'],
   interface: ['present'],
   tag: [0],
   native: [0],
   lacp: ['off'],
+  fwmark: [0],
+  keepalive: [0],
+  'preshared-key': ['none'],
+  delay: ['none'],
+  jitter: ['none'],
+  distribution: ['uniform'],
+  'delay-correlation': ['none'],
+  loss: ['none'],
+  'loss-correlation': ['none'],
+  duplicate: ['none'],
+  'duplicate-correlation': ['none'],
+  corrupt: ['none'],
+  'corrupt-correlation': ['none'],
+  reorder: ['none'],
+  'reorder-correlation': ['none'],
+  gap: [0],
+  limit: [0],
+  rate: ['none'],
+  burst: ['none'],
 };
 
 export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {
@@ -102,10 +136,14 @@ export function resourceTitle({ kind, label }: Pick<Step, 'kind' | 'label'>): st
   return isSelfNamed(kind) ? label : `${kind} ${label}`;
 }
 
+/** Open vSwitch snoops only where it is told to, and the kernel's bridges unless they are told not to. */
+const usualOf: Readonly<Record<string, typeof usual>> = { 'ovs-bridge': { 'mcast-snooping': [false] } };
+
 /** Whether an attribute says more than the title and the kernel's defaults do. */
-export function isTelling(name: string, value: Value): boolean {
+export function isTelling(name: string, value: Value, kind = ''): boolean {
   if (Array.isArray(value) && value.length === 0) return false;
-  return !hidden.has(name) && name !== 'mark' && !usual[name]?.includes(value);
+  const defaults = usualOf[kind]?.[name] ?? usual[name];
+  return !hidden.has(name) && name !== 'mark' && !defaults?.includes(value);
 }
 
 export function planJson(plan: Plan, locate: Locate): object {
@@ -163,11 +201,11 @@ function formatStep(step: Step, locate: Locate, paint: Paint): string {
   return text;
 }
 
-function newAttributes({ after = {} }: Step): string {
+function newAttributes({ after = {}, kind }: Step): string {
   let text = '';
   for (const name in after) {
     const value = after[name];
-    if (value !== undefined && isTelling(name, value))
+    if (value !== undefined && isTelling(name, value, kind))
       text += `        ${attributeName(name)}: ${formatValue(value)}\n`;
   }
   return text;
@@ -183,7 +221,18 @@ function formatValue(value: Value | undefined): string {
 }
 
 /** Kinds whose label says what they are. */
-const selfNamed: ReadonlySet<string> = new Set(['route', 'sysctl', 'nat', 'peer']);
+const selfNamed: ReadonlySet<string> = new Set([
+  'route',
+  'sysctl',
+  'nat',
+  'peer',
+  'rule',
+  'neighbor',
+  'nexthop',
+  'wireguard-peer',
+  'impairment',
+  'redirect',
+]);
 
 function isSelfNamed(kind: string): boolean {
   return selfNamed.has(kind);

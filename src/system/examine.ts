@@ -32,31 +32,59 @@ export interface OvsState {
   readonly hasModule: boolean;
 }
 
-const tools: readonly { name: string; argv: readonly string[]; required: boolean }[] = [
+const tools: readonly {
+  name: string;
+  argv: readonly string[];
+  required: boolean;
+  /** What alone needs it, where it is not required. */
+  use?: string;
+}[] = [
   { name: 'ip', argv: ['ip', '-V'], required: true },
   { name: 'bridge', argv: ['bridge', '-V'], required: true },
+  { name: 'tc', argv: ['tc', '-V'], required: false, use: 'impairments need' },
   { name: 'nft', argv: ['nft', '--version'], required: true },
   { name: 'nsenter', argv: ['nsenter', '--version'], required: true },
   { name: 'unshare', argv: ['unshare', '--version'], required: true },
   { name: 'flock', argv: ['flock', '--version'], required: true },
-  { name: 'ping', argv: ['ping', '-V'], required: false },
-  { name: 'ovs-vsctl', argv: ['ovs-vsctl', '-V'], required: false },
+  { name: 'wg', argv: ['wg', '--version'], required: false, use: 'wireguard with --engine ip needs' },
+  { name: 'ping', argv: ['ping', '-V'], required: false, use: 'check needs' },
+  { name: 'ovs-vsctl', argv: ['ovs-vsctl', '-V'], required: false, use: 'bridges with type: ovs need' },
 ];
-
-/** What an optional tool is for. */
-const toolUses: Readonly<Record<string, string>> = {
-  ping: 'only check needs it',
-  'ovs-vsctl': 'only bridges with type: ovs need it',
-};
 
 const kernelFeatures: readonly { name: string; what: string; module?: string; required: boolean }[] = [
   { name: 'veth', what: 'links and bridge ports', module: 'veth', required: true },
   { name: 'bridge', what: 'bridges', module: 'bridge', required: true },
+  {
+    name: 'bridge-vlans',
+    what: 'VLANs of bridges (CONFIG_BRIDGE_VLAN_FILTERING)',
+    module: 'bridge',
+    required: false,
+  },
   { name: 'vxlan', what: 'vxlan tunnels', module: 'vxlan', required: false },
   { name: 'gre', what: 'gre tunnels', module: 'ip_gre', required: false },
   { name: 'gretap', what: 'gretap tunnels', module: 'ip_gre', required: false },
   { name: 'ip6gre', what: 'ip6gre tunnels', module: 'ip6_gre', required: false },
   { name: 'ip6gretap', what: 'ip6gretap tunnels', module: 'ip6_gre', required: false },
+  { name: 'ipip', what: 'ipip tunnels', module: 'ipip', required: false },
+  { name: 'sit', what: 'sit tunnels', module: 'sit', required: false },
+  { name: 'ip6tnl', what: 'ip6tnl tunnels', module: 'ip6_tunnel', required: false },
+  { name: 'geneve', what: 'geneve tunnels', module: 'geneve', required: false },
+  { name: 'wireguard', what: 'wireguard tunnels', module: 'wireguard', required: false },
+  { name: 'macvlan', what: 'macvlan interfaces', module: 'macvlan', required: false },
+  { name: 'macvtap', what: 'macvtap interfaces', module: 'macvtap', required: false },
+  { name: 'ipvlan', what: 'ipvlan interfaces', module: 'ipvlan', required: false },
+  { name: 'vrf', what: 'VRFs', module: 'vrf', required: false },
+  { name: 'bond', what: 'bonds', module: 'bonding', required: false },
+  { name: 'tun', what: 'tap and tun interfaces', module: 'tun', required: false },
+  { name: 'netem', what: 'delay, loss and other impairments', module: 'sch_netem', required: false },
+  { name: 'tbf', what: 'rates with bursts', module: 'sch_tbf', required: false },
+  { name: 'ifb', what: 'ifb interfaces, impairments of received packets', module: 'ifb', required: false },
+  {
+    name: 'redirect',
+    what: 'impairments of received packets',
+    module: '-a sch_ingress cls_u32 act_mirred',
+    required: false,
+  },
   { name: 'nftables-nat', what: 'masquerade, snat and publish', module: 'nft_chain_nat', required: false },
   { name: 'nft-fib', what: 'publish on any address', module: 'nft_fib_inet', required: false },
   { name: 'ipv4-forwarding', what: 'forwarding', required: false },
@@ -71,11 +99,31 @@ try() {
 forward() { echo 1 > /proc/sys/net/ipv4/ip_forward; }
 try veth ip link add probe0 type veth peer name probe1
 try bridge ip link add probe2 type bridge
-try vxlan ip link add probe3 type vxlan id 1 dstport 4789
-try gre ip link add probe4 type gre local 192.0.2.1 remote 192.0.2.2
-try gretap ip link add probe5 type gretap local 192.0.2.1 remote 192.0.2.2
-try ip6gre ip link add probe6 type ip6gre local 2001:db8::1 remote 2001:db8::2
-try ip6gretap ip link add probe7 type ip6gretap local 2001:db8::1 remote 2001:db8::2
+try bridge-vlans ip link add p-bridge-vlans type bridge vlan_filtering 1
+try vxlan ip link add p-vxlan type vxlan id 1 dstport 4789
+try gre ip link add p-gre type gre local 192.0.2.1 remote 192.0.2.2
+try gretap ip link add p-gretap type gretap local 192.0.2.1 remote 192.0.2.2
+try ip6gre ip link add p-ip6gre type ip6gre local 2001:db8::1 remote 2001:db8::2
+try ip6gretap ip link add p-ip6gretap type ip6gretap local 2001:db8::1 remote 2001:db8::2
+try ipip ip link add p-ipip type ipip remote 192.0.2.2
+try sit ip link add p-sit type sit remote 192.0.2.2
+try ip6tnl ip link add p-ip6tnl type ip6tnl remote 2001:db8::2
+try geneve ip link add p-geneve type geneve id 1 remote 192.0.2.2
+try wireguard ip link add p-wireguard type wireguard
+try macvlan ip link add link probe0 name p-macvlan type macvlan
+try macvtap ip link add link probe0 name p-macvtap type macvtap
+try ipvlan ip link add link probe1 name p-ipvlan type ipvlan
+try vrf ip link add p-vrf type vrf table 1000
+try bond ip link add p-bond type bond
+try tun ip tuntap add dev p-tun mode tap
+try netem tc qdisc add dev probe2 root netem limit 1
+try tbf tc qdisc add dev probe0 root tbf rate 1mbit burst 5000b limit 10000b
+try ifb ip link add p-ifb type ifb
+redirect() {
+  tc qdisc add dev probe0 ingress &&
+    tc filter add dev probe0 parent ffff: protocol all pref 1 u32 match u32 0 0 action mirred egress redirect dev probe1
+}
+try redirect redirect
 try nftables-nat nft 'table inet probe1 { chain c { type nat hook postrouting priority 100; masquerade; }; }'
 try nft-fib nft 'table inet probe2 { chain c { type filter hook prerouting priority 0; fib daddr type local accept; }; }'
 try ipv4-forwarding forward
@@ -156,14 +204,14 @@ export function parseProbe(stdout: string): ReadonlyMap<string, Pick<Finding, 's
     const [, name, state, detail] = /^(\S+) (present|missing) ?(.*)$/.exec(line) ?? [];
     if (name === undefined) continue;
     // iproute2 says `Error: Unknown device type.`
-    const reason = (detail ?? '').replace(/^Error: /, '').replace(/\.$/, '');
+    const reason = (detail ?? '').replace(/^(Error|RTNETLINK answers): /, '').replace(/\.$/, '');
     findings.set(name, { state: state === 'present' ? 'present' : 'missing', detail: reason });
   }
   return findings;
 }
 
 async function examineTool(
-  { name, argv, required }: { name: string; argv: readonly string[]; required: boolean },
+  { name, argv, required, use: needs }: (typeof tools)[number],
   run: Run,
 ): Promise<Finding> {
   try {
@@ -172,7 +220,7 @@ async function examineTool(
     return { name, state: 'present', detail: /\d+(\.\d+)+|\d{8}/.exec(line)?.[0] ?? line, required };
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
-    const use = toolUses[name] === undefined ? '' : `; ${toolUses[name]}`;
+    const use = needs === undefined ? '' : `; only ${needs} it`;
     const help = `apt-get install ${packages[name] ?? name}${use}`;
     return { name, state: 'missing', detail: 'not installed', required, help };
   }

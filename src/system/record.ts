@@ -23,6 +23,8 @@ export interface LabRecord {
   readonly lab: string;
   /** The absolute path of the file that was applied last. */
   readonly file?: string;
+  /** What else was given for it; values from the environment are not kept. */
+  readonly more?: MoreFiles;
   /** Namespaces about to be made: theirs is the time between `netns add` and the mark. */
   readonly claims: readonly string[];
   /** Values from before the lab changed them: namespace → sysctl → value. */
@@ -31,12 +33,35 @@ export interface LabRecord {
   readonly hostObjects: readonly string[];
   /** The lab has bridges or ports in the database of Open vSwitch, which must answer for them to be seen. */
   readonly ovs?: boolean;
+  /** Interfaces that were there before the lab, by id: how they were. */
+  readonly adopted: Readonly<Record<string, AdoptedRecord>>;
+  /** Namespaces with static forwarding entries of bridges: those that leave the file are looked for there. */
+  readonly fdb?: readonly string[];
+}
+
+export interface AdoptedRecord {
+  /** In the machine's own namespace. */
+  readonly name: string;
+  readonly mtu: number;
+  readonly macaddress: string;
+  readonly state: string;
+  readonly master: string;
+  /** Lines of ip(8), without the program's name, that bring its addresses and routes back. */
+  readonly lines: readonly string[];
+  /** Whether its addresses and routes are the lab's alone, as for a port of a bridge. */
+  readonly isExact: boolean;
+}
+
+/** The files that were laid over the first one, by their absolute paths, and the variables of the command line. */
+export interface MoreFiles {
+  readonly over: readonly string[];
+  readonly set: Readonly<Record<string, string>>;
 }
 
 const FOLDER = '/run/topoweave';
 
 export function emptyRecord(lab: string): LabRecord {
-  return { version: 1, lab, claims: [], sysctls: {}, hostObjects: [] };
+  return { version: 1, lab, claims: [], sysctls: {}, hostObjects: [], adopted: {} };
 }
 
 /** Makes the folder, root-only, and refuses one that somebody else could write. */
@@ -73,10 +98,17 @@ export function readRecord(lab: string): LabRecord {
   }
 }
 
-/** Writes atomically: a new file, synced, then renamed over the old one. A symbolic link is never followed. */
 export function writeRecord(record: LabRecord): void {
   recordFolder();
-  const temporary = `${recordPath(record.lab)}.${process.pid}.new`;
+  writePrivateFile(recordPath(record.lab), `${JSON.stringify(record, null, 1)}\n`);
+}
+
+/**
+ * Writes a file below the folder that nobody else can read. Atomically: a new file, synced, then renamed over the old
+ * one. A symbolic link is never followed.
+ */
+export function writePrivateFile(path: string, text: string): void {
+  const temporary = `${path}.${process.pid}.new`;
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   try {
     unlinkSync(temporary);
@@ -85,12 +117,12 @@ export function writeRecord(record: LabRecord): void {
   }
   const file = openSync(temporary, flags, 0o600);
   try {
-    writeSync(file, `${JSON.stringify(record, null, 1)}\n`);
+    writeSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
-  renameSync(temporary, recordPath(record.lab));
+  renameSync(temporary, path);
 }
 
 export function removeRecord(lab: string): void {

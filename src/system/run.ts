@@ -72,6 +72,7 @@ export function searchPath(): string {
 export const packages: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   bridge: 'iproute2',
+  tc: 'iproute2',
   nft: 'nftables',
   nsenter: 'util-linux',
   unshare: 'util-linux',
@@ -80,6 +81,7 @@ export const packages: Readonly<Record<string, string>> = {
   ping: 'iputils-ping',
   'ovs-vsctl': 'openvswitch-switch',
   'ovs-dpctl': 'openvswitch-switch',
+  wg: 'wireguard-tools',
 };
 
 /** The error for a program that is not there, naming Debian's package. */

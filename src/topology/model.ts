@@ -1,4 +1,6 @@
 import type { Place } from '../lib/diagnostic.ts';
+import type { ExtraTable } from '../observe/live.ts';
+import type { BridgeFdbEntry, BridgeParameters, PortSettings, PortVlans } from './bridge.ts';
 
 /**
  * A topology in its long form: every short form is expanded, every default and every derived value is filled in.
@@ -10,6 +12,8 @@ export interface Topology {
   readonly namespaces: readonly Namespace[];
   /** Every interface of the file, whatever section defines it; sorted by namespace and name. */
   readonly interfaces: readonly Interface[];
+  /** What happens to packets on purpose; sorted by interface. */
+  readonly impairments: readonly Impairment[];
   readonly checks: readonly Check[];
 }
 
@@ -25,7 +29,19 @@ export interface Namespace {
     | undefined;
   readonly sysctls: readonly Sysctl[];
   readonly routes: readonly Route[];
+  readonly rules: readonly Rule[];
+  readonly nexthops: readonly NexthopObject[];
+  readonly neighbors: readonly Neighbor[];
   readonly nat: Nat;
+}
+
+/** What a namespace has that is read only where it may be. */
+export function extraTablesOf({ rules, nexthops, neighbors }: Namespace): ExtraTable[] {
+  return [
+    ...(rules.length > 0 ? (['rules'] as const) : []),
+    ...(neighbors.length > 0 ? (['neighbors'] as const) : []),
+    ...(nexthops.length > 0 ? (['nexthops'] as const) : []),
+  ];
 }
 
 export interface Sysctl {
@@ -52,10 +68,35 @@ export interface Route {
   readonly advertisedMss: number | undefined;
   readonly congestionWindow: number | undefined;
   readonly advertisedReceiveWindow: number | undefined;
+  /** What few routes have. */
+  readonly options: RouteOptions;
+  /** The name and the id of the nexthop object that it uses, in the place of next hops of its own. */
+  readonly nexthop: { readonly name: string; readonly id: number } | undefined;
   /** One next hop for an ordinary route, none for a blackhole and its kin, several for multipath. */
   readonly nexthops: readonly Nexthop[];
   readonly place: Place;
 }
+
+export interface RouteOptions {
+  /** IPv4: 0 for packets of any type of service. */
+  readonly tos: number;
+  readonly initialCongestionWindow: number | undefined;
+  readonly initialReceiveWindow: number | undefined;
+  readonly hopLimit: number | undefined;
+  readonly quickAck: boolean;
+  /** IPv6. */
+  readonly preference: 'low' | 'medium' | 'high';
+}
+
+/** Shared by nearly all routes. */
+export const usualOptions: RouteOptions = {
+  tos: 0,
+  initialCongestionWindow: undefined,
+  initialReceiveWindow: undefined,
+  hopLimit: undefined,
+  quickAck: false,
+  preference: 'medium',
+};
 
 export interface Nexthop {
   readonly via: string | undefined;
@@ -64,6 +105,53 @@ export interface Nexthop {
   /** 1 to 256. */
   readonly weight: number;
   readonly onLink: boolean;
+  readonly place: Place;
+}
+
+/** A rule of the routing policy. */
+export interface Rule {
+  readonly family: 4 | 6;
+  readonly not: boolean;
+  /** Prefixes in canonical form. */
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+  readonly iif: string | undefined;
+  readonly oif: string | undefined;
+  readonly mark: { readonly value: number; readonly mask: number } | undefined;
+  readonly tos: number;
+  readonly ipProto: number | undefined;
+  readonly sport: PortRange | undefined;
+  readonly dport: PortRange | undefined;
+  readonly uidRange: PortRange | undefined;
+  readonly priority: number;
+  readonly type: 'lookup' | 'goto' | 'blackhole' | 'unreachable' | 'prohibit';
+  /** Of a lookup: as of a route. */
+  readonly table: string | undefined;
+  readonly suppressPrefixLength: number | undefined;
+  readonly goto: number | undefined;
+  readonly place: Place;
+}
+
+/** An object of `ip nexthop`: one next hop, a blackhole, or a group. */
+export interface NexthopObject {
+  readonly name: string;
+  readonly id: number;
+  /** undefined: a group, whose members tell it. */
+  readonly family: 4 | 6 | undefined;
+  readonly via: string | undefined;
+  readonly dev: string | undefined;
+  readonly onLink: boolean;
+  readonly blackhole: boolean;
+  readonly group: readonly { readonly name: string; readonly id: number; readonly weight: number }[];
+  readonly place: Place;
+}
+
+/** A permanent neighbour, or, without a MAC address, one that the namespace answers for. */
+export interface Neighbor {
+  readonly to: string;
+  readonly family: 4 | 6;
+  readonly dev: string;
+  readonly macaddress: string | undefined;
   readonly place: Place;
 }
 
@@ -113,9 +201,28 @@ export interface Publish {
 /** An address with its prefix length, in canonical form: `10.0.0.1/24`. */
 export interface Address {
   readonly address: string;
+  /** Of the peer's prefix, where there is a peer. */
   readonly prefixLength: number;
   readonly family: 4 | 6;
+  /** What the long form says beside it; undefined where that is nothing but the defaults. */
+  readonly settings?: AddressSettings;
   readonly place: Place;
+}
+
+export interface AddressSettings {
+  /** The other end of a point-to-point link. */
+  readonly peer: string | undefined;
+  /** undefined: global, or host for a loopback address. */
+  readonly scope: 'global' | 'link' | 'host' | undefined;
+  /** Seconds. */
+  readonly lifetime: number | 'forever';
+  /** Seconds; 0: deprecated. */
+  readonly preferred: number | 'forever';
+  readonly label: string | undefined;
+  /** undefined: the last address of the subnet. */
+  readonly broadcast: string | undefined;
+  readonly prefixRoute: boolean;
+  readonly dad: boolean;
 }
 
 interface InterfaceBase {
@@ -130,10 +237,18 @@ interface InterfaceBase {
   readonly macaddress: string | undefined;
   readonly state: 'up' | 'down';
   readonly alias: string | undefined;
-  /** The bridge, in the same namespace, that this interface is a port of. */
+  /** The name that it had before, in the same namespace. */
+  readonly was?: string | undefined;
+  /** Kernel parameters of the interface itself, which go with it; undefined: none. */
+  readonly sysctls?: readonly Sysctl[] | undefined;
+  /** The bridge, the bond or the VRF, in the same namespace, that this interface is a port or a member of. */
   readonly master: string | undefined;
   /** The Open vSwitch bridge that this interface is a port of, or in a bond of; it has no master then. */
   readonly ovsBridge?: string;
+  /** As a port of that bridge; undefined: all as by default. */
+  readonly portSettings?: PortSettings | undefined;
+  /** As a port of a bridge that filters VLANs, or as such a bridge itself. */
+  readonly vlans?: PortVlans | undefined;
   /** The place that defines the interface. */
   readonly place: Place;
 }
@@ -148,16 +263,8 @@ export interface Veth extends InterfaceBase {
 export interface Bridge extends InterfaceBase {
   readonly kind: 'bridge';
   readonly parameters: BridgeParameters;
-}
-
-/** Times in seconds. */
-export interface BridgeParameters {
-  readonly stp: boolean;
-  readonly priority: number;
-  readonly forwardDelay: number;
-  readonly helloTime: number;
-  readonly maxAge: number;
-  readonly ageingTime: number;
+  /** Sorted by MAC address and VLAN. */
+  readonly fdb: readonly BridgeFdbEntry[];
 }
 
 /** A bridge of Open vSwitch: the interface is its own port. */
@@ -222,34 +329,149 @@ export type OvsPortForm =
       readonly lacp: 'active' | 'passive' | 'off';
     };
 
-export interface Gre extends InterfaceBase {
-  readonly kind: 'gre' | 'gretap' | 'ip6gre' | 'ip6gretap';
+/** What every tunnel has. */
+interface TunnelBase extends InterfaceBase {
   readonly local: string | undefined;
-  readonly remote: string | undefined;
   readonly dev: string | undefined;
-  readonly key: number | undefined;
   readonly ttl: number | 'inherit';
   readonly tos: number | 'inherit';
 }
 
-export interface Vxlan extends InterfaceBase {
-  readonly kind: 'vxlan';
+/** What GRE does with the packets of each direction. */
+export type Direction = 'none' | 'input' | 'output' | 'both';
+
+export interface Gre extends TunnelBase {
+  readonly kind: 'gre' | 'gretap' | 'ip6gre' | 'ip6gretap';
+  readonly remote: string | undefined;
+  readonly inputKey: number | undefined;
+  readonly outputKey: number | undefined;
+  readonly seq: Direction;
+  readonly csum: Direction;
+  /** Over IPv4. */
+  readonly pmtudisc: boolean;
+  readonly ignoreDf: boolean;
+  /** Over IPv6. */
+  readonly encapLimit: number | 'none';
+  readonly flowLabel: number | 'inherit';
+}
+
+/** IP in IP, without a header between. */
+export interface IpTunnel extends TunnelBase {
+  readonly kind: 'ipip' | 'sit' | 'ip6tnl';
+  readonly remote: string | undefined;
+  /** What is inside: `any`, or the word of ip-link(8) for one family. */
+  readonly mode: 'any' | 'ipip' | 'ip6ip' | 'ipip6' | 'ip6ip6';
+  /** Over IPv4. */
+  readonly pmtudisc: boolean;
+  /** Over IPv6. */
+  readonly encapLimit: number | 'none';
+  readonly flowLabel: number | 'inherit';
+}
+
+/** What tunnels over UDP have. */
+interface UdpTunnel extends TunnelBase {
   readonly id: number;
   readonly port: number;
-  readonly learning: boolean;
-  readonly local: string | undefined;
-  readonly dev: string | undefined;
-  readonly ttl: number | 'inherit';
-  readonly tos: number | 'inherit';
+  readonly doNotFragment: boolean | 'inherit';
+  readonly flowLabel: number;
+  /** Sorted. */
+  readonly checksums: readonly UdpChecksum[];
+}
+
+export type UdpChecksum = 'udp' | 'zero-udp6-tx' | 'zero-udp6-rx';
+
+/** `local` only tells the other end where this one is; the routes choose the source address. */
+export interface Geneve extends UdpTunnel {
+  readonly kind: 'geneve';
+  readonly remote: string | undefined;
+}
+
+export interface Vxlan extends UdpTunnel {
+  readonly kind: 'vxlan';
   /** Unicast peers in canonical form, sorted: one becomes the device's remote, several become fdb entries. */
   readonly peers: readonly string[];
+  /** The multicast group that stands for them. */
+  readonly group: string | undefined;
+  readonly learning: boolean;
+  /** Seconds. */
+  readonly ageing: number;
+  /** 0: none. */
+  readonly limit: number;
+  readonly arpProxy: boolean;
+  readonly shortCircuit: boolean;
+  readonly notifications: readonly ('l2-miss' | 'l3-miss')[];
+  readonly extensions: readonly 'group-policy'[];
+  /** undefined: the kernel's own. */
+  readonly portRange: PortRange | undefined;
+  /** Static forwarding entries, sorted. */
+  readonly fdb: readonly { readonly mac: string; readonly peer: string }[];
+}
+
+/** A WireGuard interface with its peers: the tunnel's other ends, and those that are not in the file. */
+export interface Wireguard extends InterfaceBase {
+  readonly kind: 'wireguard';
+  /** The address at which the other ends reach it. */
+  readonly local: string | undefined;
+  /** undefined: the kernel chooses, not compared. */
+  readonly port: number | undefined;
+  /** 0: none. */
+  readonly fwmark: number;
+  /** As the file says it; undefined: topoweave makes a key. */
+  readonly privateKeyFile: string | undefined;
+  readonly presharedKeyFile: string | undefined;
+  /** Seconds; 0: off. */
+  readonly keepalive: number;
+  /** What is behind it, beside its own addresses. */
+  readonly allowedIps: readonly AllowedIp[];
+  /** The namespace of the tunnel's hub. */
+  readonly hub: string | undefined;
+  /** Sorted by name; the ends of the file before the others. */
+  readonly peers: readonly WireguardPeer[];
+  /** Known when the keys are read, before a plan is made; see system/wireguard-keys.ts. */
+  readonly publicKey?: string;
+  /** The path that the kernel's key comes from. */
+  readonly privateKeyPath?: string;
+}
+
+export interface AllowedIp {
+  /** In canonical form: `10.0.0.1/32`. */
+  readonly prefix: string;
+  readonly place: Place;
+}
+
+export interface WireguardPeer {
+  /** The namespace of another end, or the name of a peer that is not in the file. */
+  readonly name: string;
+  readonly isEnd: boolean;
+  /** Of another end: known when the keys are read. */
+  readonly publicKey: string | undefined;
+  /** `192.0.2.1:51820`, `[2001:db8::1]:51820`; undefined: learned from its packets. */
+  readonly endpoint: string | undefined;
+  readonly allowedIps: readonly AllowedIp[];
+  /** Seconds; 0: off. */
+  readonly keepalive: number;
+  readonly presharedKeyFile: string | undefined;
+  /** A fingerprint, never the key; known when the keys are read. */
+  readonly presharedKey?: string;
+  readonly presharedKeyPath?: string;
+  readonly place: Place;
 }
 
 export interface Loopback extends InterfaceBase {
   readonly kind: 'loopback';
 }
 
-export type DeviceKind = 'dummy' | 'vlan';
+export type DeviceKind =
+  | 'dummy'
+  | 'vlan'
+  | 'macvlan'
+  | 'macvtap'
+  | 'ipvlan'
+  | 'vrf'
+  | 'bond'
+  | 'ifb'
+  | 'tap'
+  | 'tun';
 export type DeviceSetting = string | number | boolean | readonly string[];
 
 /** A single-ended interface, which a namespace itself defines under `interfaces`. */
@@ -261,12 +483,79 @@ export interface Device extends InterfaceBase {
   readonly settings: Readonly<Record<string, DeviceSetting>>;
 }
 
-export type Interface = Veth | Bridge | OvsBridge | OvsInternal | Gre | Vxlan | Loopback | Device;
+/** An interface of the machine that exists already. */
+export interface Adopted extends InterfaceBase {
+  readonly kind: 'adopted';
+  /** Its name in the machine's own namespace. */
+  readonly origin: string;
+}
+
+export type Tunnel = Gre | IpTunnel | Geneve | Vxlan;
+export type Interface =
+  | Veth
+  | Bridge
+  | OvsBridge
+  | OvsInternal
+  | Tunnel
+  | Wireguard
+  | Loopback
+  | Device
+  | Adopted;
 export type InterfaceKind = Interface['kind'];
 
 /** The bridge that an interface is a port of, whatever makes the bridge. */
 export function bridgeOf({ master, ovsBridge }: Interface): string | undefined {
   return master ?? ovsBridge;
+}
+
+/** What happens to the packets that an interface sends, or to those that it receives. */
+export interface Impairment {
+  readonly namespace: string;
+  /** The interface that the file names. */
+  readonly name: string;
+  readonly direction: 'egress' | 'ingress';
+  /** For what it receives: the ifb device that the packets go through first, made for that. */
+  readonly via: string | undefined;
+  readonly settings: ImpairmentSettings;
+  readonly place: Place;
+}
+
+export type Distribution = 'uniform' | 'normal' | 'pareto' | 'paretonormal';
+
+/** Times in microseconds, shares and correlations in percent; 0 where there is none. */
+export interface ImpairmentSettings {
+  readonly delay: number;
+  readonly jitter: number;
+  readonly distribution: Distribution;
+  readonly delayCorrelation: number;
+  readonly loss: number | LossModel;
+  readonly lossCorrelation: number;
+  readonly duplicate: number;
+  readonly duplicateCorrelation: number;
+  readonly corrupt: number;
+  readonly corruptCorrelation: number;
+  readonly reorder: number;
+  readonly reorderCorrelation: number;
+  readonly gap: number;
+  /** Bits in a second. */
+  readonly rate: number;
+  /** Bytes; 0: the rate is that of a cable, where each packet takes its time. */
+  readonly burst: number;
+  /** Packets. */
+  readonly limit: number;
+  /** Bytes of the largest packet, its Ethernet header included. */
+  readonly frame: number;
+}
+
+/** The chances of tc-netem(8), in its order, in percent. */
+export interface LossModel {
+  readonly model: 'gemodel' | 'state';
+  readonly chances: readonly number[];
+}
+
+export interface Bounds {
+  readonly min: number | undefined;
+  readonly max: number | undefined;
 }
 
 export interface Check {
@@ -285,5 +574,9 @@ export interface Check {
   readonly count: number;
   /** Payload in bytes. */
   readonly size: number | undefined;
+  /** Of the average round trip, in milliseconds. */
+  readonly rtt?: Bounds | undefined;
+  /** Of the packets without an answer, in percent. */
+  readonly loss?: Bounds | undefined;
   readonly place: Place;
 }

@@ -9,13 +9,12 @@ const folder = new URL('./diagnostics/', import.meta.url).pathname;
 for (const name of readdirSync(folder).sort()) {
   test(name, async () => {
     const text = readFileSync(`${folder}${name}/input.yaml`, 'utf8');
-    const { topology, diagnostics } = await loadText('input.yaml', text);
+    const { topology, diagnostics, texts } = await loadText('input.yaml', text, {
+      folder: `${folder}${name}`,
+    });
     expect(diagnostics.length).toBeGreaterThan(0);
     expect(topology === undefined).toBe(diagnostics.some(({ severity }) => severity === 'error'));
-    const printed = formatDiagnostics(diagnostics, new Map([['input.yaml', text]]), {
-      color: false,
-      columns: 100,
-    });
+    const printed = formatDiagnostics(diagnostics, texts, { color: false, columns: 100 });
     await expect(printed).toMatchFileSnapshot(`${folder}${name}/expected.txt`);
   });
 }

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { disciplineNeeds } from '../../src/kinds/discipline-needs.ts';
 import { kernelNeeds } from '../../src/kinds/interface.ts';
 import { neededKinds, testExample } from '../support/example.ts';
 import { kernelHas } from '../support/host.ts';
@@ -11,7 +12,7 @@ const kinds = await Promise.all(files.map(neededKinds));
 
 // Loading a module makes devices of its own in the guest's first namespace; all of that is to happen before the first
 // look at what was there.
-const missing = [...kernelNeeds.keys()].filter((kind) => !kernelHas(kind));
+const missing = [...kernelNeeds.keys(), ...disciplineNeeds.keys()].filter((kind) => !kernelHas(kind));
 test('the kernel of the guest makes every kind of link', () => {
   expect(missing).toEqual([]);
 });

@@ -62,7 +62,7 @@ test('an interrupted apply stops between batches, and the next one goes on', asy
     const controller = new AbortController();
     const { interrupted } = await reconcile(
       engine,
-      { lab: 'kill', topology: topologyOf(file) },
+      { lab: 'kill', topology: await topologyOf(file) },
       {
         signal: controller.signal,
         onEvent: (event) => {

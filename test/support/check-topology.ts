@@ -16,6 +16,7 @@ export function checkTopology(options: {
     name: 'lab',
     namespaces: names.map((name) => namespaceOf(name, options.publish?.[name] ?? [])),
     interfaces: names.map((name) => loopbackOf(name, options.addresses[name] ?? [])),
+    impairments: [],
     checks: options.checks ?? [],
   };
 }
@@ -41,6 +42,9 @@ function namespaceOf(name: string, publish: readonly Publishing[]): Namespace {
     forwarding: undefined,
     sysctls: [],
     routes: [],
+    rules: [],
+    nexthops: [],
+    neighbors: [],
     nat: {
       masquerade: [],
       snat: [],

@@ -2,15 +2,18 @@ import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { ipEngine } from '../../src/engine/ip/engine.ts';
-import { readLinkNames } from '../../src/engine/netlink/decode/link.ts';
-import { readNeighbors } from '../../src/engine/netlink/decode/neighbor.ts';
+import { readFilters } from '../../src/engine/netlink/decode/filter.ts';
+import { readLinkNames, readLinks } from '../../src/engine/netlink/decode/link.ts';
+import { readNeighbors, readProxies } from '../../src/engine/netlink/decode/neighbor.ts';
+import { readNexthops } from '../../src/engine/netlink/decode/nexthop.ts';
 import { readPortVlans } from '../../src/engine/netlink/decode/port-vlan.ts';
 import { readQdiscs } from '../../src/engine/netlink/decode/qdisc.ts';
+import { readRoutes } from '../../src/engine/netlink/decode/route.ts';
 import { readRules } from '../../src/engine/netlink/decode/rule.ts';
 import { netlinkEngine } from '../../src/engine/netlink/engine.ts';
 import { visit } from '../../src/engine/netlink/namespace.ts';
 import { NetlinkSocket } from '../../src/engine/netlink/socket.ts';
-import type { IpLink, IpNetconf, IpRoute, LiveNamespace } from '../../src/observe/live.ts';
+import type { IpLink, IpNetconf, IpRoute, LiveNamespace, TcFilter } from '../../src/observe/live.ts';
 
 /** The fields of live.ts that the two ways of reading must agree on. */
 const linkFields = [
@@ -18,6 +21,7 @@ const linkFields = [
   'ifname',
   'flags',
   'mtu',
+  'qdisc',
   'operstate',
   'group',
   'address',
@@ -40,6 +44,12 @@ const addressFields = [
   'dadfailed',
   'temporary',
   'mngtmpaddr',
+  'nodad',
+  'deprecated',
+  'noprefixroute',
+  'broadcast',
+  'valid_life_time',
+  'preferred_life_time',
 ];
 const routeFields = [
   'type',
@@ -56,7 +66,22 @@ const routeFields = [
   'metrics',
   'nexthops',
   'pref',
+  'tos',
+  'nhid',
 ];
+
+const tunnelFields = ['remote', 'local', 'link', 'ttl'];
+const flagFields = ['ikey', 'okey', 'iseq', 'oseq', 'icsum', 'ocsum'];
+const v6Fields = [
+  'tclass',
+  'flowlabel',
+  'encap_limit',
+  'ip6_tnl_f_ign_encap_limit',
+  'ip6_tnl_f_use_orig_tclass',
+  'ip6_tnl_f_use_orig_flowlabel',
+];
+const greFields = [...tunnelFields, ...flagFields, 'tos', 'pmtudisc', 'ignore_df'];
+const gre6Fields = [...tunnelFields, ...flagFields, ...v6Fields];
 
 /** What of a kind's own data is read: all of it must be there where iproute2 has it. */
 const dataFields: Readonly<Record<string, readonly string[]>> = {
@@ -69,6 +94,31 @@ const dataFields: Readonly<Record<string, readonly string[]>> = {
     'priority',
     'vlan_filtering',
     'topology_change',
+    'vlan_protocol',
+    'vlan_default_pvid',
+    'vlan_stats_enabled',
+    'group_fwd_mask',
+    'group_addr',
+    'no_linklocal_learn',
+    'mcast_snooping',
+    'mcast_querier',
+    'mcast_router',
+    'mcast_query_use_ifaddr',
+    'mcast_query_intvl',
+    'mcast_query_response_intvl',
+    'mcast_querier_intvl',
+    'mcast_membership_intvl',
+    'mcast_last_member_intvl',
+    'mcast_last_member_cnt',
+    'mcast_startup_query_intvl',
+    'mcast_startup_query_cnt',
+    'mcast_hash_max',
+    'mcast_igmp_version',
+    'mcast_mld_version',
+    'mcast_stats_enabled',
+    'nf_call_iptables',
+    'nf_call_ip6tables',
+    'nf_call_arptables',
   ],
   vxlan: [
     'id',
@@ -80,14 +130,55 @@ const dataFields: Readonly<Record<string, readonly string[]>> = {
     'local6',
     'link',
     'port',
+    'port_range',
     'learning',
     'ttl',
     'tos',
+    'df',
+    'label',
+    'ageing',
+    'limit',
+    'proxy',
+    'rsc',
+    'l2miss',
+    'l3miss',
+    'udp_csum',
+    'udp_zero_csum6_tx',
+    'udp_zero_csum6_rx',
+    'gbp',
   ],
-  gre: ['remote', 'local', 'link', 'ttl', 'tos', 'ikey', 'okey'],
-  gretap: ['remote', 'local', 'link', 'ttl', 'tos', 'ikey', 'okey'],
-  ip6gre: ['remote', 'local', 'link', 'ttl', 'tclass', 'ikey', 'okey'],
-  ip6gretap: ['remote', 'local', 'link', 'ttl', 'tclass', 'ikey', 'okey'],
+  gre: greFields,
+  gretap: greFields,
+  ip6gre: gre6Fields,
+  ip6gretap: gre6Fields,
+  ipip: ['proto', ...tunnelFields, 'tos', 'pmtudisc'],
+  sit: ['proto', ...tunnelFields, 'tos', 'pmtudisc'],
+  ip6tnl: ['proto', ...tunnelFields, ...v6Fields],
+  geneve: [
+    'id',
+    'remote',
+    'remote6',
+    'port',
+    'ttl',
+    'tos',
+    'df',
+    'label',
+    'udp_csum',
+    'udp_zero_csum6_tx',
+    'udp_zero_csum6_rx',
+  ],
+  vlan: ['id', 'protocol'],
+  macvlan: ['mode'],
+  macvtap: ['mode'],
+  ipvlan: ['mode', 'bridge', 'private', 'vepa'],
+  vrf: ['table'],
+  bond: [
+    ...['mode', 'miimon', 'updelay', 'downdelay', 'arp_interval', 'arp_ip_target', 'arp_validate'],
+    ...['arp_all_targets', 'primary', 'primary_reselect', 'fail_over_mac', 'xmit_hash_policy', 'resend_igmp'],
+    ...['num_peer_notif', 'all_slaves_active', 'min_links', 'lp_interval', 'packets_per_slave'],
+    ...['ad_lacp_rate', 'ad_select'],
+  ],
+  tun: ['type', 'pi', 'multi_queue', 'persist', 'user', 'group'],
 };
 const portFields = [
   'priority',
@@ -100,6 +191,13 @@ const portFields = [
   'flood',
   'mcast_flood',
   'isolated',
+  'proxy_arp',
+  'multicast_router',
+  'bcast_flood',
+  'mcast_to_unicast',
+  'neigh_suppress',
+  'group_fwd_mask',
+  'locked',
 ];
 
 function pick(value: object | undefined, fields: readonly string[]): object | undefined {
@@ -118,7 +216,10 @@ export function comparable(namespace: LiveNamespace | undefined): unknown {
     netconf: namespace.netconf.filter(({ interface: name }) => name === 'all').map(comparableNetconf),
     sysctls: [...namespace.sysctls],
     nft: namespace.nft.filter((object) => object['metainfo'] === undefined),
-    fdb: namespace.fdb.map((entry) => pick(entry, ['mac', 'ifname', 'dst', 'state'])),
+    portVlans: namespace.portVlans,
+    fdb: namespace.fdb.map((entry) =>
+      pick(entry, ['mac', 'ifname', 'dst', 'state', 'vlan', 'flags', 'master']),
+    ),
   };
 }
 
@@ -153,7 +254,23 @@ function tryLines(lines: readonly string[], namespace?: string): void {
 
 const octet = fc.integer({ min: 1, max: 250 });
 const small = fc.integer({ min: 0, max: 3 });
-const device = fc.constantFrom('v0', 'v1', 'v2', 'v3', 'br0', 'br1', 'vx0', 'vx1', 't0', 't1');
+const device = fc.constantFrom(
+  'v0',
+  'v1',
+  'v2',
+  'v3',
+  'br0',
+  'br1',
+  'vx0',
+  'vx1',
+  't0',
+  't1',
+  't2',
+  'gn0',
+  'm0',
+  'tap0',
+  'b0',
+);
 const v4 = fc.tuple(small, octet).map(([net, host]) => `10.0.${net}.${host}`);
 const v6 = fc
   .tuple(small, fc.integer({ min: 1, max: 0xffff }))
@@ -178,16 +295,83 @@ function linesIn(kinds: readonly string[]): fc.Arbitrary<string> {
       )
       .map(
         ([name, delay, stp, filter]) =>
-          `link add ${name} type bridge forward_delay ${delay} stp_state ${stp} vlan_filtering ${filter} priority ${delay}`,
+          `link add ${name} type bridge forward_delay ${delay} stp_state ${stp} vlan_filtering ${filter} priority ${delay} no_linklocal_learn ${stp} mcast_query_interval ${delay} mcast_hash_max ${delay} group_fwd_mask ${8 * stp}`,
       ),
     vxlan: fc
-      .tuple(fc.constantFrom('vx0', 'vx1'), octet, fc.oneof(v4, v6, fc.constant('')), ttl, tos, fc.boolean())
+      .tuple(
+        fc.constantFrom('vx0', 'vx1'),
+        octet,
+        fc.oneof(v4, v6, fc.constant('')),
+        ttl,
+        tos,
+        fc.boolean(),
+        fc.constantFrom(
+          '',
+          'df set udp6zerocsumtx noudpcsum srcport 5000 6000',
+          'df inherit ageing 9 maxaddress 5 proxy rsc gbp',
+          'l2miss l3miss udp6zerocsumrx',
+        ),
+      )
       .map(
-        ([name, id, remote, life, service, learns]) =>
-          `link add ${name} type vxlan id ${id} dstport 4789 ${remote === '' ? '' : `remote ${remote}`} ttl ${life} tos ${service} ${learns ? '' : 'no'}learning`,
+        ([name, id, remote, life, service, learns, more]) =>
+          `link add ${name} type vxlan id ${id} dstport 4789 ${remote === '' ? '' : `remote ${remote}`} ttl ${life} tos ${service} ${learns ? '' : 'no'}learning ${remote.includes(':') ? 'flowlabel 0x77' : ''} ${more}`,
       ),
-    gre: greLine('t0', ['gre', 'gretap'], v4, 'ttl', 'tos'),
-    ip6gre: greLine('t1', ['ip6gre', 'ip6gretap'], v6, 'hoplimit', 'tclass'),
+    geneve: fc
+      .tuple(
+        octet,
+        fc.oneof(v4, v6),
+        ttl,
+        tos,
+        fc.constantFrom('', 'df set', 'df inherit udpcsum', 'udp6zerocsumtx udp6zerocsumrx'),
+      )
+      .map(
+        ([id, remote, life, service, more]) =>
+          `link add gn0 type geneve id ${id} remote ${remote} ttl ${life} tos ${service} ${remote.includes(':') ? 'flowlabel 0x77' : ''} ${more}`,
+      ),
+    ipip: ipLine('t2', 'ipip', v4, ['mode any', 'mode ipip']),
+    sit: ipLine('t3', 'sit', v4, ['mode any', 'mode ip6ip', 'mode ipip']),
+    ip6tnl: fc
+      .tuple(v6, v6, ttl, tos, fc.constantFrom('any', 'ipip6', 'ip6ip6'), fc.constantFrom(...v6Words))
+      .map(
+        ([local, remote, life, service, mode, more]) =>
+          `link add t4 type ip6tnl mode ${mode} local ${local} remote ${remote} hoplimit ${life} tclass ${service} ${more}`,
+      ),
+    gre: greLine('t0', ['gre', 'gretap'], v4, 'ttl', 'tos', [
+      '',
+      'iseq oseq csum',
+      'ikey 5 okey 6 ocsum',
+      'nopmtudisc ignore-df',
+    ]),
+    ip6gre: greLine('t1', ['ip6gre', 'ip6gretap'], v6, 'hoplimit', 'tclass', v6Words),
+    macvlan: fc
+      .tuple(
+        fc.constantFrom('macvlan', 'macvtap'),
+        fc.constantFrom('bridge', 'private', 'vepa', 'passthru'),
+        fc.constantFrom('v0', 'v1', 'v2'),
+      )
+      .map(([kind, mode, below]) => `link add link ${below} name m0 type ${kind} mode ${mode}`),
+    tun: fc
+      .tuple(
+        fc.constantFrom('tap', 'tun'),
+        fc.constantFrom('', 'user nobody', 'user 54321', 'group 0', 'user root group 12345'),
+        fc.constantFrom('', 'multi_queue'),
+        fc.constantFrom('', 'pi'),
+      )
+      .map(([mode, owner, queues, pi]) => `tuntap add dev tap0 mode ${mode} ${owner} ${queues} ${pi}`),
+    vlan: fc
+      .tuple(fc.constantFrom('v0', 'v3'), octet, fc.constantFrom('802.1Q', '802.1ad'))
+      .map(
+        ([below, id, protocol]) => `link add link ${below} name vl0 type vlan protocol ${protocol} id ${id}`,
+      ),
+    ipvlan: fc
+      .tuple(
+        fc.constantFrom('v2', 'v3'),
+        fc.constantFrom('l2', 'l3', 'l3s'),
+        fc.constantFrom('bridge', 'private', 'vepa'),
+      )
+      .map(([below, mode, flag]) => `link add link ${below} name i0 type ipvlan mode ${mode} ${flag}`),
+    vrf: octet.map((table) => `link add red type vrf table ${table}`),
+    bond: bondLine(),
   };
   const addresses = fc.oneof(
     fc
@@ -204,6 +388,13 @@ function linesIn(kinds: readonly string[]): fc.Arbitrary<string> {
     fc
       .tuple(v4, device)
       .map(([address, dev]) => `address add ${address}/24 dev ${dev} valid_lft 1000 preferred_lft 500`),
+    fc
+      .tuple(
+        v4,
+        device,
+        fc.constantFrom('scope link', 'noprefixroute', 'preferred_lft 0', 'broadcast 10.9.9.9'),
+      )
+      .map(([address, dev, words]) => `address add ${address}/24 dev ${dev} ${words}`),
   );
   const table = fc.constantFrom(
     '',
@@ -253,10 +444,24 @@ function linesIn(kinds: readonly string[]): fc.Arbitrary<string> {
       .tuple(device, fc.integer({ min: 1300, max: 9000 }))
       .map(([dev, mtu]) => `link set dev ${dev} mtu ${mtu}`),
     fc
-      .tuple(device, fc.constantFrom('br0', 'br1'))
-      .map(([dev, master]) => `link set dev ${dev} master ${master}`),
+      .tuple(device, fc.constantFrom('br0', 'br1', 'red', 'b0'))
+      .map(([dev, master]) => `link set dev ${dev} down master ${master}`),
+    device.map((dev) => `link set dev b0 type bond primary ${dev}`),
     fc
-      .tuple(device, fc.constantFrom('hairpin on', 'isolated on', 'learning off', 'cost 9', 'guard on'))
+      .tuple(
+        device,
+        fc.constantFrom(
+          'hairpin on',
+          'isolated on',
+          'learning off',
+          'cost 9',
+          'guard on',
+          'mcast_router 2',
+          'group_fwd_mask 0x4000',
+          'neigh_suppress on',
+          'locked on',
+        ),
+      )
       .map(([dev, words]) => `link set dev ${dev} type bridge_slave ${words}`),
     fc
       .tuple(
@@ -274,22 +479,72 @@ function linesIn(kinds: readonly string[]): fc.Arbitrary<string> {
   );
 }
 
+const v6Words = ['', 'encaplimit none', 'encaplimit 9 flowlabel inherit', 'flowlabel 0x12345'];
+
+function ipLine(
+  name: string,
+  type: string,
+  address: fc.Arbitrary<string>,
+  modes: readonly string[],
+): fc.Arbitrary<string> {
+  return fc
+    .tuple(address, address, tos, fc.constantFrom(...modes), fc.constantFrom('ttl 64', 'nopmtudisc'))
+    .map(
+      ([local, remote, service, mode, more]) =>
+        `link add ${name} type ${type} ${mode} local ${local} remote ${remote} tos ${service} ${more}`,
+    );
+}
+
+function bondLine(): fc.Arbitrary<string> {
+  return fc
+    .tuple(
+      fc.constantFrom('balance-rr', 'active-backup', 'balance-xor', '802.3ad', 'balance-alb'),
+      fc.constantFrom(
+        '',
+        'miimon 100 updelay 200 downdelay 300',
+        'arp_interval 100 arp_ip_target 10.0.0.1,10.0.0.2',
+      ),
+      fc.constantFrom('', 'arp_validate all arp_all_targets all', 'lacp_rate fast', 'packets_per_slave 0'),
+      fc.constantFrom('layer2', 'layer3+4', 'encap2+3', 'vlan+srcmac'),
+      fc.constantFrom('', 'min_links 2 ad_select count', 'fail_over_mac active primary_reselect better'),
+      fc.constantFrom('', 'num_grat_arp 5 resend_igmp 3 lp_interval 9 all_slaves_active 1'),
+    )
+    .map(([mode, ...more]) => {
+      const [monitor, special, policy, rest, counts] = more;
+      return `link add b0 type bond mode ${mode} ${monitor} ${special} xmit_hash_policy ${policy} ${rest} ${counts}`;
+    });
+}
+
 function greLine(
   name: string,
   types: readonly string[],
   address: fc.Arbitrary<string>,
   ttlWord: string,
   tosWord: string,
+  options: readonly string[],
 ): fc.Arbitrary<string> {
   return fc
-    .tuple(fc.constantFrom(...types), address, address, fc.option(octet), ttl, tos)
+    .tuple(
+      fc.constantFrom(...types),
+      address,
+      address,
+      fc.option(octet),
+      ttl,
+      tos,
+      fc.constantFrom(...options),
+    )
     .map(
-      ([type, local, remote, key, life, service]) =>
-        `link add ${name} type ${type} local ${local} remote ${remote} ${key === null ? '' : `key ${key}`} ${ttlWord} ${life} ${tosWord} ${service}`,
+      ([type, local, remote, key, life, service, more]) =>
+        `link add ${name} type ${type} local ${local} remote ${remote} ${key === null ? '' : `key ${key}`} ${ttlWord} ${life} ${tosWord} ${service} ${more}`,
     );
 }
 
-const nothing = { lab: undefined, nat: new Set<string>(), sysctls: new Map<string, string[]>() };
+const nothing = {
+  lab: undefined,
+  nat: new Set<string>(),
+  sysctls: new Map<string, string[]>(),
+  fdb: new Set(['c0', 'c1']),
+};
 
 /** Random namespaces, made by `ip`: netlink must read them as `ip -j -d` prints them. */
 export async function testConformance(kinds: readonly string[], runs: number): Promise<void> {
@@ -305,8 +560,9 @@ export async function testConformance(kinds: readonly string[], runs: number): P
         for (const [index, lines] of [first, second].entries()) {
           // What needs a link comes behind it, in the same order otherwise.
           const sorted = [
-            ...lines.filter((text) => text.startsWith('link add')),
-            ...lines.filter((text) => !text.startsWith('link add')),
+            ...lines.filter((text) => text.startsWith('link add') && !text.startsWith('link add link')),
+            ...lines.filter((text) => text.startsWith('link add link') || text.startsWith('tuntap')),
+            ...lines.filter((text) => !/^(link add|tuntap)/.test(text)),
           ];
           tryLines(sorted, `c${index}`);
         }
@@ -332,6 +588,36 @@ async function expectSame(names: readonly string[]): Promise<void> {
   }
 }
 
+/** Not a time that tc cuts to microseconds in another way than it is told. */
+const netemWords =
+  'limit 77 delay 50ms 4ms 25% loss random 1.2345% 20% duplicate 0.5% 10% corrupt 0.1% 5% reorder 25% 50% gap 5 rate 10mbit';
+
+function isV1({ ifname }: IpLink): boolean {
+  return ifname === 'v1';
+}
+
+function optionsOf(qdisc: object): object {
+  return (qdisc as { options?: object }).options ?? {};
+}
+
+/** To the six digits that tc prints, and without what is not decoded. */
+function rounded(value: unknown): object {
+  const text = JSON.stringify(value, (key, inner: unknown) => {
+    if (['ecn', 'packetoverhead', 'cellsize', 'celloverhead'].includes(key)) return undefined;
+    return typeof inner === 'number' ? Number(inner.toPrecision(6)) : inner;
+  });
+  return JSON.parse(text) as object;
+}
+
+function comparableFilter(filter: object): object {
+  const { pref, kind, options } = filter as TcFilter;
+  return {
+    pref,
+    kind,
+    actions: (options?.actions ?? []).map((action) => pick(action, ['kind', 'mirred_action', 'to_dev'])),
+  };
+}
+
 /** What no kind reads yet is compared on one namespace made for it. */
 export function testTables(hasVlanFiltering: boolean): void {
   tryLines(['netns add c0']);
@@ -343,11 +629,31 @@ export function testTables(hasVlanFiltering: boolean): void {
         'link set v0 master br0 up',
         'link set v1 up',
         'address add 10.0.0.1/24 dev v1',
+        'link set v0 up',
+        // A blackhole nexthop is on lo, which must be up.
+        'link set lo up',
+        'address add fd00::1/64 dev v1 nodad',
         'rule add from 10.0.0.0/8 table 77',
         'rule add to 192.0.2.1 iif v1 blackhole priority 9',
         'rule add fwmark 0x10/0xff oif v0 lookup main',
         'rule add fwmark 5 table 1000 protocol static',
-        '-6 rule add from fd00::/64 to fd01::1 table 99',
+        'rule add not from 10.9.0.0/16 iif v9 goto 32766 priority 8 protocol 116',
+        'rule add tos 0x10 uidrange 0-100 ipproto tcp sport 80-90 dport 443 lookup 101',
+        'rule add oif v9 table 102 suppress_prefixlength 0',
+        'rule add nop',
+        'rule add fwmark 7 prohibit',
+        'neigh add proxy 10.0.0.77 dev v1 protocol 116',
+        'neigh add proxy fd00::77 dev v1',
+        'neigh add 10.0.0.10 lladdr 02:00:00:00:00:0c dev v1 protocol 116',
+        'nexthop add id 11 via 10.0.0.2 dev v1 protocol 116',
+        'nexthop add id 12 via 10.77.0.3 dev v1 onlink',
+        'nexthop add id 13 via fd00::2 dev v1',
+        'nexthop add id 14 blackhole',
+        'nexthop add id 20 group 11/12,3 protocol 116',
+        'route add 10.20.0.0/16 nhid 20',
+        'route add 10.21.0.0/16 nhid 11 initcwnd 12 hoplimit 9 quickack 1',
+        'route add 10.22.0.0/16 tos 0x10 dev v1',
+        'route add fd21::/64 dev v1 pref high',
         'neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev v1',
         'neigh add fd00::9 lladdr 02:00:00:00:00:0a dev v1 nud reachable',
       ],
@@ -355,6 +661,8 @@ export function testTables(hasVlanFiltering: boolean): void {
     );
     const enter = (...argv: string[]) =>
       spawnSync('ip', ['netns', 'exec', 'c0', ...argv], { encoding: 'utf8' });
+    // One batch is of one family only.
+    enter('ip', '-6', 'rule', 'add', 'from', 'fd00::/64', 'to', 'fd01::1', 'table', '99');
     enter(
       'tc',
       'qdisc',
@@ -373,6 +681,10 @@ export function testTables(hasVlanFiltering: boolean): void {
       '10ms',
     );
     enter('tc', 'qdisc', 'add', 'dev', 'v1', 'clsact');
+    const redirect = 'ingress protocol all pref 7 u32 match u32 0 0 action mirred egress redirect dev v0';
+    enter('tc', 'filter', 'add', 'dev', 'v1', ...redirect.split(' '));
+    // Where the kernel has it; the rest is compared in any case.
+    enter('tc', 'qdisc', 'add', 'dev', 'br0', 'root', 'handle', '2:', 'netem', ...netemWords.split(' '));
     if (hasVlanFiltering) {
       enter('ip', 'link', 'set', 'br0', 'type', 'bridge', 'vlan_filtering', '1');
       enter('bridge', 'vlan', 'add', 'dev', 'v0', 'vid', '10-20');
@@ -387,21 +699,45 @@ export function testTables(hasVlanFiltering: boolean): void {
           rules4: readRules(socket, 4),
           rules6: readRules(socket, 6),
           neighbors: readNeighbors(socket, names),
+          proxies: readProxies(socket, names),
+          nexthops: readNexthops(socket, names),
+          routes: readRoutes(socket, names),
           qdiscs: readQdiscs(socket, names),
+          filters: readFilters(socket, readLinks(socket, new Map()).links.filter(isV1), names),
           vlans: readPortVlans(socket),
         };
       } finally {
         socket.close();
       }
     });
-    expect(mine.rules4).toHaveLength(7);
+    expect(mine.rules4).toHaveLength(12);
     expect(mine.rules4).toEqual(printed('ip', '-4', '-j', '-d', 'rule', 'show'));
+    expect(mine.rules6).toHaveLength(3);
     expect(mine.rules6).toEqual(printed('ip', '-6', '-j', '-d', 'rule', 'show'));
-    expect(mine.neighbors).toHaveLength(2);
+    expect(mine.proxies).toHaveLength(2);
+    expect(mine.proxies).toEqual(printed('ip', '-j', '-d', 'neigh', 'show', 'proxy'));
+    expect(mine.nexthops).toHaveLength(5);
+    expect(mine.nexthops).toEqual(printed('ip', '-j', '-d', 'nexthop', 'show'));
+    expect(mine.routes.filter(({ nhid, tos, pref }) => nhid ?? tos ?? pref === 'high')).toHaveLength(4);
+    const routes = printed('ip', '-j', '-d', 'route', 'show', 'table', 'all') as IpRoute[];
+    expect(mine.routes.filter(isDeclarable).map((route) => pick(route, routeFields))).toEqual(
+      routes.filter(isDeclarable).map((route) => pick(route, routeFields)),
+    );
+    expect(mine.neighbors).toHaveLength(3);
     expect(mine.neighbors).toEqual(printed('ip', '-j', '-d', 'neigh', 'show'));
     const fields = ['kind', 'handle', 'dev', 'root', 'parent'];
     expect(mine.qdiscs.map(({ kind }) => kind)).toContain('clsact');
-    expect(mine.qdiscs).toEqual(printed('tc', '-j', 'qdisc', 'show').map((qdisc) => pick(qdisc, fields)));
+    expect(mine.qdiscs.map((qdisc) => pick(qdisc, fields))).toEqual(
+      printed('tc', '-j', 'qdisc', 'show').map((qdisc) => pick(qdisc, fields)),
+    );
+    for (const { dev, options } of mine.qdiscs.filter(({ kind }) => kind === 'tbf' || kind === 'netem'))
+      expect(rounded(options)).toMatchObject(
+        rounded(Object.assign({}, ...printed('tc', '-j', 'qdisc', 'show', 'dev', dev).map(optionsOf))),
+      );
+    expect(mine.filters.at(-1)?.options?.actions).toHaveLength(1);
+    expect(mine.filters.map(comparableFilter)).toEqual(
+      printed('tc', '-j', 'filter', 'show', 'dev', 'v1', 'ingress').map(comparableFilter),
+    );
     expect(mine.vlans).toEqual(printed('bridge', '-j', '-compressvlans', 'vlan', 'show'));
     expect(mine.vlans.length).toBe(hasVlanFiltering ? 2 : 0);
   } finally {

@@ -1,24 +1,50 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { expect, onTestFailed, onTestFinished, test } from 'vitest';
-import { kernelNeeds } from '../../src/kinds/interface.ts';
+import { disciplinesOf } from '../../src/kinds/discipline-needs.ts';
+import { kernelFeatures, kernelNeeds } from '../../src/kinds/interface.ts';
 import '../../src/kinds/registry.ts';
 import { loadText } from '../../src/loader/load.ts';
-import { dump, expectCode, namespaces, sh, topoweave } from './host.ts';
+import { lower } from '../../src/plan/plan.ts';
+import { dump, expectCode, ip, namespaces, sh, topoweave } from './host.ts';
 import { OVS_MODULE, startOvs } from './ovs.ts';
 
 /**
- * The kinds of links in a file that not every kernel has; the kernel tier runs the files whose kinds its kernel has, the
- * guest tier all others.
+ * The kinds of links, and their features, in a file that not every kernel has; the kernel tier runs the files whose kinds
+ * its kernel has, the guest tier all others.
  */
 export async function neededKinds(file: string): Promise<string[]> {
   const { topology } = await loadText(file, readFileSync(file, 'utf8'));
   const kinds = new Set((topology?.interfaces ?? []).map(({ kind }) => kind));
-  const needed = [...kinds].filter((kind): boolean => kernelNeeds.has(kind));
+  const resources = topology === undefined ? [] : lower(topology);
+  const features = kernelFeatures.filter(({ isNeeded }) => resources.some(isNeeded));
+  const disciplines = resources.flatMap(disciplinesOf);
   const hasDatapath = topology?.interfaces.some(
     (item) => item.kind === 'ovs-bridge' && item.datapath === 'system',
   );
-  return hasDatapath === true ? [...needed, OVS_MODULE] : needed;
+  return [
+    ...[...kinds].filter((kind): boolean => kernelNeeds.has(kind)),
+    ...features.map(({ name }) => name),
+    ...new Set(disciplines),
+    ...(hasDatapath === true ? [OVS_MODULE] : []),
+  ];
+}
+
+/** What a machine has that an example is about; the namespaces that stand for the world outside of it. */
+function prepare(file: string): string[] {
+  if (basename(file) !== 'uplink-bridge.yaml') return [];
+  sh('ip', 'netns', 'add', 'outside');
+  ip('host', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', 'outside');
+  for (const line of ['address add 192.0.2.1/24 dev eth0', 'link set eth0 up'])
+    ip('outside', ...line.split(' '));
+  for (const line of [
+    'link set eth0 up',
+    'address add 192.0.2.10/24 brd + dev eth0',
+    'route add default via 192.0.2.1',
+  ])
+    ip('host', ...line.split(' '));
+  sh('sleep', '2.2');
+  return ['outside'];
 }
 
 /** The promise that every example keeps: it applies, works, plans empty, and leaves the machine as it was. */
@@ -31,6 +57,7 @@ export function testExample(file: string): void {
     });
     onTestFinished(() => ovs?.stop());
     const database = ovs?.show();
+    const remains = prepare(file);
     const before = dump();
     await expectCode(0, 'validate', file);
     await expectCode(0, 'apply', file);
@@ -44,9 +71,10 @@ export function testExample(file: string): void {
     const again = await expectCode(0, 'apply', file);
     expect(again.stdout).toContain('No changes');
     await expectCode(0, 'destroy', file);
-    expect(namespaces()).toEqual([]);
+    expect(namespaces()).toEqual(remains);
     expect(dump()).toBe(before);
     expect(ovs?.show()).toBe(database);
+    for (const name of remains) sh('ip', 'netns', 'del', name);
   });
 }
 

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { loadParsed } from '../../src/loader/load.ts';
-import { parseDocumentFile } from '../../src/loader/parse-document.ts';
+import { loadText } from '../../src/loader/load.ts';
 import type { Live, LiveNamespace } from '../../src/observe/live.ts';
 import type { Topology } from '../../src/topology/model.ts';
 
@@ -27,8 +26,8 @@ export function emptyHost(): Live {
   return { namespaces: new Map(host === undefined ? [] : [['host', host]]), stale: [] };
 }
 
-export function topologyOf(path: string): Topology {
-  const { topology } = loadParsed(parseDocumentFile(path, readFileSync(path, 'utf8')));
+export async function topologyOf(path: string): Promise<Topology> {
+  const { topology } = await loadText(path, readFileSync(path, 'utf8'));
   if (topology === undefined) throw new Error(`${path} is not valid`);
   return topology;
 }

@@ -1,9 +1,10 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { main } from '../../src/cli/run.ts';
-import { kernelNeeds } from '../../src/kinds/interface.ts';
+import { disciplineNeeds } from '../../src/kinds/discipline-needs.ts';
+import { kernelFeatures, linesToTry } from '../../src/kinds/interface.ts';
 import '../../src/kinds/registry.ts';
 
 /**
@@ -107,9 +108,14 @@ export function dump(): string {
 }
 
 /** A folder for the files of one test. */
-export function workFolder(): { write: (name: string, text: string) => string; remove: () => void } {
+export function workFolder(): {
+  path: string;
+  write: (name: string, text: string) => string;
+  remove: () => void;
+} {
   const folder = mkdtempSync(join(tmpdir(), 'topoweave-test-'));
   return {
+    path: folder,
     write: (name, text) => {
       const path = join(folder, name);
       writeFileSync(path, text);
@@ -119,22 +125,23 @@ export function workFolder(): { write: (name: string, text: string) => string; r
   };
 }
 
-/** The kinds of links that the running kernel can make, tried in a throw-away namespace. */
-export function kernelHas(kind: string): boolean {
-  const { link, words = [] } = kernelNeeds.get(kind) ?? {};
-  const below = link === true ? 'ip link add below0 type veth peer name below1;' : '';
-  const on = link === true ? 'link below0' : '';
+/** The kinds of links, and their features, that the running kernel has, tried in a throw-away namespace. */
+export function kernelHas(name: string): boolean {
+  const discipline = disciplineNeeds.get(name);
+  if (discipline !== undefined) {
+    const input = discipline.lines.map((line) => `${line}\n`).join('');
+    return spawnSync('unshare', ['--net', 'tc', '-batch', '-'], { input }).status === 0;
+  }
+  const feature = kernelFeatures.find((other) => other.name === name);
+  const lines =
+    feature === undefined
+      ? linesToTry(name)
+      : [['link add name probe0 type', feature.kind, ...feature.words].join(' ')];
   try {
-    sh(
-      'unshare',
-      '--net',
-      'sh',
-      '-euc',
-      `${below} ip link add ${on} name probe0 type "$@"`,
-      'sh',
-      kind,
-      ...words,
-    );
+    execFileSync('unshare', ['--net', 'ip', '-batch', '-'], {
+      input: lines.map((line) => `${line}\n`).join(''),
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
     return true;
   } catch {
     return false;

@@ -5,14 +5,21 @@ import { type Locate, noChanges, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
 import type { Context, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
+import { chosenFiles } from '../files.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { loadLab, requireRoot } from '../lab.ts';
 import { printPlan } from './plan.ts';
 
-export const run: RunCommand = async (context, { args, options }) => {
-  const lab = await loadLab(context, String(args[0]));
+export const run: RunCommand = async (context, invocation) => {
+  const { options } = invocation;
+  const lab = await loadLab(context, chosenFiles(context.io, invocation));
   requireRoot();
-  const target: Target = { lab: lab.topology.name, topology: lab.topology, file: lab.file };
+  const target: Target = {
+    lab: lab.topology.name,
+    topology: lab.topology,
+    file: lab.file,
+    more: lab.more,
+  };
   const isJson = options['json'] === true;
   const engine = engineOf(context, options);
   if (options['dryRun']) return dryRun(context, engine, target, { locate: lab.locate, isJson });

@@ -6,13 +6,16 @@ import { painter } from '../../report/style.ts';
 import { listNamespaces } from '../../system/netns.ts';
 import { HOST, type Topology } from '../../topology/model.ts';
 import type { RunCommand } from '../command.ts';
+import { chosenFiles } from '../files.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { loadLab, requireRoot } from '../lab.ts';
 
-export const run: RunCommand = async (context, { args, options }) => {
+export const run: RunCommand = async (context, invocation) => {
   const { io, color } = context;
-  const file = String(args[0]);
-  const { topology, locate } = await loadLab(context, file);
+  const { options } = invocation;
+  const choice = chosenFiles(io, invocation);
+  const { file } = choice;
+  const { topology, locate } = await loadLab(context, choice);
   if (topology.checks.length > 0) {
     requireRoot();
     requireApplied(topology, file);

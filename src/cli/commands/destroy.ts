@@ -6,16 +6,18 @@ import { observeMarks } from '../../observe/observe.ts';
 import { recordedLabs } from '../../system/record.ts';
 import type { RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
+import { optionalFiles } from '../files.ts';
 import { requireRoot, resolveLabName } from '../lab.ts';
 import { applyTarget, dryRun } from './apply.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
-  const [fileOrName] = args;
+  const [argument] = args;
+  const choice = optionalFiles(context.io, argument === undefined ? undefined : String(argument), options);
   const isJson = options['json'] === true;
-  if ((fileOrName === undefined) === (options['all'] !== true)) {
+  if ((choice === undefined) === (options['all'] !== true)) {
     throw new UsageError('give a file, the name of a lab, or --all', "'topoweave status' lists the labs");
   }
-  const named = fileOrName === undefined ? undefined : await resolveLabName(context, String(fileOrName));
+  const named = choice === undefined ? undefined : await resolveLabName(context, choice);
   requireRoot();
   const engine = engineOf(context, options);
   const labs = named === undefined ? await allLabs(engine) : [named];

@@ -7,18 +7,18 @@ import { formatInspection } from '../../report/inspect.ts';
 import { painter } from '../../report/style.ts';
 import type { RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
-import { filePath, loadLab, requireRoot, resolveLabName } from '../lab.ts';
+import { filePath, optionalFiles } from '../files.ts';
+import { loadLab, requireRoot, resolveLabName } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
   const { io, color } = context;
-  const [fileOrName] = args;
+  const [argument] = args;
+  const choice = optionalFiles(io, argument === undefined ? undefined : String(argument), options);
   requireRoot();
   let lab: string | undefined;
-  if (fileOrName !== undefined) {
-    const isFile = existsSync(filePath(io, String(fileOrName)));
-    lab = isFile
-      ? (await loadLab(context, String(fileOrName))).topology.name
-      : await resolveLabName(context, String(fileOrName));
+  if (choice !== undefined) {
+    const isFile = existsSync(filePath(io, choice.file));
+    lab = isFile ? (await loadLab(context, choice)).topology.name : await resolveLabName(context, choice);
   }
   const live = await observe(engineOf(context, options), {
     lab,

@@ -9,15 +9,24 @@ import { painter } from '../../report/style.ts';
 import { readRecord } from '../../system/record.ts';
 import type { Context, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
+import { chosenFiles } from '../files.ts';
 import { loadLab, requireRoot } from '../lab.ts';
 
-export const run: RunCommand = async (context, { args, options }) => {
-  const lab = await loadLab(context, String(args[0]));
+export const run: RunCommand = async (context, invocation) => {
+  const { options } = invocation;
+  const lab = await loadLab(context, chosenFiles(context.io, invocation));
+  if (options['verbose'] && lab.overrides.length > 0) {
+    const { io, color } = context;
+    const { formatDiagnostics } = await import('../../report/diagnostics.ts');
+    const format = { color: color.stderr, columns: io.columns };
+    io.stderr(`${formatDiagnostics(lab.overrides, lab.texts, format)}\n`);
+  }
   requireRoot();
   const topology = options['destroy'] ? undefined : lab.topology;
   const { plan, live } = await planFor(engineOf(context, options), {
     lab: lab.topology.name,
     topology,
+    file: lab.file,
   });
   if (options['diff']) {
     const record = readRecord(plan.lab);

@@ -1,12 +1,13 @@
 import { exitCodes } from '../../lib/exit-codes.ts';
 import { longForm } from '../../loader/long-form.ts';
 import type { RunCommand } from '../command.ts';
+import { chosenFiles } from '../files.ts';
 import { loadLab } from '../lab.ts';
 
-export const run: RunCommand = async (context, { args, options }) => {
-  const { topology } = await loadLab(context, String(args[0]));
+export const run: RunCommand = async (context, invocation) => {
+  const { topology } = await loadLab(context, chosenFiles(context.io, invocation));
   const document = longForm(topology);
-  if (options['json']) {
+  if (invocation.options['json']) {
     context.io.stdout(`${JSON.stringify(document, null, 2)}\n`);
   } else {
     const { stringifyYaml } = await import('../../loader/stringify.ts');

@@ -10,17 +10,21 @@ import { formatTable } from '../../report/table.ts';
 import { readRecord, recordedLabs } from '../../system/record.ts';
 import type { Context, OptionValues, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
-import { filePath, loadLab, requireRoot, resolveLabName } from '../lab.ts';
+import { type Choice, filePath, optionalFiles } from '../files.ts';
+import { loadLab, requireRoot, resolveLabName } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
-  const [fileOrName] = args;
-  if (fileOrName === undefined) return listAll(context, options);
-  const file = await fileOf(context, String(fileOrName));
-  const lab = await loadLab(context, file);
+  const [argument] = args;
+  const named = optionalFiles(context.io, argument === undefined ? undefined : String(argument), options);
+  if (named === undefined) return listAll(context, options);
+  const choice = await knownFiles(context, named);
+  const { file } = choice;
+  const lab = await loadLab(context, choice);
   requireRoot();
   const { plan } = await planFor(engineOf(context, options), {
     lab: lab.topology.name,
     topology: lab.topology,
+    file: lab.file,
   });
   const { io, color } = context;
   if (options['json']) {
@@ -71,12 +75,18 @@ async function listAll(context: Context, options: OptionValues): Promise<ExitCod
   return exitCodes.done;
 }
 
-/** A name means the file that the lab was applied from. */
-async function fileOf(context: Context, fileOrName: string): Promise<string> {
-  if (fileOrName === '-' || existsSync(filePath(context.io, fileOrName))) return fileOrName;
-  const name = await resolveLabName(context, fileOrName);
-  const { file } = readRecord(name);
-  if (file !== undefined && existsSync(file)) return file;
+/** A name means the files that the lab was applied from, with the variables that were given then. */
+async function knownFiles(context: Context, choice: Choice): Promise<Choice> {
+  const { io } = context;
+  if (choice.file === '-' || existsSync(filePath(io, choice.file))) return choice;
+  const name = await resolveLabName(context, choice);
+  const { file, more = { over: [], set: {} } } = readRecord(name);
+  if (file !== undefined && [file, ...more.over].every((path) => existsSync(path))) {
+    const { overlays = [], set = new Map<string, string>() } = choice.load;
+    const before = more.over.map((path) => ({ shown: path, path }));
+    const all = new Map([...Object.entries(more.set), ...set]);
+    return { file, load: { overlays: [...before, ...overlays], set: all, env: io.env } };
+  }
   throw new TopoweaveError('no-file', `the file of lab '${name}' is not known or gone`, {
     hint: `give the file: topoweave status FILE; to see what is there: topoweave inspect ${name}`,
   });

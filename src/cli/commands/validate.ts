@@ -2,17 +2,22 @@ import type { Diagnostic } from '../../lib/diagnostic.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
 import { loadFile } from '../../loader/load.ts';
 import type { RunCommand } from '../command.ts';
-import { filePath } from '../lab.ts';
+import { chosenFiles, filePath } from '../files.ts';
 
 export const run: RunCommand = async ({ io, color }, { args, options }) => {
-  const files = args[0] as readonly string[];
+  const named = args[0] as readonly string[];
   const diagnostics: Diagnostic[] = [];
+  const overrides: Diagnostic[] = [];
   const sources = new Map<string, string>();
   const summaries: string[] = [];
-  for (const file of files) {
-    const { topology, source, diagnostics: found } = await loadFile(filePath(io, file), file);
-    sources.set(source.path, source.text);
+  // Without an argument, the files of -f are one.
+  for (const argument of named.length === 0 ? [undefined] : named) {
+    const { file, load } = chosenFiles(io, { args: [argument], options });
+    const loaded = await loadFile(filePath(io, file), file, load);
+    const { topology, diagnostics: found } = loaded;
+    for (const [path, text] of loaded.texts) sources.set(path, text);
     diagnostics.push(...found);
+    overrides.push(...loaded.overrides);
     if (topology === undefined) continue;
     const { name, namespaces, interfaces, checks } = topology;
     summaries.push(
@@ -29,12 +34,14 @@ export const run: RunCommand = async ({ io, color }, { args, options }) => {
       errors,
       warnings,
       diagnostics: diagnosticsJson(diagnostics),
+      ...(overrides.length === 0 ? {} : { overrides: diagnosticsJson(overrides) }),
     };
     io.stdout(`${JSON.stringify(document, null, 2)}\n`);
   } else {
-    if (diagnostics.length > 0) {
+    const shown = [...overrides, ...diagnostics];
+    if (shown.length > 0) {
       const { formatDiagnostics } = await import('../../report/diagnostics.ts');
-      io.stderr(formatDiagnostics(diagnostics, sources, { color: color.stderr, columns: io.columns }));
+      io.stderr(formatDiagnostics(shown, sources, { color: color.stderr, columns: io.columns }));
     }
     for (const summary of summaries) io.stdout(`${summary}\n`);
     if (diagnostics.length > 0) io.stderr(`${count(errors, 'error')}, ${count(warnings, 'warning')}\n`);

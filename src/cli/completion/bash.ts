@@ -79,10 +79,10 @@ function commandCase(command: CompletionCommand, shells: readonly string[]): str
 function valueCases(options: readonly CompletionOption[]): string[] {
   const cases = options
     .filter(({ takesValue }) => takesValue)
-    .map(
-      ({ names: own, choices }) =>
-        `        ${own.join('|')}) _topoweave_words "${choices.join(' ')}" "$current"; return ;;`,
-    );
+    .map(({ names: own, choices, takesFile }) => {
+      const complete = takesFile ? '_topoweave_files' : `_topoweave_words "${choices.join(' ')}"`;
+      return `        ${own.join('|')}) ${complete} "$current"; return ;;`;
+    });
   return cases.length === 0 ? [] : ['      case $previous in', ...cases, '      esac'];
 }
 

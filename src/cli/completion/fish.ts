@@ -48,10 +48,11 @@ function commandLines(
 
 function optionLine(
   condition: string,
-  { names, description, takesValue, choices }: CompletionOption,
+  { names, description, takesValue, takesFile, choices }: CompletionOption,
 ): string {
   const flags = names.map((name) => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`));
-  const value = takesValue ? ` -x -a ${quote(choices.join(' '))}` : '';
+  const words = takesFile ? '(__topoweave_files)' : choices.join(' ');
+  const value = takesValue ? ` -x -a ${quote(words)}` : '';
   return `complete -c topoweave -n ${condition} ${flags.join(' ')}${value} -d ${quote(description)}`;
 }
 

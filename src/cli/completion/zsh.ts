@@ -48,9 +48,10 @@ function specs({ options, argument, passThrough }: CompletionCommand, shells: re
   return [...options.flatMap(optionSpecs), ...words, ...(passThrough ? ["'*:::command:_normal'"] : [])];
 }
 
-function optionSpecs({ names, description, takesValue, choices }: CompletionOption): string[] {
+function optionSpecs({ names, description, takesValue, takesFile, choices }: CompletionOption): string[] {
   const text = description.replaceAll(/[[\]:\\]/g, '\\$&');
-  const value = takesValue ? `:value:(${choices.join(' ')})` : '';
+  const words = takesFile ? '_files -g "*.(yaml|yml)"' : `(${choices.join(' ')})`;
+  const value = takesValue ? `:value:${words}` : '';
   const others = names.length > 1 ? `(${names.join(' ')})` : '';
   return names.map((name) => quote(`${others}${name}[${text}]${value}`));
 }

@@ -6,13 +6,26 @@ import { recordFolder } from '../../system/record.ts';
 import { countProcesses, searchPath } from '../../system/run.ts';
 
 /**
- * One batch of work in one namespace. `show` reads, `ip` and `bridge` change by a batch, `nft` loads a script,
- * `nft-list` prints one table.
+ * One batch of work in one namespace. `show` reads, `ip`, `bridge` and `tc` change by a batch (`show6` and `ip6` by `ip -6`),
+ * `nft` loads a script,
+ * `nft-list` prints one table, `wg` changes WireGuard devices, one process for each line.
  */
 export interface Job {
   /** Path of the namespace; undefined: the one that topoweave runs in. */
   readonly netns: string | undefined;
-  readonly verb: 'show' | 'ip' | 'bridge' | 'bridge-show' | 'nft' | 'nft-list';
+  readonly verb:
+    | 'show'
+    | 'show6'
+    | 'ip'
+    | 'ip6'
+    | 'bridge'
+    | 'bridge-show'
+    | 'vlan-show'
+    | 'tc'
+    | 'tc-show'
+    | 'nft'
+    | 'nft-list'
+    | 'wg';
   /** The batch, the script, or for `nft-list` the table's name. */
   readonly input: string;
   /** For `show`: paths below /proc/sys to read, with their values written behind the batch's output. */
@@ -51,19 +64,25 @@ const SYSCTL_LINE = '\u001e';
  */
 const worker = `
 trap 'exit 143' TERM
-folder=$1 sysctl=$2; shift 2
+folder=$1 sysctl=$2 wg=$3; shift 3
 while [ $# -ge 4 ]; do
   id=$1 netns=$2 verb=$3 extra=$4; shift 4
   if [ -n "$netns" ]; then enter() { nsenter "--net=$netns" -- "$@"; }; else enter() { "$@"; }; fi
   input=$folder/$id.in
   case $verb$extra in
     show-) enter ip -j -d -batch "$input" ;;
+    show6-) enter ip -6 -j -d -batch "$input" ;;
     show*) enter bash -c "$sysctl" sh show "$folder/$id" ;;
     ip-) enter ip -batch "$input" ;;
+    ip6-) enter ip -6 -batch "$input" ;;
     ip*) enter bash -c "$sysctl" sh "$extra" "$folder/$id" ;;
     bridge-show-) enter bridge -j fdb show ;;
+    vlan-show-) enter bridge -j -compressvlans vlan show ;;
     bridge-) enter bridge -batch "$input" ;;
+    tc-) enter tc -batch "$input" ;;
+    tc-show-) enter tc -j -batch "$input" ;;
     nft-) enter nft -f "$input" ;;
+    wg-) enter bash -c "$wg" sh "$input" ;;
     nft-list-) read -r table < "$input"; enter nft -j list table inet "$table" ;;
   esac > "$folder/$id.out" 2> "$folder/$id.err" < /dev/null
   echo "$id $?"
@@ -94,6 +113,16 @@ case $verb in
   both) put "$job.sys"; ip -batch "$job.in" && put "$job.post" ;;
 esac`;
 
+/** One `wg` for each command of the input: words with a mark in front, an empty line at the end. Stops at a failure. */
+const wg = `
+words=() count=0
+while IFS= read -r line; do
+  if [ -n "$line" ]; then words+=("\${line#=}"); continue; fi
+  count=$((count + 1))
+  wg "\${words[@]}" || { echo "Command failed wg:$count" >&2; exit 1; }
+  words=()
+done < "$1"`;
+
 /**
  * Runs jobs, a few at a time, and gives their results in the same order. A job that fails does not stop the others; of
  * jobs that an abort left out, the code is 1 and there is no output.
@@ -117,7 +146,7 @@ export async function runJobs(
       return runWorker(folder, share, { onDone: onJob, signal });
     });
     await Promise.all(workers);
-    countProcesses(jobs.reduce((sum, job) => sum + (job.sysctlsAfter?.length ? 2 : 1), 0));
+    countProcesses(jobs.reduce((sum, job) => sum + processesOf(job), 0));
     const output = (index: number, ending: string) =>
       codes.has(index) ? readFileSync(join(folder, `${index}.${ending}`), 'utf8') : '';
     return jobs.map((_, index) => ({
@@ -130,6 +159,11 @@ export async function runJobs(
   }
 }
 
+function processesOf({ verb, input, sysctlsAfter }: Job): number {
+  if (verb === 'wg') return 1 + input.split('\n\n').length - 1;
+  return sysctlsAfter?.length ? 2 : 1;
+}
+
 /**
  * Starts one worker and passes on each line that it prints, `JOB EXIT-CODE`. The plain spawn: loading execa would cost
  * more than the worker does.
@@ -140,7 +174,7 @@ function runWorker(
   { onDone = () => {}, signal }: RunJobsOptions,
 ): Promise<void> {
   countProcesses(1);
-  const child = spawn('sh', ['-c', worker, 'sh', folder, sysctl, ...share], {
+  const child = spawn('sh', ['-c', worker, 'sh', folder, sysctl, wg, ...share], {
     env: { LC_ALL: 'C', PATH: searchPath() },
     stdio: ['ignore', 'pipe', 'inherit'],
     // In a process group of its own: Ctrl-C must not end a batch half way.
@@ -173,7 +207,9 @@ export function parseShow(stdout: string): { documents: unknown[]; sysctls: Map<
   for (const line of stdout.split('\n')) {
     if (line.startsWith(SYSCTL_LINE)) {
       const space = line.indexOf(' ');
-      sysctls.set(line.slice(1, space), line.slice(space + 1));
+      const path = line.slice(1, space);
+      // Of one that was written twice, the first tells what was there before.
+      if (!sysctls.has(path)) sysctls.set(path, line.slice(space + 1));
     } else if (line.trim() !== '') {
       documents.push(JSON.parse(line));
     }

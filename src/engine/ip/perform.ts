@@ -1,15 +1,18 @@
 import type { Command } from '../../kinds/resource.ts';
+import { deviceOf } from '../../kinds/sysctl.ts';
 import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
 import { sysctlComesAfter } from '../../plan/order.ts';
 import type { Batch, Step } from '../../plan/step.ts';
 import { netnsPath } from '../../system/netns.ts';
+import { HOST } from '../../topology/model.ts';
 import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
 import { performOvs } from '../ovs.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
 
 /**
- * Performs each batch by one process: `ip -batch`, `bridge -batch`, `nft -f` or `ovs-vsctl`, those of one call side by
- * side.
+ * Performs each batch by one process: `ip -batch`, `bridge -batch`, `tc -batch`, `nft -f` or `ovs-vsctl`, those of one
+ * call side by side. A batch that writes parameters of an interface between making it and setting it up takes one process
+ * more.
  */
 export async function perform(
   batches: readonly Batch[],
@@ -40,11 +43,50 @@ async function performJobs(
   batches: readonly Batch[],
   { onDone, signal }: PerformOptions,
 ): Promise<BatchResult[]> {
-  const results = await runJobs(batches.map(toJob), {
-    signal,
-    onDone: (index, code) => onDone(index, code === 0),
-  });
-  return batches.map((batch, index) => toResult(batch, results[index], signal?.aborted === true));
+  const parts = batches.map(splitBatch);
+  const results: BatchResult[] = batches.map(() => ({ outcome: 'left-out' }));
+  for (let round = 0; parts.some((list) => list.length > round); round += 1) {
+    const due = [...batches.keys()].filter(
+      (index) => parts[index]?.[round] !== undefined && (round === 0 || results[index]?.outcome === 'done'),
+    );
+    const current = due.flatMap((index) => parts[index]?.[round] ?? []);
+    const isLast = (at: number) => (parts[due[at] ?? 0]?.length ?? 0) === round + 1;
+    const found = await runJobs(current.map(toJob), {
+      signal,
+      onDone: (at, code) => {
+        if (isLast(at) || code !== 0) onDone(due[at] ?? 0, code === 0);
+      },
+    });
+    for (const [at, index] of due.entries()) {
+      const part = current[at];
+      if (part === undefined) continue;
+      const result = toResult(part, found[at], signal?.aborted === true);
+      // What was there before the first write is what the record wants.
+      const sysctlsBefore = new Map([
+        ...(result.sysctlsBefore ?? []),
+        ...(results[index]?.sysctlsBefore ?? []),
+      ]);
+      results[index] = { ...result, sysctlsBefore };
+    }
+  }
+  return results;
+}
+
+/** Cut in front of each command that sets an interface up whose parameters had to wait until it was made. */
+function splitBatch(batch: Batch): Batch[] {
+  const parts: Batch['commands'][number][][] = [[]];
+  const waiting = new Set<string>();
+  for (const entry of batch.commands) {
+    const { command } = entry;
+    if (command.tool === 'sysctl' && sysctlComesAfter(batch, command)) {
+      waiting.add(deviceOf(command.name) ?? '');
+    } else if (command.tool === 'ip' && command.args.at(-1) === 'up' && waiting.has(command.args[3] ?? '')) {
+      waiting.clear();
+      parts.push([]);
+    }
+    parts.at(-1)?.push(entry);
+  }
+  return parts.length === 1 ? [batch] : parts.map((commands) => ({ ...batch, commands }));
 }
 
 function toResult(batch: Batch, result: JobResult | undefined, isAborted: boolean): BatchResult {
@@ -66,6 +108,8 @@ function toJob(batch: Batch): Job {
       input: commands.map((command) => (command.tool === 'nft' ? command.script : '')).join(''),
     };
   }
+  if (batch.tool === 'ovs') throw new Error('a batch of Open vSwitch is no job of the helpers');
+  if (batch.tool === 'wg') return { netns, verb: 'wg', input: wgInput(commands) };
   const writes = (late: boolean): SysctlWrite[] =>
     commands.flatMap((command) =>
       command.tool === 'sysctl' && sysctlComesAfter(batch, command) === late
@@ -74,7 +118,7 @@ function toJob(batch: Batch): Job {
     );
   return {
     netns,
-    verb: batch.tool === 'bridge' ? 'bridge' : 'ip',
+    verb: batch.tool,
     input: lines(batch)
       .map(({ text }) => `${text}\n`)
       .join(''),
@@ -83,12 +127,25 @@ function toJob(batch: Batch): Job {
   };
 }
 
+/** Words on lines of their own behind a mark, since they may be empty; an empty line ends each command. */
+function wgInput(commands: readonly Command[]): string {
+  return commands
+    .map((command) => (command.tool === 'wg' ? `${command.args.map((word) => `=${word}\n`).join('')}\n` : ''))
+    .join('');
+}
+
 function lines(batch: Batch): { text: string; command: Command; step: Step }[] {
   return batch.commands.flatMap(({ command, step }) =>
-    command.tool === 'ip' || command.tool === 'bridge'
-      ? [{ text: batchLine(command.args), command, step }]
+    command.tool === 'ip' || command.tool === 'bridge' || command.tool === 'tc'
+      ? [{ text: batchLine(withHost(command.args.slice(batch.tool === 'ip6' ? 1 : 0))), command, step }]
       : [],
   );
+}
+
+/** The machine's own namespace has no name: it is that of this process. */
+function withHost(args: readonly string[]): readonly string[] {
+  const at = args.indexOf('netns');
+  return at > 0 && args[at + 1] === HOST ? args.with(at + 1, String(process.pid)) : args;
 }
 
 /**
@@ -118,9 +175,14 @@ function readSysctlsBefore(batch: Batch, { stdout }: JobResult): ReadonlyMap<str
   return new Map([...sysctls].map(([path, value]) => [sysctlPath(path), sysctlValue(value)]));
 }
 
+/** `wg` quotes what it takes for a bad key, from a file too. */
+function withoutKey(text: string): string {
+  return text.replace(/^(Key is not .*?:).*/, '$1 (not shown)');
+}
+
 /** Finds the step by the line that `Command failed FILE:LINE` names, or by the path of a sysctl. */
 function explainFailure(batch: Batch, { stderr }: JobResult): StepFailure {
-  const entries = lines(batch);
+  const entries = batch.tool === 'wg' ? batch.commands : lines(batch);
   const line = Number(/Command failed [^\n]*:(\d+)/.exec(stderr)?.[1] ?? Number.NaN);
   const path = /to \/proc\/sys\/(\S+)/.exec(stderr)?.[1];
   const sysctl = batch.commands.find(
@@ -134,7 +196,9 @@ function explainFailure(batch: Batch, { stderr }: JobResult): StepFailure {
     .split('\n')
     .filter((text) => text.trim() !== '' && !text.startsWith('Command failed'))
     .map((text) =>
-      text.replace(/^(RTNETLINK answers|Error): /, '').replace(/^\S*\/jobs-\S+\.in:/, 'nftables: line '),
+      withoutKey(text)
+        .replace(/^(RTNETLINK answers|Error): /, '')
+        .replace(/^\S*\/jobs-\S+\.in:/, 'nftables: line '),
     )
     .join('; ');
   return { step: found.step, command: known?.command, message: message === '' ? 'no message' : message };

@@ -1,13 +1,32 @@
 import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
+import { isVlanBridge } from '../../kinds/port-vlans.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
-import type { FdbEntry, IpLink, IpNetconf, IpRoute, LiveNamespace, NftObject } from '../../observe/live.ts';
+import type {
+  ExtraTable,
+  FdbEntry,
+  IpLink,
+  IpNeighbor,
+  IpNetconf,
+  IpNexthopObject,
+  IpPortVlans,
+  IpRoute,
+  IpRule,
+  LiveNamespace,
+  NftObject,
+  TcFilter,
+  TcQdisc,
+} from '../../observe/live.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
+import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
+import { extraTables } from '../extra-tables.ts';
 import { mayHaveTable } from '../nft-table.ts';
+import { wireguardOf } from '../wireguard-devices.ts';
 import { type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
+import { readWireguard } from './wireguard.ts';
 
 interface NamespaceId {
   readonly nsid: number;
@@ -20,7 +39,8 @@ const batch = 'address show\nroute show table all\nnetconf show\n';
 /**
  * Reads namespaces with iproute2 6.1: one process for each, `ip -j -d -batch`, which prints one JSON array per command
  * on its own line; one more where there is an nftables table of the lab, one more where there is a vxlan device with its
- * forwarding entries.
+ * forwarding entries, one more where a bridge filters VLANs, one more for each WireGuard device of the lab, one more where there
+ * may be queueing disciplines that somebody chose.
  */
 export async function read(
   names: readonly string[],
@@ -84,8 +104,25 @@ async function addSecondReadings(
     if (request.lab !== undefined && mayHaveTable(namespace, request)) {
       readings.push({ namespace, job: { netns, verb: 'nft-list', input: `${nftTable(request.lab)}\n` } });
     }
-    if (namespace.links.some((link) => link.linkinfo?.info_kind === 'vxlan')) {
+    const extra = extraTables(namespace, request);
+    if (extra.size > 0) {
+      const input = extraLines.flatMap(([table, lines]) => (extra.has(table) ? lines : [])).join('');
+      readings.push({ namespace, job: { netns, verb: 'show', input } });
+    }
+    // Without a family `ip rule` means IPv4.
+    if (extra.has('rules')) readings.push({ namespace, job: { netns, verb: 'show6', input: 'rule show\n' } });
+    const hasVxlan = namespace.links.some((link) => link.linkinfo?.info_kind === 'vxlan');
+    if (hasVxlan || request.fdb?.has(namespace.name)) {
       readings.push({ namespace, job: { netns, verb: 'bridge-show', input: '' } });
+    }
+    if (namespace.links.some(isVlanBridge)) {
+      readings.push({ namespace, job: { netns, verb: 'vlan-show', input: '' } });
+    }
+    if (mayHaveDisciplines(namespace, request)) {
+      readings.push({
+        namespace,
+        job: { netns, verb: 'tc-show', input: disciplineLines(namespace, request) },
+      });
     }
   }
   const results = await runJobs(readings.map(({ job }) => job));
@@ -94,11 +131,78 @@ async function addSecondReadings(
     const known = namespaces.get(namespace.name) ?? namespace;
     if (job.verb === 'nft-list') {
       namespaces.set(namespace.name, { ...known, nft: parseNft(result, namespace.name) });
+    } else if (job.verb === 'show' || job.verb === 'show6') {
+      const tables = readExtra(result, job, namespace.name);
+      const rules = tables.rules === undefined ? {} : { rules: [...(known.rules ?? []), ...tables.rules] };
+      namespaces.set(namespace.name, { ...known, ...tables, ...rules });
+    } else if (job.verb === 'vlan-show') {
+      const portVlans = result?.code === 0 ? (JSON.parse(result.stdout || '[]') as IpPortVlans[]) : [];
+      namespaces.set(namespace.name, { ...known, portVlans });
+    } else if (job.verb === 'tc-show') {
+      namespaces.set(namespace.name, { ...known, ...parseDisciplines(result, namespace, request) });
     } else if (result?.code === 0) {
       namespaces.set(namespace.name, { ...known, fdb: JSON.parse(result.stdout || '[]') as FdbEntry[] });
     }
   });
+  for (const [name, namespace] of namespaces) {
+    const own = wireguardOf(namespace.links, request.lab);
+    if (own.length > 0) namespaces.set(name, { ...namespace, wireguard: await readWireguard(name, own) });
+  }
   return namespaces;
+}
+
+const extraLines: readonly (readonly [ExtraTable, readonly string[]])[] = [
+  ['rules', ['rule show\n']],
+  ['neighbors', ['neigh show\n', 'neigh show proxy\n']],
+  ['nexthops', ['nexthop show\n']],
+];
+
+type Extra = Pick<LiveNamespace, 'rules' | 'neighbors' | 'nexthops'>;
+
+function readExtra(result: JobResult | undefined, { verb, input }: Job, namespace: string): Extra {
+  if (result?.code !== 0)
+    throw new TopoweaveError('observe', `cannot read namespace ${namespace}: ${result?.stderr.trim() ?? ''}`);
+  // A border: the shapes are iproute2's, as far as live.ts describes them. One document for each line of the batch.
+  const { documents } = parseShow(result.stdout);
+  const found: { rules?: IpRule[]; neighbors?: IpNeighbor[]; nexthops?: IpNexthopObject[] } = {};
+  const family = verb === 'show6' ? 6 : 4;
+  input.split('\n').forEach((line, index) => {
+    const document = (documents[index] ?? []) as object[];
+    if (line.startsWith('rule')) found.rules = (document as IpRule[]).map((rule) => ({ ...rule, family }));
+    if (line.startsWith('neigh'))
+      found.neighbors = [...(found.neighbors ?? []), ...(document as IpNeighbor[])];
+    if (line.startsWith('nexthop')) found.nexthops = document as IpNexthopObject[];
+  });
+  return found;
+}
+
+/** One line that prints each, in the order of the links. */
+function disciplineLines(namespace: LiveNamespace, request: ReadRequest): string {
+  const filters = redirectable(namespace, request).map(
+    ({ ifname }) => `filter show dev "${ifname}" ingress\n`,
+  );
+  return `qdisc show\n${filters.join('')}`;
+}
+
+function parseDisciplines(
+  result: JobResult | undefined,
+  namespace: LiveNamespace,
+  request: ReadRequest,
+): Pick<LiveNamespace, 'qdiscs' | 'filters'> {
+  if (result?.code !== 0) {
+    // Without the program, and without a link that shows one, there is nothing of ours either.
+    const { stderr = 'no answer' } = result ?? {};
+    throw new TopoweaveError('observe', `cannot read the queues of ${namespace.name}: ${stderr.trim()}`, {
+      hint: 'this needs the program tc of iproute2',
+    });
+  }
+  const [qdiscs = [], ...filters] = parseShow(result.stdout).documents as [TcQdisc[]?, ...TcFilter[][]];
+  return {
+    qdiscs,
+    filters: redirectable(namespace, request).flatMap(({ ifname }, index) =>
+      (filters[index] ?? []).map((filter) => ({ ...filter, dev: ifname })),
+    ),
+  };
 }
 
 function parseNft(result: JobResult | undefined, namespace: string): NftObject[] {

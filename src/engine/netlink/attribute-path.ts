@@ -12,6 +12,7 @@ import {
   RTM_NEWLINK,
   RTM_NEWNEIGH,
   RTM_NEWROUTE,
+  RTM_SETLINK,
 } from './constants.ts';
 import { HEADER_SIZE } from './message.ts';
 
@@ -37,6 +38,7 @@ const neighbor: Layout = { header: 12, prefix: 'NDA_', names: NDA };
 const layouts: Readonly<Record<number, Layout>> = {
   [RTM_NEWLINK]: link,
   [RTM_DELLINK]: link,
+  [RTM_SETLINK]: link,
   [RTM_NEWADDR]: address,
   [RTM_DELADDR]: address,
   [RTM_NEWROUTE]: route,

@@ -19,6 +19,8 @@ export interface Libc {
   readonly recv: (fd: number, bytes: Uint8Array, length: number, flags: number) => number;
   readonly flock: (fd: number, operation: number) => number;
   readonly ioctl: (fd: number, request: number, argument: Uint8Array) => number;
+  /** The same call, for requests whose argument is a number. */
+  readonly ioctlNumber: (fd: number, request: number, value: number) => number;
   readonly close: (fd: number) => number;
   readonly strerror: (errno: number) => string;
   /** A system call by number, with plain numbers. */
@@ -73,6 +75,7 @@ export function loadLibc(): Libc {
     recv: func('long recv(int fd, void *buffer, size_t length, int flags)'),
     flock: func('int flock(int fd, int operation)'),
     ioctl: func('int ioctl(int fd, unsigned long request, void *argument)'),
+    ioctlNumber: func('int ioctl(int fd, unsigned long request, unsigned long value)'),
     close: func('int close(int fd)'),
     strerror: func('const char *strerror(int errnum)'),
     syscall: func('long syscall(long number, long a, long b, long c, long d, long e)'),

@@ -182,6 +182,12 @@ export class AttributeReader {
     return start === undefined ? 0 : this.bytes.readUInt16LE(start) - ATTRIBUTE_HEADER_SIZE;
   }
 
+  /** Where the value begins in `bytes`. */
+  offset(type: number): number | undefined {
+    const start = this.#starts[type];
+    return start === undefined ? undefined : start + ATTRIBUTE_HEADER_SIZE;
+  }
+
   u8(type: number): number | undefined {
     const start = this.#starts[type];
     return start === undefined ? undefined : this.bytes[start + 4];

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 const builtIn = {
   rt_tables: { 0: 'unspec', 253: 'default', 254: 'main', 255: 'local' },
   rt_scopes: { 0: 'global', 200: 'site', 253: 'link', 254: 'host', 255: 'nowhere' },
+  rt_dsfield: {},
   group: { 0: 'default' },
   rt_protos: {
     0: 'unspec',
@@ -44,6 +45,12 @@ const tables = new Map<
 /** The name of a number, or the number as text, as `ip` prints it. */
 export function nameOf(table: NameTable, number: number): string {
   return tableOf(table).names.get(number) ?? String(number);
+}
+
+/** A type of service, as `ip` prints it: a name of rt_dsfield, or the number as it is written there. */
+export function tosName(tos: number): string {
+  const name = nameOf('rt_dsfield', tos);
+  return name === String(tos) ? `0x${tos.toString(16).padStart(2, '0')}` : name;
 }
 
 /** The number of a name or of a number's text, decimal or hexadecimal; undefined for neither. */

@@ -2,27 +2,40 @@ import { setImmediate } from 'node:timers/promises';
 import { indexKey } from '../../kinds/interface.ts';
 import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
+import { isVlanBridge } from '../../kinds/port-vlans.ts';
 import { append } from '../../lib/collections.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
-import type { IpLink, LiveNamespace } from '../../observe/live.ts';
+import type { ExtraTable, IpLink, IpRule, LiveNamespace } from '../../observe/live.ts';
 import { HOST } from '../../topology/model.ts';
+import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
+import { extraTables } from '../extra-tables.ts';
 import { read as readWithIp } from '../ip/read.ts';
 import { mayHaveTable } from '../nft-table.ts';
+import { wireguardOf } from '../wireguard-devices.ts';
 import { readAddresses } from './decode/address.ts';
 import { readFdb } from './decode/fdb.ts';
-import { readLinks } from './decode/link.ts';
+import { readFilters } from './decode/filter.ts';
+import { type LinkNames, readLinks } from './decode/link.ts';
+import { readNeighbors, readProxies } from './decode/neighbor.ts';
 import { readNetconf } from './decode/netconf.ts';
+import { readNexthops } from './decode/nexthop.ts';
+import { readPortVlans } from './decode/port-vlan.ts';
+import { readQdiscs } from './decode/qdisc.ts';
 import { readRoutes } from './decode/route.ts';
+import { readRules } from './decode/rule.ts';
 import { NeedsProgram } from './errors.ts';
 import { visit } from './namespace.ts';
 import { listTable } from './nftables.ts';
 import { namespaceId } from './nsid.ts';
 import { NetlinkSocket } from './socket.ts';
 import { readSysctl } from './sysctl.ts';
+import { readWireguard } from './wireguard.ts';
 
 /** Namespaces between two turns of the event loop. */
 const NAMESPACES_PER_TURN = 200;
+
+const nothing = {};
 
 /** Reads namespaces in this process; one with a link that has no decoder is read by the programs. */
 export async function read(
@@ -71,6 +84,7 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
     const hasVxlan = links.some((link) => link.linkinfo?.info_kind === 'vxlan');
     const lo = links.find(({ ifname }) => ifname === 'lo');
     const mark = name === HOST ? undefined : parseMark(lo?.ifalias);
+    const found = { name, links };
     return {
       name,
       mark,
@@ -82,12 +96,45 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
         request.lab !== undefined && mayHaveTable({ name, mark }, request)
           ? listTable(nftTable(request.lab))
           : [],
-      fdb: hasVxlan ? readFdb(socket, names) : [],
+      fdb: hasVxlan || request.fdb?.has(name) ? readFdb(socket, names) : [],
+      ...(links.some(isVlanBridge) ? { portVlans: readPortVlans(socket) } : {}),
+      ...withWireguard(links, request),
       namespaceIds: new Map(),
+      ...readExtra(socket, names, extraTables({ name, mark }, request)),
+      ...(mayHaveDisciplines(found, request)
+        ? {
+            qdiscs: readQdiscs(socket, names),
+            filters: readFilters(socket, redirectable(found, request), names),
+          }
+        : {}),
     };
   } finally {
     socket.close();
   }
+}
+
+type Extra = Pick<LiveNamespace, 'rules' | 'neighbors' | 'nexthops'>;
+
+function readExtra(socket: NetlinkSocket, names: LinkNames, tables: ReadonlySet<ExtraTable>): Extra {
+  if (tables.size === 0) return nothing;
+  return {
+    ...(tables.has('rules') ? { rules: readAllRules(socket) } : {}),
+    ...(tables.has('neighbors')
+      ? { neighbors: [...readNeighbors(socket, names), ...readProxies(socket, names)] }
+      : {}),
+    ...(tables.has('nexthops') ? { nexthops: readNexthops(socket, names) } : {}),
+  };
+}
+
+function readAllRules(socket: NetlinkSocket): IpRule[] {
+  return ([4, 6] as const).flatMap((family) =>
+    readRules(socket, family).map((rule) => ({ ...rule, family })),
+  );
+}
+
+function withWireguard(links: readonly IpLink[], { lab }: ReadRequest): Pick<LiveNamespace, 'wireguard'> {
+  const own = wireguardOf(links, lab);
+  return own.length === 0 ? {} : { wireguard: readWireguard(own) };
 }
 
 /** Those that can be read; a kernel without a module, say, does not have its parameters. */

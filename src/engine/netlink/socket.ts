@@ -64,7 +64,7 @@ function words(...values: number[]): Buffer {
 }
 
 /**
- * A route netlink socket of the namespace that the thread is in when it is made. Everything here is synchronous: a
+ * A netlink socket, for routes and links or another protocol, of the namespace that the thread is in when it is made. Everything here is synchronous: a
  * visit to a namespace must not let anything else run.
  */
 export class NetlinkSocket {
@@ -73,9 +73,9 @@ export class NetlinkSocket {
   #sequence = 0;
   #isPrepared = false;
 
-  constructor(libc: Libc = loadLibc()) {
+  constructor(libc: Libc = loadLibc(), protocol = NETLINK_ROUTE) {
     this.#libc = libc;
-    this.fd = this.#libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    this.fd = this.#libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (this.fd < 0) throw this.#failure('cannot open a netlink socket');
   }
 

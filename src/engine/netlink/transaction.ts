@@ -125,7 +125,7 @@ export class Transaction {
 
   #encode(command: Command, index: number): boolean {
     // A refused creation must not leave its settings to a stranger's link of that name: the kernel would go on.
-    if (setsLink(command) && this.#made.has(command.args[3] ?? '')) throw new SendFirst();
+    if (this.#made.has(linkThatIsSet(command) ?? '')) throw new SendFirst();
     const last = this.#pending.at(-1);
     const joined = last === undefined ? undefined : joinSettings(last.command, command);
     if (last !== undefined && joined !== undefined) {
@@ -188,6 +188,7 @@ export class Transaction {
  * must stay two. Only plain settings are joined: the state of a link goes last, and what else may depend on it does not.
  */
 function joinSettings(first: Command, second: Command): Command | undefined {
+  if (first.tool === 'bridge' && second.tool === 'bridge') return joinVlans(first, second);
   if (first.tool !== 'ip' || second.tool !== 'ip') return undefined;
   const [one, other] = [first.args, second.args];
   const isSameLink =
@@ -196,8 +197,22 @@ function joinSettings(first: Command, second: Command): Command | undefined {
   return { ...first, args: [...one, ...other.slice(4)] };
 }
 
-function setsLink(command: Command): command is Extract<Command, { tool: 'ip' }> {
-  return command.tool === 'ip' && command.args[0] === 'link' && command.args[1] === 'set';
+/** Two lines of one port's VLANs, in the form that encodeVlan takes. */
+function joinVlans(
+  first: Extract<Command, { tool: 'bridge' }>,
+  second: Extract<Command, { tool: 'bridge' }>,
+): Command | undefined {
+  const start = second.args.indexOf('vid');
+  const isSame = first.args[0] === 'vlan' && first.args.indexOf('vid') === start && start > 0;
+  if (!isSame || !second.args.slice(0, start).every((word, at) => word === first.args[at])) return undefined;
+  return { ...first, args: [...first.args, ...second.args.slice(start)] };
+}
+
+/** The link of `link set dev NAME …` and of `link property add dev NAME …`. */
+function linkThatIsSet(command: Command): string | undefined {
+  if (command.tool !== 'ip' || command.args[0] !== 'link') return undefined;
+  if (command.args[1] === 'set') return command.args[3];
+  return command.args[1] === 'property' ? command.args[4] : undefined;
 }
 
 /** Both ends of a pair, say: each name stands behind the word `name`. */
@@ -207,7 +222,7 @@ function namesMade(command: Command): string[] {
 }
 
 /** Words that ask for an index, which may need what is pending to be sent first, or that are of a kind. */
-const notPlain = ['type', 'link', 'master', 'nomaster', 'group'];
+const notPlain = ['type', 'link', 'master', 'nomaster', 'group', 'name'];
 
 function isPlain(words: readonly string[]): boolean {
   return !notPlain.some((word) => words.includes(word));
@@ -219,7 +234,8 @@ function isState(word: string | undefined): boolean {
 
 function makesOrRemovesLinks(command: Command): boolean {
   if (command.tool !== 'ip' || command.args[0] !== 'link') return false;
-  return command.args[1] !== 'set';
+  const action = command.args[1];
+  return action === 'add' || action === 'del' || (action === 'set' && command.args[4] === 'name');
 }
 
 /** The kernel's own words before the general ones of the errno, and the attribute that it means. */

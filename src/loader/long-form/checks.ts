@@ -1,7 +1,8 @@
-import type { Check } from '../../topology/model.ts';
+import { formatPercent, formatTime } from '../../lib/units.ts';
+import type { Bounds, Check } from '../../topology/model.ts';
 
 export function longChecks(checks: readonly Check[]): object[] {
-  return checks.map(({ kind, name, from, to, port, expect, within, count, size }) => ({
+  return checks.map(({ kind, name, from, to, port, expect, within, count, size, rtt, loss }) => ({
     name,
     [kind]: {
       from,
@@ -9,7 +10,16 @@ export function longChecks(checks: readonly Check[]): object[] {
       expect,
       within: within % 1000 === 0 ? `${within / 1000}s` : `${within}ms`,
       ...(kind === 'ping' ? { count } : {}),
+      ...(rtt === undefined ? {} : { rtt: longBounds(rtt, (value) => formatTime(value * 1000)) }),
+      ...(loss === undefined ? {} : { loss: longBounds(loss, formatPercent) }),
       ...(size === undefined ? {} : { size }),
     },
   }));
+}
+
+function longBounds({ min, max }: Bounds, format: (value: number) => string): object {
+  return {
+    ...(min === undefined ? {} : { min: format(min) }),
+    ...(max === undefined ? {} : { max: format(max) }),
+  };
 }

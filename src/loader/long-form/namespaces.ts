@@ -1,16 +1,18 @@
 import type {
-  Interface,
   Masquerade,
   Namespace,
   Nat,
+  Neighbor,
   Nexthop,
+  NexthopObject,
   PortRange,
   Publish,
   Route,
+  Rule,
   Topology,
 } from '../../topology/model.ts';
 
-import { longDevices } from './interfaces.ts';
+import { longDevices, longSettings } from './interfaces.ts';
 
 export function longNamespaces({ namespaces, interfaces }: Topology): object {
   const loopbacks = new Map(
@@ -20,19 +22,27 @@ export function longNamespaces({ namespaces, interfaces }: Topology): object {
   return Object.fromEntries(
     namespaces.map((namespace) => {
       const lo = loopbacks.get(namespace.name);
-      const all = { ...(lo === undefined ? {} : { lo: longLoopback(lo) }), ...devices.get(namespace.name) };
+      const all = { ...(lo === undefined ? {} : { lo: longSettings(lo) }), ...devices.get(namespace.name) };
       return [namespace.name, longNamespace(namespace, all)];
     }),
   );
 }
 
-function longNamespace({ forwarding, sysctls, routes, nat }: Namespace, interfaces: object): object {
+function longNamespace(
+  { forwarding, sysctls, routes, rules, nexthops, neighbors, nat }: Namespace,
+  interfaces: object,
+): object {
   return {
     ...(forwarding === undefined ? {} : { forwarding: longForwarding(forwarding) }),
     ...(sysctls.length === 0
       ? {}
       : { sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [name, value])) }),
     ...(routes.length === 0 ? {} : { routes: routes.map(longRoute) }),
+    ...(rules.length === 0 ? {} : { 'routing-policy': rules.map(longRule) }),
+    ...(nexthops.length === 0
+      ? {}
+      : { nexthops: Object.fromEntries(nexthops.map((nexthop) => [nexthop.name, longNexthop(nexthop)])) }),
+    ...(neighbors.length === 0 ? {} : { neighbors: neighbors.map(longNeighbor) }),
     ...longNat(nat),
     ...(Object.keys(interfaces).length === 0 ? {} : { interfaces }),
   };
@@ -43,31 +53,28 @@ function longForwarding({ ipv4, ipv6 }: NonNullable<Namespace['forwarding']>): b
   return [...(ipv4 ? ['ipv4'] : []), ...(ipv6 ? ['ipv6'] : [])];
 }
 
-function longLoopback({ addresses, mtu, state }: Interface): object {
-  return {
-    ...(addresses.length === 0
-      ? {}
-      : { addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`) }),
-    ...(mtu === undefined ? {} : { mtu }),
-    state,
-  };
-}
-
 function longRoute(route: Route): object {
-  const { type, table, nexthops } = route;
+  const { type, table, nexthops, options } = route;
   const [first] = nexthops;
   return defined({
     to: longDestination(route),
     type,
     ...(nexthops.length === 1 && first?.weight === 1 ? longHop(first) : {}),
     metric: route.metric,
-    table: /^[0-9]+$/.test(table) ? Number(table) : table,
+    table: longTable(table),
     scope: route.scope,
     from: route.from,
     mtu: route.mtu,
     'advertised-mss': route.advertisedMss,
     'congestion-window': route.congestionWindow,
     'advertised-receive-window': route.advertisedReceiveWindow,
+    'initial-congestion-window': options.initialCongestionWindow,
+    'initial-receive-window': options.initialReceiveWindow,
+    'hop-limit': options.hopLimit,
+    'quick-ack': options.quickAck ? true : undefined,
+    preference: options.preference === 'medium' ? undefined : options.preference,
+    'type-of-service': options.tos === 0 ? undefined : options.tos,
+    nexthop: route.nexthop?.name,
     ...(nexthops.length > 1 || (first !== undefined && first.weight !== 1)
       ? { nexthops: nexthops.map((hop) => ({ ...longHop(hop), weight: hop.weight })) }
       : {}),
@@ -75,8 +82,9 @@ function longRoute(route: Route): object {
 }
 
 /** `default` where something else tells the family, else the prefix that does. */
-function longDestination({ to, family, nexthops, from }: Route): string {
+function longDestination({ to, family, nexthops, from, nexthop }: Route): string {
   if (to !== 'default') return to;
+  if (nexthop !== undefined) return family === 6 ? '::/0' : '0.0.0.0/0';
   const hasHint = from !== undefined || nexthops.some(({ via }) => via !== undefined);
   if (hasHint || (family === 4 && nexthops.length === 0)) return to;
   return family === 6 ? '::/0' : '0.0.0.0/0';
@@ -84,6 +92,51 @@ function longDestination({ to, family, nexthops, from }: Route): string {
 
 function longHop({ via, dev, onLink }: Nexthop): object {
   return defined({ via, dev, ...(onLink ? { 'on-link': true } : {}) });
+}
+
+function longRule(rule: Rule): object {
+  const { family, from, to, mark, tos, type, table, sport, dport, uidRange } = rule;
+  const isWhole = mark?.mask === 0xffffffff;
+  return defined({
+    family: from === undefined && to === undefined ? `ipv${family}` : undefined,
+    not: rule.not ? true : undefined,
+    from,
+    to,
+    iif: rule.iif,
+    oif: rule.oif,
+    mark: mark && (isWhole ? mark.value : `${mark.value}/${mark.mask}`),
+    'type-of-service': tos === 0 ? undefined : tos,
+    'ip-proto': rule.ipProto,
+    sport: sport && longRange(sport),
+    dport: dport && longRange(dport),
+    uidrange: uidRange && longRange(uidRange),
+    priority: rule.priority,
+    type: type === 'goto' ? undefined : type,
+    table: table === undefined ? undefined : longTable(table),
+    'suppress-prefix-length': rule.suppressPrefixLength,
+    goto: rule.goto,
+  });
+}
+
+function longNexthop({ id, family, via, dev, onLink, blackhole, group }: NexthopObject): object {
+  return defined({
+    id,
+    via,
+    dev,
+    'on-link': onLink ? true : undefined,
+    blackhole: blackhole ? true : undefined,
+    family: via === undefined && family !== undefined ? `ipv${family}` : undefined,
+    group:
+      group.length === 0 ? undefined : Object.fromEntries(group.map(({ name, weight }) => [name, weight])),
+  });
+}
+
+function longNeighbor({ to, dev, macaddress }: Neighbor): object {
+  return macaddress === undefined ? { to, dev, proxy: true } : { to, macaddress, dev };
+}
+
+function longTable(table: string): number | string {
+  return /^[0-9]+$/.test(table) ? Number(table) : table;
 }
 
 function longNat({ masquerade, snat, publish }: Nat): object {

@@ -2,19 +2,30 @@ import type { Bridge, OvsPort, Port } from '../../generated/topology-file.ts';
 import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
+import { bridgeDefaults } from '../../topology/bridge.ts';
 import { HOST } from '../../topology/model.ts';
 import { addEntry, type Context, checkNamespace, type Entry, interfaceKey } from './context.ts';
 import { type Endpoint, listEndpoints, type RawEndpoint } from './endpoint.ts';
+import { nameSysctls } from './interface-sysctls.ts';
 import { addVeth, expandEnd } from './links.ts';
 import { deriveMac } from './macaddress.ts';
 import { addOvsBridge, addOvsPatches, addOvsPort, isOvsBridge } from './ovs.ts';
 import { makePortName } from './port-name.ts';
+import {
+  type ExpandedPort,
+  expandMask,
+  expandPort,
+  expandVlans,
+  type RawPortSettings,
+} from './port-settings.ts';
 import { expandSettings, type Settings } from './settings.ts';
 
 interface PortDraft {
   readonly bridge: Entry;
   readonly far: Endpoint;
   readonly settings: Settings;
+  /** Of the near end. */
+  readonly own: ExpandedPort | undefined;
   readonly place: Place;
   /** The port as the file has it. */
   readonly raw: RawEndpoint<Port | OvsPort>;
@@ -36,7 +47,8 @@ export function normalizeBridges(context: Context): void {
   for (const draft of sorted) {
     const { namespace } = draft.bridge.item;
     const isFree = (name: string) => !context.entries.has(interfaceKey(namespace, name));
-    addNearEnd(context, draft, { name: makePortName(draft.far, isFree), place: draft.place });
+    const name = makePortName(draft.far, isFree);
+    addNearEnd(context, draft, { name, place: draft.place });
   }
   addOvsPatches(context);
 }
@@ -47,7 +59,11 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
   if (raw.namespace !== undefined) {
     checkNamespace(context, namespace, { pointer: `${base}/namespace`, part: 'value' });
   }
-  const { addresses, macaddress, mtu, state, alias } = expandSettings(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, alias, was, sysctls } = expandSettings(
+    raw,
+    base,
+    context.report,
+  );
   const parameters = raw.parameters ?? {};
   const entry: Entry = {
     item: {
@@ -57,20 +73,27 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
       addresses,
       mtu: undefined,
       mtuPlace: undefined,
-      macaddress: macaddress ?? deriveMac(context, { namespace, name, addresses }),
+      macaddress: macaddress ?? deriveMac(context, { namespace, name: was ?? name, addresses }),
       state,
       alias,
       master: undefined,
-      // The kernel's defaults; br_device.c and br_stp_timer.c.
+      sysctls: nameSysctls(sysctls, name),
+      // Whether it filters follows from its ports; see bridge-vlans.ts.
       parameters: {
-        stp: parameters.stp ?? false,
-        priority: parameters.priority ?? 32768,
-        forwardDelay: parameters['forward-delay'] ?? 15,
-        helloTime: parameters['hello-time'] ?? 2,
-        maxAge: parameters['max-age'] ?? 20,
-        ageingTime: parameters['ageing-time'] ?? 300,
+        ...bridgeDefaults,
+        ...raw.parameters,
+        'group-address': bridgeDefaults['group-address'],
+        'group-forward-mask': expandMask(
+          parameters['group-forward-mask'] ?? 0,
+          'bridge',
+          `${base}/parameters`,
+          context.report,
+        ),
       },
+      vlans: expandVlans(raw, base, context.report),
+      fdb: [],
       place: { pointer: base, part: 'key' },
+      ...(was === undefined ? {} : { was }),
     },
     mtu,
   };
@@ -87,8 +110,14 @@ interface RawPort {
 function addPort(context: Context, { bridge, port, unnamed }: RawPort): void {
   const { endpoint: far, settings, place } = expandEnd(context, port);
   if (far === undefined) return;
-  const draft: PortDraft = { bridge, far, settings, place, raw: port };
-  const name = portNameOf(port.settings);
+  const raw = settingsOf(port.settings);
+  // A port of Open vSwitch has settings of its own; see addOvsPort.
+  const own =
+    raw && bridge.item.kind !== 'ovs-bridge'
+      ? expandPort(raw as RawPortSettings, port.base, context.report)
+      : undefined;
+  const draft: PortDraft = { bridge, far, settings, own, place, raw: port };
+  const name = raw?.['port-name'];
   if (name === undefined) {
     unnamed.push(draft);
     return;
@@ -99,31 +128,38 @@ function addPort(context: Context, { bridge, port, unnamed }: RawPort): void {
 /** Both ends at once, so that each knows its peer's name. */
 function addNearEnd(
   context: Context,
-  { bridge, far, settings, place: farPlace, raw }: PortDraft,
+  { bridge, far, settings, own, place: farPlace, raw }: PortDraft,
   { name, place }: { name: string; place: Place },
 ): void {
   const near: Endpoint = { namespace: bridge.item.namespace, name };
   addVeth(context, { endpoint: far, settings, place: farPlace }, { peer: near, portOf: bridge });
+  // The near end's name is made of the far end's, and goes with it.
+  const was =
+    settings.was === undefined ? undefined : makePortName({ ...far, name: settings.was }, () => true);
   const nearSettings: Settings = {
     addresses: [],
     macaddress: undefined,
     mtu: settings.mtu,
     state: 'up',
     alias: undefined,
+    ...(was === undefined ? {} : { was }),
+    sysctls: undefined,
   };
   const { name: master, kind } = bridge.item;
   const ovs = kind === 'ovs-bridge';
   addVeth(
     context,
     { endpoint: near, settings: nearSettings, place },
-    { peer: far, portOf: bridge, master, ovs },
+    { peer: far, portOf: bridge, master, ovs, own },
   );
   if (ovs) addOvsPort(context, bridge.item, { name, raw: raw.settings, base: raw.base, place: farPlace });
 }
 
-function portNameOf(settings: Port | OvsPort | undefined): string | undefined {
-  if (settings === null || typeof settings !== 'object' || Array.isArray(settings)) return undefined;
-  return settings['port-name'];
+/** The settings of a port, where they are a map. */
+function settingsOf(
+  raw: Port | OvsPort | undefined,
+): Extract<Port | OvsPort, { readonly 'port-name'?: string }> | undefined {
+  return raw === null || typeof raw !== 'object' || Array.isArray(raw) ? undefined : raw;
 }
 
 function portKey({ far }: PortDraft): string {

@@ -2,7 +2,8 @@ import type { PingCheck, PortCheck, Check as RawCheck } from '../../generated/to
 import type { Place } from '../../lib/diagnostic.ts';
 import { parseIp } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
-import { type Check, HOST } from '../../topology/model.ts';
+import { parsePercent, parseTime } from '../../lib/units.ts';
+import { type Bounds, type Check, HOST } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import { type Context, checkNamespace } from './context.ts';
 import { listNames } from './names.ts';
@@ -57,6 +58,10 @@ function expandCheck(context: Context, { raw, network, at }: RawAt): Check | und
     within: expandTime(body.within ?? '5s'),
     count: ping?.count ?? 1,
     size: ping?.size,
+    ...(ping?.rtt === undefined ? {} : { rtt: expandBounds(context, ping.rtt, `${at}/ping/rtt`, expandRtt) }),
+    ...(ping?.loss === undefined
+      ? {}
+      : { loss: expandBounds(context, ping.loss, `${at}/ping/loss`, parsePercent) }),
     place,
   };
 }
@@ -99,6 +104,37 @@ function resolve(context: Context, { to, from, network, place }: Wanted): string
   if (address === undefined)
     fail(`namespace ${to} has no address to try`, `name an address, or give ${to} one`);
   return address;
+}
+
+/** The least and the most of something that a ping measures. */
+function expandBounds(
+  { report }: Context,
+  raw: { readonly min?: string; readonly max?: string },
+  at: string,
+  parse: (text: string) => number | undefined,
+): Bounds {
+  const bound = (name: 'min' | 'max'): number | undefined => {
+    const text = raw[name];
+    const value = text === undefined ? undefined : parse(text);
+    if (text !== undefined && value === undefined) {
+      const such = parse === parsePercent ? 'a share such as 20%' : 'a time such as 40ms';
+      const message = `'${name}' is '${text}'; write ${such}`;
+      report({ code: 'check-bounds', message, place: { pointer: `${at}/${name}`, part: 'value' } });
+    }
+    return value;
+  };
+  const bounds = { min: bound('min'), max: bound('max') };
+  if (bounds.min !== undefined && bounds.max !== undefined && bounds.min > bounds.max) {
+    const message = `min ${raw.min} is more than max ${raw.max}`;
+    report({ code: 'check-bounds', message, place: { pointer: at, part: 'value' } });
+  }
+  return bounds;
+}
+
+/** Milliseconds. */
+function expandRtt(text: string): number | undefined {
+  const microseconds = parseTime(text);
+  return microseconds === undefined ? undefined : microseconds / 1000;
 }
 
 function expandTime(text: string): number {

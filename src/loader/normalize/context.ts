@@ -1,16 +1,20 @@
 import type { Defaults, TopologyFile } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import {
+  type Adopted,
   type Bridge,
   type Device,
+  type Geneve,
   type Gre,
   HOST,
   type Interface,
+  type IpTunnel,
   type Loopback,
   type OvsBridge,
   type OvsInternal,
   type Veth,
   type Vxlan,
+  type Wireguard,
 } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import { listNames } from './names.ts';
@@ -25,9 +29,13 @@ export type InterfaceDraft =
   | Mutable<OvsBridge>
   | Mutable<OvsInternal>
   | Mutable<Gre>
+  | Mutable<IpTunnel>
+  | Mutable<Geneve>
   | Mutable<Vxlan>
+  | Mutable<Wireguard>
   | Mutable<Loopback>
-  | Mutable<Device>;
+  | Mutable<Device>
+  | Mutable<Adopted>;
 
 export interface Sized {
   readonly mtu: number;
@@ -51,6 +59,8 @@ export interface Context {
   readonly declared: ReadonlyMap<string, Place>;
   /** By `NAMESPACE/INTERFACE`, in the order of the file. */
   readonly entries: Map<string, Entry>;
+  /** Interfaces of the host that are adopted, with the place. */
+  readonly adoptedFrom: Map<string, Place>;
 }
 
 export function createContext(
@@ -58,7 +68,14 @@ export function createContext(
   declared: ReadonlyMap<string, Place>,
   report: Report,
 ): Context {
-  return { data, defaults: data.defaults ?? {}, report, declared, entries: new Map() };
+  return {
+    data,
+    defaults: data.defaults ?? {},
+    report,
+    declared,
+    entries: new Map(),
+    adoptedFrom: new Map(),
+  };
 }
 
 export function interfaceKey(namespace: string, name: string): string {

@@ -1,10 +1,15 @@
-import type { Device as RawDevice, Loopback as RawLoopback } from '../../generated/topology-file.ts';
+import type {
+  AdoptedDevice,
+  NewDevice as RawDevice,
+  Loopback as RawLoopback,
+} from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { type Device, HOST } from '../../topology/model.ts';
-import { type DevicePlace, deviceRules } from '../devices/rules.ts';
+import { type DevicePlace, deviceRules, type MacRule, macRule } from '../devices/rules.ts';
 import { suggest } from '../suggest.ts';
 import { addEntry, type Context, checkNamespace, interfaceKey } from './context.ts';
+import { nameSysctls } from './interface-sysctls.ts';
 import { deriveMac } from './macaddress.ts';
 import { listNames } from './names.ts';
 import type { DeclaredNamespace } from './namespaces.ts';
@@ -18,14 +23,21 @@ export function normalizeDevices(context: Context, declared: readonly DeclaredNa
       const place: DevicePlace = { context, namespace, name, base };
       // The schema tells the two apart by the name.
       if (name === 'lo') addLoopback(place, settings as RawLoopback);
+      else if (isAdopted(settings)) addAdopted(place, settings);
       else addDevice(place, settings as RawDevice);
     }
   }
 }
 
 function addLoopback({ context, namespace, name, base }: DevicePlace, raw: RawLoopback): void {
-  const { addresses, mtu, state } = expandSettings(raw, base, context.report);
-  const rest = { mtu: undefined, mtuPlace: undefined, macaddress: undefined, alias: undefined };
+  const { addresses, mtu, state, sysctls } = expandSettings(raw, base, context.report);
+  const rest = {
+    mtu: undefined,
+    mtuPlace: undefined,
+    macaddress: undefined,
+    alias: undefined,
+    sysctls: nameSysctls(sysctls, name),
+  };
   const place: Place = { pointer: base, part: 'key' };
   addEntry(context, {
     item: { kind: 'loopback', namespace, name, addresses, ...rest, state, master: undefined, place },
@@ -33,19 +45,73 @@ function addLoopback({ context, namespace, name, base }: DevicePlace, raw: RawLo
   });
 }
 
-function addDevice(at: DevicePlace, raw: RawDevice): void {
-  const { context, namespace, name, base } = at;
-  const { addresses, macaddress, mtu, state, alias } = expandSettings(raw, base, context.report);
-  const { mac, settings } = deviceRules(raw.type);
-  if (mac === 'none' && macaddress !== undefined) {
+function isAdopted(raw: unknown): raw is AdoptedDevice {
+  return typeof raw === 'object' && raw !== null && 'adopt' in raw;
+}
+
+/** An interface that exists already: its mtu and its MAC address stay as they are, unless the file says them. */
+function addAdopted({ context, namespace, name, base }: DevicePlace, raw: AdoptedDevice): void {
+  const { addresses, macaddress, mtu, state, sysctls } = expandSettings(raw, base, context.report);
+  const origin = raw.adopt === true ? name : raw.adopt;
+  if (namespace === HOST && origin !== name) {
     context.report({
       code: 'device',
-      message: `${namespace}:${name} carries IP packets, so it has no MAC address`,
+      message: `the host calls it ${origin}, and it stays there: it cannot be called ${name}`,
+      place: { pointer: `${base}/adopt`, part: 'value' },
+      help: `write ${origin}: { adopt: true }`,
+    });
+  }
+  if (context.adoptedFrom.has(origin)) reportAdoptedTwice(context, origin, base);
+  else context.adoptedFrom.set(origin, { pointer: base, part: 'key' });
+  addEntry(context, {
+    item: {
+      kind: 'adopted',
+      namespace,
+      name,
+      addresses,
+      mtu: undefined,
+      mtuPlace: undefined,
+      macaddress,
+      state,
+      alias: undefined,
+      master: undefined,
+      place: { pointer: base, part: 'key' },
+      origin,
+      sysctls: nameSysctls(sysctls, name),
+    },
+    mtu,
+  });
+}
+
+function reportAdoptedTwice({ report, adoptedFrom }: Context, origin: string, base: string): void {
+  const earlier = adoptedFrom.get(origin);
+  report({
+    code: 'interface-twice',
+    message: `the host's interface ${origin} is adopted twice`,
+    place: { pointer: base, part: 'key' },
+    ...(earlier === undefined ? {} : { related: [{ message: 'it is first adopted here', place: earlier }] }),
+  });
+}
+
+function addDevice(at: DevicePlace, raw: RawDevice): void {
+  const { context, namespace, name, base } = at;
+  const { addresses, macaddress, mtu, state, alias, was, sysctls } = expandSettings(
+    raw,
+    base,
+    context.report,
+  );
+  const settings = deviceRules(raw.type).settings(raw, at);
+  const mac = macRule({ kind: raw.type, settings });
+  if (macaddress !== undefined && mac in foreignMac) {
+    context.report({
+      code: 'device',
+      message: `${namespace}:${name} ${foreignMac[mac as keyof typeof foreignMac]}`,
       place: { pointer: `${base}/macaddress`, part: 'key' },
       help: 'leave macaddress out',
     });
   }
-  const derived = mac === 'derived' ? deriveMac(context, { namespace, name, addresses }) : undefined;
+  const derived =
+    mac === 'derived' ? deriveMac(context, { namespace, name: was ?? name, addresses }) : undefined;
   addEntry(context, {
     item: {
       kind: raw.type,
@@ -54,17 +120,26 @@ function addDevice(at: DevicePlace, raw: RawDevice): void {
       addresses,
       mtu: undefined,
       mtuPlace: undefined,
-      macaddress: mac === 'none' ? undefined : (macaddress ?? derived),
+      macaddress: mac in foreignMac ? undefined : (macaddress ?? derived),
       state,
       alias,
       master: undefined,
+      sysctls: nameSysctls(sysctls, name),
       place: { pointer: base, part: 'key' },
       link: expandLink(at, raw),
-      settings: settings(raw, at),
+      settings,
+      ...(was === undefined ? {} : { was }),
     },
     mtu,
   });
 }
+
+/** Why an interface cannot have a MAC address of its own. */
+const foreignMac = {
+  none: 'carries IP packets, so it has no MAC address',
+  below: 'has the MAC address of the interface below',
+  member: 'has the MAC address of its active member',
+} as const satisfies Partial<Record<MacRule, string>>;
 
 /** `NAME` in the device's own namespace, or `NAMESPACE:NAME`. */
 function expandLink({ context, namespace, base }: DevicePlace, raw: RawDevice): Device['link'] {
@@ -95,6 +170,10 @@ export function checkDeviceLinks(context: Context): void {
       context.report({ code: 'device', message, place, ...(help === undefined ? {} : { help }) });
     if (namespace === item.namespace && name === item.name) {
       fail(`${namespace}:${name} cannot be on top of itself`);
+      continue;
+    }
+    if (name === 'lo') {
+      fail(`lo is the loopback interface, so no ${item.kind} can be on top of it`);
       continue;
     }
     if (namespace === HOST || context.entries.has(interfaceKey(namespace, name))) continue;

@@ -3,7 +3,9 @@ import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { addEntry, type Context, type Entry, type Sized } from './context.ts';
 import { type Endpoint, listEndpoints, parseEndpoint, type RawEndpoint } from './endpoint.ts';
+import { nameSysctls } from './interface-sysctls.ts';
 import { deriveMac } from './macaddress.ts';
+import type { ExpandedPort } from './port-settings.ts';
 import { expandSettings, type Settings } from './settings.ts';
 
 /** Each link becomes two veth ends. */
@@ -47,17 +49,21 @@ export interface FarEnd {
   readonly master?: string;
   /** The bridge is one of Open vSwitch. */
   readonly ovs?: boolean;
+  /** What that end is to its bridge. */
+  readonly own?: ExpandedPort | undefined;
 }
 
 /** An end whose name could not be read is left out, and so is its peer. */
 export function addVeth(
   context: Context,
   { endpoint, settings, place }: End,
-  { peer, shared, portOf, master, ovs = false }: FarEnd,
+  { peer, shared, portOf, master, ovs = false, own }: FarEnd,
 ): void {
   if (endpoint === undefined || peer === undefined) return;
   const { namespace, name } = endpoint;
   const { addresses, state, alias } = settings;
+  // A near end has no address whose neighbours would notice.
+  const former = master === undefined ? settings.was : undefined;
   // Written out: an object made by spreading others takes several times the room, and there are thousands.
   addEntry(context, {
     item: {
@@ -67,14 +73,18 @@ export function addVeth(
       addresses,
       mtu: undefined,
       mtuPlace: undefined,
-      macaddress: settings.macaddress ?? deriveMac(context, { namespace, name, addresses }),
+      macaddress: settings.macaddress ?? deriveMac(context, { namespace, name: former ?? name, addresses }),
       state,
       alias,
       master: ovs ? undefined : master,
       ...(ovs && master !== undefined ? { ovsBridge: master } : {}),
+      portSettings: own?.port,
+      vlans: own?.vlans,
       peer,
       madeForPort: master !== undefined,
+      sysctls: nameSysctls(settings.sysctls, name),
       place,
+      ...(settings.was === undefined ? {} : { was: settings.was }),
     },
     mtu: settings.mtu ?? shared,
     portOf,

@@ -47,7 +47,9 @@ function createResolver(context: Context, network: Network): (entry: Entry) => F
   };
   const compute = ({ item, mtu, portOf }: Entry): Found => {
     if (mtu !== undefined) return mtu;
-    if (item.kind === 'loopback') return unknown;
+    if (item.kind === 'loopback' || item.kind === 'adopted') return unknown;
+    const bond = bondOf(context, item);
+    if (bond !== undefined) return { mtu: resolve(bond).mtu, place: undefined };
     if (item.kind === 'bridge')
       return smallest([
         standard,
@@ -85,6 +87,12 @@ function createResolver(context: Context, network: Network): (entry: Entry) => F
   const memberMtu = (member: Entry): Found[] =>
     member.portOf !== undefined && member.mtu === undefined ? [] : [resolve(member)];
   return resolve;
+}
+
+/** A bond gives its mtu to its members (bond_enslave in drivers/net/bonding/bond_main.c). */
+function bondOf({ entries }: Context, { namespace, master }: Entry['item']): Entry | undefined {
+  const entry = master === undefined ? undefined : entries.get(interfaceKey(namespace, master));
+  return entry?.item.kind === 'bond' ? entry : undefined;
 }
 
 function smallest(candidates: readonly Found[]): Found {

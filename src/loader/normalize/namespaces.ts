@@ -5,9 +5,13 @@ import { pointer } from '../../lib/pointer.ts';
 import { HOST, type Namespace } from '../../topology/model.ts';
 import type { Context } from './context.ts';
 import { noNat, normalizeNat } from './nat.ts';
+import { normalizeNeighbors } from './neighbors.ts';
 import type { Network } from './network.ts';
+import { normalizeNexthops } from './nexthops.ts';
 import { normalizeRoutes } from './routes.ts';
+import { normalizeRules } from './routing-policy.ts';
 import { normalizeSysctls } from './sysctls.ts';
+import { checkTables } from './tables.ts';
 
 export interface DeclaredNamespace {
   readonly name: string;
@@ -42,6 +46,12 @@ export function normalizeNamespaces(
   const result = declared.map(({ name, raw, place }): Namespace => {
     // In the list form a namespace has no settings, so nothing has a pointer that begins with this one.
     const base = place.pointer;
+    const nexthops = normalizeNexthops(context, {
+      namespace: name,
+      base: `${base}/nexthops`,
+      raw: raw.nexthops,
+      network,
+    });
     return {
       name,
       place,
@@ -52,10 +62,20 @@ export function normalizeNamespaces(
         base: `${base}/routes`,
         raw: raw.routes ?? [],
         network,
+        nexthops,
+      }),
+      rules: normalizeRules(context, name, `${base}/routing-policy`, raw['routing-policy']),
+      nexthops,
+      neighbors: normalizeNeighbors(context, {
+        namespace: name,
+        base: `${base}/neighbors`,
+        raw: raw.neighbors,
+        network,
       }),
       nat: normalizeNat(context, { namespace: name, base: `${base}/nat`, raw: raw.nat, network }),
     };
   });
+  checkTables(context);
   const [implied] = network.interfacesOf(HOST);
   if (implied !== undefined && !context.declared.has(HOST)) result.push(emptyNamespace(HOST, implied.place));
   return result.sort((a, b) => compareNames(a.name, b.name));
@@ -68,6 +88,9 @@ function emptyNamespace(name: string, place: Place): Namespace {
     forwarding: undefined,
     sysctls: [],
     routes: [],
+    rules: [],
+    nexthops: [],
+    neighbors: [],
     nat: noNat,
   };
 }

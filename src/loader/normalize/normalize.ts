@@ -1,6 +1,8 @@
 import type { TopologyFile } from '../../generated/topology-file.ts';
 import { compareNames } from '../../lib/collections.ts';
 import type { Topology } from '../../topology/model.ts';
+import { collectImpairments, settleImpairments } from '../impairments/normalize.ts';
+import { finishBridges } from './bridge-vlans.ts';
 import { normalizeBridges } from './bridges.ts';
 import { normalizeChecks } from './checks.ts';
 import { createContext } from './context.ts';
@@ -25,9 +27,11 @@ export function normalize(data: TopologyFile, report: Report): { topology: Topol
   normalizeLinks(context);
   normalizeTunnels(context);
   normalizeBridges(context);
-  normalizeMembers(context);
+  normalizeMembers(context, declared);
   normalizeOvsMembers(context);
+  finishBridges(context);
   checkDeviceLinks(context);
+  const impairments = collectImpairments(context);
   const interfaces = [...context.entries.values()]
     .map(({ item }) => item)
     .sort((a, b) => compareNames(a.namespace, b.namespace) || compareNames(a.name, b.name));
@@ -37,6 +41,7 @@ export function normalize(data: TopologyFile, report: Report): { topology: Topol
     name: data.name,
     namespaces: normalizeNamespaces(context, declared, network),
     interfaces,
+    impairments: settleImpairments(context, impairments),
     checks: normalizeChecks(context, network),
   };
   return { topology, network };

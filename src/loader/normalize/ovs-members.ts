@@ -11,7 +11,7 @@ export function normalizeOvsMembers(context: Context): void {
     if (!isOvsBridge(raw) || item?.kind !== 'ovs-bridge') continue;
     const base = pointer('bridges', bridge);
     for (const { name, settings, ...at } of listNamed(raw.members, `${base}/members`)) {
-      const found = findOvsMember(context, { bridge, namespace: HOST, member: name, place: at.place });
+      const found = findOvsMember(context, bridge, { member: name, place: at.place });
       if (found === undefined) continue;
       found.ovsBridge = bridge;
       addOvsPort(context, item, { name, raw: settings, ...at });
@@ -20,7 +20,7 @@ export function normalizeOvsMembers(context: Context): void {
       const at = `${base}/bonds${pointer(name)}`;
       const members = bond.members.filter((member, index) => {
         const place = { pointer: `${at}/members/${index}`, part: 'value' } as const;
-        const found = findOvsMember(context, { bridge, namespace: HOST, member, place });
+        const found = findOvsMember(context, bridge, { member, place });
         if (found !== undefined) found.ovsBridge = bridge;
         return found !== undefined;
       });
@@ -43,8 +43,12 @@ export function normalizeOvsMembers(context: Context): void {
   }
 }
 
-function findOvsMember(context: Context, member: Member): InterfaceDraft | undefined {
-  const item = findMember(context, member);
+function findOvsMember(
+  context: Context,
+  bridge: string,
+  member: Omit<Member, 'settings'>,
+): InterfaceDraft | undefined {
+  const item = findMember(context, { kind: 'bridge', namespace: HOST, name: bridge }, member);
   if (item?.kind !== 'ovs-bridge' && item?.kind !== 'ovs-internal') return item;
   context.report({
     code: 'member',

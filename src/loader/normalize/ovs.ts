@@ -6,6 +6,7 @@ import { formatRanges } from '../../lib/ranges.ts';
 import { HOST, type OvsBridge, type OvsPort, type OvsPortForm, type OvsVlan } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import { addEntry, type Context, type Entry, interfaceKey } from './context.ts';
+import { nameSysctls } from './interface-sysctls.ts';
 import { deriveMac } from './macaddress.ts';
 import { listNames } from './names.ts';
 import { makePortName } from './port-name.ts';
@@ -35,7 +36,7 @@ export function addOvsBridge(context: Context, name: string, raw: RawBridge): En
       help: 'leave namespace out, or use a Linux bridge',
     });
   }
-  const { addresses, macaddress, mtu, state, alias } = expandSettings(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, alias, sysctls } = expandSettings(raw, base, context.report);
   const controllers = [raw.controller ?? []].flat();
   const item: Draft = {
     kind: 'ovs-bridge',
@@ -48,6 +49,7 @@ export function addOvsBridge(context: Context, name: string, raw: RawBridge): En
     state,
     alias,
     master: undefined,
+    sysctls: nameSysctls(sysctls, name),
     datapath: raw['datapath-type'],
     failMode: raw['fail-mode'],
     controllers: [...new Set(controllers)].sort(),
@@ -116,7 +118,11 @@ function addInternal(
   bridge: Entry,
   { name, settings, base }: { name: string; settings: RawInternal; base: string },
 ): void {
-  const { addresses, macaddress, mtu, state, alias } = expandSettings(settings, base, context.report);
+  const { addresses, macaddress, mtu, state, alias, sysctls } = expandSettings(
+    settings,
+    base,
+    context.report,
+  );
   addEntry(context, {
     item: {
       kind: 'ovs-internal',
@@ -129,6 +135,7 @@ function addInternal(
       state,
       alias,
       master: undefined,
+      sysctls: nameSysctls(sysctls, name),
       ovsBridge: bridge.item.name,
       vlan: expandVlan(context, settings, base),
       place: { pointer: base, part: 'key' },

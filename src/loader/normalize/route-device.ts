@@ -11,15 +11,20 @@ export function deviceFinder(
   network: Network,
   namespace: string,
   routes: readonly Route[],
-): (hop: Nexthop) => string | undefined {
+): (hop: Nexthop, table: string) => string | undefined {
   const direct = directRoutes(routes);
-  return ({ via }) => {
+  return ({ via }, table) => {
     const ip = via === undefined ? undefined : parseIp(via);
     // Every interface has link-local addresses, so only the file can tell which one is meant.
     if (ip === undefined || isLinkLocal(ip)) return undefined;
     const subnet = network
       .subnetsWith(namespace, ip)
-      .find(({ item, cidr }) => item.kind !== 'loopback' && !isHostPrefix(cidr));
+      .find(
+        ({ item, cidr, address }) =>
+          item.kind !== 'loopback' &&
+          (address.settings?.peer !== undefined || !isHostPrefix(cidr)) &&
+          network.isInTable(item, table),
+      );
     const [route] = direct.findAll(ip);
     if (subnet === undefined) return route?.dev;
     const isCloser =

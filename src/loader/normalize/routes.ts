@@ -6,11 +6,21 @@ import type {
 import type { Place } from '../../lib/diagnostic.ts';
 import { parseCidr } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
-import type { Nexthop, Route } from '../../topology/model.ts';
+import {
+  type Nexthop,
+  type NexthopObject,
+  type Route,
+  type RouteOptions,
+  usualOptions,
+} from '../../topology/model.ts';
+import { suggest } from '../suggest.ts';
 import type { Context } from './context.ts';
+import { listNames } from './names.ts';
 import type { Network } from './network.ts';
 import { deviceFinder } from './route-device.ts';
+import { tosProblem } from './routing-policy.ts';
 import { expandIp, expandPrefix } from './settings.ts';
+import { resolveTable } from './tables.ts';
 
 interface Routes {
   readonly namespace: string;
@@ -18,6 +28,7 @@ interface Routes {
   readonly base: string;
   readonly raw: readonly RawRoute[] | Readonly<Record<string, string | RouteSettings>>;
   readonly network: Network;
+  readonly nexthops: readonly NexthopObject[];
 }
 
 interface ListedRoute {
@@ -38,15 +49,20 @@ interface RouteDraft extends Route {
 }
 
 /** The routes of one namespace, each with its device. */
-export function normalizeRoutes(context: Context, { namespace, base, raw, network }: Routes): Route[] {
+export function normalizeRoutes(
+  context: Context,
+  { namespace, base, raw, network, nexthops: objects }: Routes,
+): Route[] {
   const routes: RouteDraft[] = [];
   for (const listed of listRoutes(base, raw)) {
-    const route = expandRoute(context, listed, { namespace, network });
+    const route = expandRoute(context, listed, { namespace, network, objects });
     if (route !== undefined) routes.push(route);
   }
   const findDevice = deviceFinder(network, namespace, routes);
   // After all of them, since a device may follow from a route that had none itself until then.
-  const devices = routes.map(({ nexthops }) => nexthops.map((hop) => hop.dev ?? findDevice(hop)));
+  const devices = routes.map(({ nexthops, table }) =>
+    nexthops.map((hop) => hop.dev ?? findDevice(hop, table)),
+  );
   for (const [index, { nexthops }] of routes.entries()) {
     for (const [at, hop] of nexthops.entries()) hop.dev = devices[index]?.[at];
   }
@@ -73,6 +89,7 @@ function listRoutes(base: string, raw: Routes['raw']): ListedRoute[] {
 interface Where {
   readonly namespace: string;
   readonly network: Network;
+  readonly objects: readonly NexthopObject[];
 }
 
 function expandRoute(context: Context, listed: ListedRoute, where: Where): RouteDraft | undefined {
@@ -80,17 +97,23 @@ function expandRoute(context: Context, listed: ListedRoute, where: Where): Route
   const fromPlace: Place = { pointer: `${base}/from`, part: 'value' };
   const from = raw.from === undefined ? undefined : expandIp(raw.from, fromPlace, context.report);
   const nexthops = expandNexthops(context, listed);
-  const { namespace, network } = where;
-  const destination = expandDestination(context, listed, { namespace, network, from, nexthops });
+  const nexthop = expandObject(context, listed, where);
+  if (((raw['type-of-service'] ?? 0) & 3) !== 0) {
+    const at: Place = { pointer: `${base}/type-of-service`, part: 'value' };
+    context.report({ code: 'route-form', message: tosProblem, place: at });
+  }
+  const destination = expandDestination(context, listed, { ...where, from, nexthops, nexthop });
   if (destination === undefined) return undefined;
   const { to, family } = destination;
   const type = raw.type ?? 'unicast';
+  const table = tableName(context, listed, where.namespace);
+  if (table === undefined) return undefined;
   // Written out, as in addVeth.
   return {
     to,
     family,
     type,
-    table: tableName(raw.table, type),
+    table,
     // Metric 0 means the default to the kernel, which is 0 for IPv4 and 1024 for IPv6 (ip6_route_info_create).
     metric: raw.metric === 0 && family === 6 ? undefined : raw.metric,
     scope: raw.scope,
@@ -99,21 +122,67 @@ function expandRoute(context: Context, listed: ListedRoute, where: Where): Route
     advertisedMss: raw['advertised-mss'],
     congestionWindow: raw['congestion-window'],
     advertisedReceiveWindow: raw['advertised-receive-window'],
+    options: expandOptions(raw),
+    // An unknown one was reported; then nobody needs to hear that the route leads nowhere.
+    nexthop: raw.nexthop === undefined ? undefined : { name: raw.nexthop, id: nexthop?.id ?? 0 },
     nexthops,
     place,
   };
 }
 
+function expandOptions(raw: RawRoute): RouteOptions {
+  const options: RouteOptions = {
+    tos: raw['type-of-service'] ?? 0,
+    initialCongestionWindow: raw['initial-congestion-window'],
+    initialReceiveWindow: raw['initial-receive-window'],
+    hopLimit: raw['hop-limit'],
+    quickAck: raw['quick-ack'] ?? false,
+    preference: raw.preference ?? 'medium',
+  };
+  const { tos, initialCongestionWindow, initialReceiveWindow, hopLimit, quickAck, preference } = options;
+  const isUsual =
+    tos === 0 &&
+    (initialCongestionWindow ?? initialReceiveWindow ?? hopLimit) === undefined &&
+    !quickAck &&
+    preference === 'medium';
+  return isUsual ? usualOptions : options;
+}
+
+/** The nexthop object that a route names. */
+function expandObject(
+  context: Context,
+  { raw, base }: ListedRoute,
+  { namespace, objects }: Where,
+): NexthopObject | undefined {
+  if (raw.nexthop === undefined) return undefined;
+  for (const key of ['via', 'dev', 'on-link', 'nexthops'] as const) {
+    if (raw[key] === undefined) continue;
+    failForm(context, `'${key}' and 'nexthop' exclude each other; put it into the nexthop`, `${base}/${key}`);
+  }
+  const found = objects.find(({ name }) => name === raw.nexthop);
+  if (found !== undefined) return found;
+  const names = objects.map(({ name }) => name);
+  const nearest = suggest(raw.nexthop, names);
+  context.report({
+    code: 'route-form',
+    message: `'${raw.nexthop}' is not one of ${namespace}'s nexthops; it has ${listNames(names) || 'none'}`,
+    place: { pointer: `${base}/nexthop`, part: 'value' },
+    ...(nearest === undefined ? {} : { help: `did you mean '${nearest}'?` }),
+  });
+  return undefined;
+}
+
 interface Hints extends Where {
   readonly from: string | undefined;
   readonly nexthops: readonly Nexthop[];
+  readonly nexthop: NexthopObject | undefined;
 }
 
 /** `default` has no family of its own: the next hop, the source or the device's addresses tell it, else it is IPv4. */
 function expandDestination(
   context: Context,
   { raw, toPlace }: ListedRoute,
-  { namespace, network, from, nexthops }: Hints,
+  { namespace, network, objects, from, nexthops, nexthop }: Hints,
 ): { to: string; family: 4 | 6 } | undefined {
   if (raw.to === '0.0.0.0/0') return { to: 'default', family: 4 };
   const cidr = raw.to === 'default' ? undefined : parseCidr(raw.to);
@@ -129,6 +198,8 @@ function expandDestination(
   }
   const hint = nexthops.find(({ via }) => via !== undefined)?.via ?? from;
   if (hint !== undefined) return { to: 'default', family: hint.includes(':') ? 6 : 4 };
+  const family = familyOf(nexthop, objects);
+  if (family !== undefined) return { to: 'default', family };
   const dev = nexthops[0]?.dev;
   const addresses = dev === undefined ? [] : (network.interfaceOf(namespace, dev)?.addresses ?? []);
   const isOnlyV6 = addresses.length > 0 && addresses.every(({ family }) => family === 6);
@@ -140,7 +211,8 @@ function expandNexthops(context: Context, { raw, place, base, isShort }: ListedR
   const isOnLink = raw['on-link'] ?? false;
   if (nexthops === undefined) {
     if (via === undefined && dev === undefined) {
-      if (isOnLink) failForm(context, 'on-link needs a next hop: add via and dev', `${base}/on-link`);
+      if (isOnLink && raw.nexthop === undefined)
+        failForm(context, 'on-link needs a next hop: add via and dev', `${base}/on-link`);
       return [];
     }
     const at = isShort ? base : `${base}/via`;
@@ -180,13 +252,24 @@ function failForm({ report }: Context, message: string, at: string): void {
   report({ code: 'route-form', message, place: { pointer: at, part: 'key' } });
 }
 
-/** The names of the numbers that rtnetlink reserves; ip(8) puts a local route into `local` when no table is said. */
-function tableName(table: RouteSettings['table'], type: Route['type']): string {
+/** That of a nexthop object, or of the members of a group. */
+export function familyOf(
+  object: NexthopObject | undefined,
+  objects: readonly NexthopObject[],
+): 4 | 6 | undefined {
+  if (object?.family !== undefined || object === undefined) return object?.family;
+  const [first] = object.group;
+  return objects.find(({ id }) => id === first?.id)?.family;
+}
+
+/** ip(8) puts a local route into `local` when no table is said. */
+function tableName(
+  context: Context,
+  { raw: { table, type }, base }: ListedRoute,
+  namespace: string,
+): string | undefined {
   if (table === undefined) return type === 'local' ? 'local' : 'main';
-  if (table === 253) return 'default';
-  if (table === 254) return 'main';
-  if (table === 255) return 'local';
-  return String(table);
+  return resolveTable(context, table, namespace, { pointer: `${base}/table`, part: 'value' });
 }
 
 function isList(raw: Routes['raw']): raw is readonly RawRoute[] {

@@ -1,15 +1,22 @@
 import type { Place } from '../../lib/diagnostic.ts';
-import { addressBits, formatNetwork, isMulticast, parseCidr, parseIp, withLength } from '../../lib/ip.ts';
+import { addressBits, formatNetwork, parseCidr, parseIp, withLength } from '../../lib/ip.ts';
 import type { Address } from '../../topology/model.ts';
+import { expandAddresses, type RawAddress } from './addresses.ts';
+import {
+  expandInterfaceSysctls,
+  type InterfaceSysctl,
+  type RawInterfaceSysctls,
+} from './interface-sysctls.ts';
 import type { Report } from './problem.ts';
 
 /** The settings that any interface takes; `addresses` alone is the short form. */
-export interface RawSettings {
-  readonly addresses?: string | readonly string[];
+export interface RawSettings extends RawInterfaceSysctls {
+  readonly addresses?: RawAddress | readonly RawAddress[];
   readonly macaddress?: string;
   readonly mtu?: number;
   readonly state?: 'up' | 'down';
   readonly alias?: string;
+  readonly was?: string;
 }
 
 export interface Settings {
@@ -18,58 +25,44 @@ export interface Settings {
   readonly mtu: { readonly mtu: number; readonly place: Place } | undefined;
   readonly state: 'up' | 'down';
   readonly alias: string | undefined;
+  readonly was?: string | undefined;
+  /** Parameters of the interface, whose name is not known here. */
+  readonly sysctls: readonly InterfaceSysctl[] | undefined;
 }
 
 /** Expands the settings of one interface; `base` is their pointer. */
 export function expandSettings(
-  raw: RawSettings | string | readonly string[] | null | undefined,
+  raw: RawSettings | string | readonly RawAddress[] | null | undefined,
   base: string,
   report: Report,
 ): Settings {
   if (typeof raw === 'string') return withAddresses(expandAddresses(raw, base, report));
   if (isList(raw)) return withAddresses(expandAddresses(raw, base, report));
   if (raw === null || raw === undefined) return withAddresses([]);
-  const { addresses, macaddress, mtu, state, alias } = raw;
+  const { addresses, macaddress, mtu, state, alias, was } = raw;
   return {
     addresses: addresses === undefined ? [] : expandAddresses(addresses, `${base}/addresses`, report),
     macaddress: macaddress === undefined ? undefined : expandMac(macaddress, `${base}/macaddress`, report),
     mtu: mtu === undefined ? undefined : { mtu, place: { pointer: `${base}/mtu`, part: 'value' } },
     state: state ?? 'up',
     alias: alias === '' ? undefined : alias,
+    ...(was === undefined ? {} : { was }),
+    sysctls: expandInterfaceSysctls(raw, base, report),
   };
 }
 
 function withAddresses(addresses: readonly Address[]): Settings {
-  return { addresses, macaddress: undefined, mtu: undefined, state: 'up', alias: undefined };
+  return {
+    addresses,
+    macaddress: undefined,
+    mtu: undefined,
+    state: 'up',
+    alias: undefined,
+    sysctls: undefined,
+  };
 }
 
-function expandAddresses(raw: string | readonly string[], base: string, report: Report): Address[] {
-  if (typeof raw !== 'string') {
-    return raw.flatMap((text, index) => expandAddresses(text, `${base}/${index}`, report));
-  }
-  const address = expandAddress(raw, { pointer: base, part: 'value' }, report);
-  return address === undefined ? [] : [address];
-}
-
-function expandAddress(text: string, place: Place, report: Report): Address | undefined {
-  const cidr = parseCidr(text);
-  const fail = (message: string) => report({ code: 'bad-address', message, place });
-  if (cidr === undefined) {
-    fail(
-      parseIp(text) === undefined
-        ? `'${text}' is not an address with a prefix length; ${hint(text)}`
-        : `'${text}' has no prefix length; ${hint(text)}`,
-    );
-    return undefined;
-  }
-  const { address, prefixLength, family, value } = cidr;
-  if (isMulticast(cidr)) fail(`${text} is a multicast address, which no interface can have`);
-  else if (value === 0n) fail(`${text} is the unspecified address, which no interface can have`);
-  else return { address, prefixLength, family, place };
-  return undefined;
-}
-
-function hint(text: string): string {
+export function hint(text: string): string {
   const ip = parseIp(text);
   if (ip !== undefined) return `write ${ip.address}/${ip.family === 4 ? 24 : 64} or another length`;
   if (text.includes('%')) return 'leave the zone id out';
@@ -83,8 +76,13 @@ function hint(text: string): string {
   return 'write one such as 10.0.0.1/24 or 2001:db8::1/64';
 }
 
-function expandMac(text: string, at: string, report: Report): string | undefined {
-  const place: Place = { pointer: at, part: 'value' };
+export function expandMac(
+  text: string,
+  at: string,
+  report: Report,
+  part: Place['part'] = 'value',
+): string | undefined {
+  const place: Place = { pointer: at, part };
   const mac = text.toLowerCase();
   const fail = (message: string) => report({ code: 'bad-mac', message, place });
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)) {
@@ -134,6 +132,6 @@ export function expandIp(text: string, place: Place, report: Report): string | u
   return undefined;
 }
 
-function isList(raw: unknown): raw is readonly string[] {
+function isList(raw: unknown): raw is readonly RawAddress[] {
   return Array.isArray(raw);
 }

@@ -1,19 +1,25 @@
-import type { Tunnel, TunnelEndpoint } from '../../generated/topology-file.ts';
-import { compareNames } from '../../lib/collections.ts';
+import type { Tunnel } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
-import { canonicalAddress, parseIp } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
-import type { Gre, Vxlan } from '../../topology/model.ts';
 import { addEntry, type Context, checkNamespace } from './context.ts';
+import { nameSysctls } from './interface-sysctls.ts';
 import { deriveMac } from './macaddress.ts';
-import { expandIp, expandSettings } from './settings.ts';
-import { checkTunnelShape, expandKey, foreignKeys } from './tunnel-shape.ts';
+import { expandSettings } from './settings.ts';
+import { type TunnelEnd, tunnelItem } from './tunnel-items.ts';
+import { expandOuter } from './tunnel-outer.ts';
+import { checkTunnelShape, foreignKeys } from './tunnel-shape.ts';
+import { tunnelTypes } from './underlay.ts';
+import { normalizeWireguard } from './wireguard.ts';
 
 /** Each tunnel becomes one interface in each of its namespaces. */
 export function normalizeTunnels(context: Context): void {
   for (const [name, tunnel] of Object.entries(context.data.tunnels ?? {})) {
     foreignKeys(context, name, tunnel);
     checkTunnelShape(context, name, tunnel);
+    if (tunnel.type === 'wireguard') {
+      normalizeWireguard(context, name, tunnel);
+      continue;
+    }
     const locals = Object.entries(tunnel.endpoints).map(([namespace, end]) => ({
       namespace,
       local: end?.local,
@@ -22,18 +28,9 @@ export function normalizeTunnels(context: Context): void {
       const others = locals
         .filter((other) => other.namespace !== namespace)
         .flatMap(({ local }) => local ?? []);
-      addTunnelEnd(context, { name, tunnel, namespace, end: end ?? {}, others });
+      addTunnelEnd(context, { name, tunnel, type: tunnel.type, namespace, end: end ?? {}, others });
     }
   }
-}
-
-interface TunnelEnd {
-  readonly name: string;
-  readonly tunnel: Tunnel;
-  readonly namespace: string;
-  readonly end: NonNullable<TunnelEndpoint>;
-  /** What the other ends have as `local`. */
-  readonly others: readonly string[];
 }
 
 function addTunnelEnd(context: Context, tunnelEnd: TunnelEnd): void {
@@ -42,7 +39,6 @@ function addTunnelEnd(context: Context, tunnelEnd: TunnelEnd): void {
   const place: Place = { pointer: base, part: 'key' };
   checkNamespace(context, namespace, place);
   const settings = expandSettings(end, base, context.report);
-  const isEthernet = tunnel.type !== 'gre' && tunnel.type !== 'ip6gre';
   const shared = tunnel.mtu;
   const common = {
     namespace,
@@ -50,26 +46,24 @@ function addTunnelEnd(context: Context, tunnelEnd: TunnelEnd): void {
     addresses: settings.addresses,
     mtu: undefined,
     mtuPlace: undefined,
-    macaddress: isEthernet
-      ? (settings.macaddress ?? deriveMac(context, { ...settings, namespace, name }))
+    macaddress: tunnelTypes[tunnel.type].ethernet
+      ? (settings.macaddress ?? deriveMac(context, { ...settings, namespace, name: tunnel.was ?? name }))
       : undefined,
     state: settings.state,
     alias: settings.alias,
     master: undefined,
+    sysctls: nameSysctls(settings.sysctls, name),
     place,
+    ...(tunnel.was === undefined ? {} : { was: tunnel.was }),
     local: end.local === undefined ? undefined : expandOuter(context, end.local, `${base}/local`, tunnel),
     dev: end.dev,
-    // With a ttl of its own an outer packet cannot circle for ever where the underlay's route leads into the tunnel, and
-    // the kernel keeps path MTU discovery on for GRE (ip_gre refuses `nopmtudisc` with a fixed ttl).
-    ttl: tunnel.ttl ?? 64,
-    tos: tunnel.tos ?? 0,
+    // With a ttl of its own an outer packet cannot circle for ever where the underlay's route leads into the tunnel; but
+    // iproute2 refuses one without path MTU discovery (ip/link_iptnl.c).
+    ttl: tunnel.ttl ?? (tunnel.pmtudisc === false ? 'inherit' : 64),
+    tos: expandTos(tunnel),
   };
-  const item =
-    tunnel.type === 'vxlan'
-      ? vxlanItem(context, tunnelEnd, common)
-      : greItem(context, tunnelEnd, { ...common, kind: tunnel.type });
   addEntry(context, {
-    item,
+    item: tunnelItem(context, tunnelEnd, common),
     mtu:
       settings.mtu ??
       (shared === undefined
@@ -78,77 +72,7 @@ function addTunnelEnd(context: Context, tunnelEnd: TunnelEnd): void {
   });
 }
 
-function greItem(
-  context: Context,
-  { name, tunnel, namespace, end, others }: TunnelEnd,
-  common: Omit<Gre, 'remote' | 'key'>,
-): Gre {
-  const at = pointer('tunnels', name, 'endpoints', namespace, 'remote');
-  const [first, ...more] = remotesOf(end);
-  if (more.length > 0) {
-    const message = `${tunnel.type} goes to one remote address, and this one has ${more.length + 1}; vxlan takes a list`;
-    context.report({ code: 'tunnel', message, place: { pointer: at, part: 'value' } });
-  }
-  const [other] = others;
-  const own =
-    first === undefined ? undefined : expandOuter(context, first, firstRemotePointer(end, at), tunnel);
-  return {
-    ...common,
-    remote: own ?? (first === undefined && other !== undefined ? canonicalAddress(other) : undefined),
-    key: expandKey(context, name, tunnel.key),
-  };
-}
-
-/** An own `remote` replaces the other ends, as it does for the other kinds; `peers` come in addition. */
-function vxlanItem(
-  context: Context,
-  { name, tunnel, namespace, end, others }: TunnelEnd,
-  common: Omit<Vxlan, 'kind' | 'id' | 'port' | 'learning' | 'peers'>,
-): Vxlan {
-  const at = pointer('tunnels', name, 'endpoints', namespace, 'remote');
-  const remotes = remotesOf(end).map((text, index) =>
-    expandOuter(context, text, Array.isArray(end.remote) ? `${at}/${index}` : at, tunnel),
-  );
-  const found = end.remote === undefined ? others.map(canonicalAddress) : remotes;
-  const more = (tunnel.peers ?? []).map(canonicalAddress);
-  const peers = new Set([...found, ...more].filter((peer) => peer !== undefined && peer !== common.local));
-  return {
-    kind: 'vxlan',
-    ...common,
-    id: tunnel.id ?? 0,
-    port: tunnel.port ?? 4789,
-    learning: tunnel.learning ?? true,
-    peers: [...peers].filter((peer) => peer !== undefined).sort(compareNames),
-  };
-}
-
-function remotesOf({ remote }: NonNullable<TunnelEndpoint>): readonly string[] {
-  return typeof remote === 'string' ? [remote] : (remote ?? []);
-}
-
-function firstRemotePointer({ remote }: NonNullable<TunnelEndpoint>, at: string): string {
-  return Array.isArray(remote) ? `${at}/0` : at;
-}
-
-/** An address of the outer packet, of the family that the type travels in. */
-export function expandOuter(
-  context: Context,
-  text: string,
-  at: string,
-  { type }: Tunnel,
-): string | undefined {
-  const place: Place = { pointer: at, part: 'value' };
-  const address = expandIp(text, place, context.report);
-  if (address === undefined || type === 'vxlan') return address;
-  const family = parseIp(address)?.family;
-  const wanted = type.startsWith('ip6') ? 6 : 4;
-  if (family === wanted) return address;
-  const other = type.startsWith('ip6') ? type.slice('ip6'.length) : `ip6${type}`;
-  context.report({
-    code: 'tunnel',
-    message: `${type} travels in IPv${wanted} packets, and ${address} is an IPv${family} address`,
-    place,
-    help: `use type: ${other} for IPv${family}`,
-  });
-  return undefined;
+/** Where the kernel has no flag for it, the TOS 1 means `inherit` (net/ipv4/ip_tunnel.c, drivers/net/vxlan, geneve.c). */
+function expandTos({ type, tos = 0 }: Tunnel): number | 'inherit' {
+  return tos === 1 && tunnelTypes[type].outer !== 6 ? 'inherit' : tos;
 }

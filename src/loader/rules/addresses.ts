@@ -8,7 +8,8 @@ import { nameOf } from './segments.ts';
 /** The first and the last address of an IPv4 subnet, and the first of an IPv6 one, are not an interface's. */
 export function checkEdgeAddresses({ network }: Subject, report: Report): void {
   for (const { address, cidr } of network.subnets()) {
-    const edge = edgeOf(cidr);
+    // With a peer it is the peer's prefix, and all of it is at the other end.
+    const edge = address.settings?.peer === undefined ? edgeOf(cidr) : undefined;
     if (edge === undefined) continue;
     const kind =
       edge === 'network' ? 'the address of the subnet itself' : 'the broadcast address of its subnet';
@@ -30,11 +31,13 @@ export function checkDuplicateAddresses({ topology, network, segments }: Subject
       const { address } = subnet.address;
       const segmentKey = `${segments.of(subnet.item)} ${address}`;
       const neighbour = bySegment.get(segmentKey);
-      const own = inNamespace.get(address);
+      // Each VRF is a router of its own.
+      const ownKey = `${network.vrfOf(subnet.item) ?? ''} ${address}`;
+      const own = inNamespace.get(ownKey);
       if (neighbour !== undefined) reportTwice(subnet, neighbour, report);
       else if (own !== undefined && !mayRepeat(subnet, own)) reportTwice(subnet, own, report);
       if (neighbour === undefined) bySegment.set(segmentKey, subnet);
-      if (own === undefined) inNamespace.set(address, subnet);
+      if (own === undefined) inNamespace.set(ownKey, subnet);
     }
   }
 }
@@ -65,19 +68,38 @@ function reportTwice(subnet: Subnet, earlier: Subnet, report: Report): void {
   });
 }
 
-/** What arrives at a port belongs to the bridge, so an address of the port itself is hardly ever reached. */
-export function checkPortAddresses({ topology }: Subject, report: Report): void {
+/** What arrives at a port belongs to the bridge or bond, so an address of the port itself is hardly ever reached. */
+export function checkPortAddresses({ topology, network }: Subject, report: Report): void {
   for (const item of topology.interfaces) {
     const [address] = item.addresses;
+    // What arrives at an internal port of Open vSwitch is for the machine.
     const bridge = item.kind === 'ovs-internal' ? item.master : bridgeOf(item);
-    if (bridge === undefined || address === undefined) continue;
+    if (bridge === undefined || address === undefined || network.vrfOf(item) !== undefined) continue;
+    const isBond = network.interfaceOf(item.namespace, bridge)?.kind === 'bond';
+    const [title, port] = isBond ? ['member of bond', 'member'] : ['port of bridge', 'port'];
     report({
       severity: 'warning',
       code: 'address-on-port',
-      message: `${nameOf(item)} is a port of bridge ${bridge}, and packets to ${address.address} do not reach a port`,
+      message: `${nameOf(item)} is a ${title} ${bridge}, and packets to ${address.address} do not reach a ${port}`,
       place: address.place,
       help: `give the address to ${bridge}`,
     });
+  }
+}
+
+/** ip(8) takes no other labels, and what lists them by interface would not find them. */
+export function checkAddressLabels({ topology }: Subject, report: Report): void {
+  for (const { name, addresses } of topology.interfaces) {
+    for (const { settings, place } of addresses) {
+      const label = settings?.label;
+      if (label === undefined || label === name || label.startsWith(`${name}:`)) continue;
+      report({
+        code: 'bad-address',
+        message: `the label '${label}' does not begin with the interface's name`,
+        place,
+        help: `write ${name}:${label}`,
+      });
+    }
   }
 }
 

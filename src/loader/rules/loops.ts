@@ -1,9 +1,10 @@
-import { type Bridge, bridgeOf, type Interface, type OvsBridge } from '../../topology/model.ts';
+import type { Interface, OvsBridge, Topology } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
 import { isTunnel } from '../normalize/underlay.ts';
 import type { Subject } from './rules.ts';
+import { findTags, insideNode, insideOvs, isSpare, type Switch, type Tag, wireNode } from './tags.ts';
 
 interface Edge {
   readonly to: string;
@@ -19,16 +20,22 @@ type Graph = ReadonlyMap<string, readonly Edge[]>;
  * left out of the graph: what then still is a loop has none. One loop is shown for each connected part.
  */
 export function checkLoops({ topology, network }: Subject, report: Report): void {
-  const bridges = new Map<string, Bridge | OvsBridge>();
+  const bridges = new Map<string, Switch>();
   for (const item of topology.interfaces) {
     if (item.kind === 'bridge' && !item.parameters.stp) bridges.set(keyOf(item), item);
     if (isOvs(item) && !item.stp && !item.rstp) bridges.set(keyOf(item), item);
   }
-  for (const cycle of findCycles(createGraph(topology.interfaces, bridges, network))) {
-    const loop = cycle.flatMap((node) => bridges.get(node) ?? []);
+  const said = new Set<string>();
+  const { graph, owners } = createGraph(topology, bridges, network);
+  for (const cycle of findCycles(graph)) {
+    const loop = [...new Set(cycle.flatMap((node) => owners.get(node) ?? []))];
     const [first] = loop;
     if (first === undefined) continue;
     const names = loop.map(({ name }) => name).sort();
+    // The same bridges may form a loop in each of their VLANs.
+    const text = names.join(' ');
+    if (said.has(text)) continue;
+    said.add(text);
     const form = loop.length === 1 ? 'forms a loop with itself' : 'form a loop';
     const none = loop.length === 1 ? 'does not have' : loop.length === 2 ? 'neither has' : 'none has';
     report({
@@ -43,36 +50,62 @@ export function checkLoops({ topology, network }: Subject, report: Report): void
   }
 }
 
+/** A node is a VLAN of a bridge, or a whole bridge that does not filter; `owners` says of which bridge. */
 function createGraph(
-  interfaces: readonly Interface[],
-  bridges: ReadonlyMap<string, Bridge | OvsBridge>,
+  topology: Topology,
+  bridges: ReadonlyMap<string, Switch>,
   network: Network,
-): Graph {
+): { graph: Graph; owners: ReadonlyMap<string, Switch> } {
   const graph = new Map<string, Edge[]>();
+  const owners = new Map<string, Switch>();
   let links = 0;
   const connect = (a: string, b: string) => {
     links += 1;
     edgesOf(graph, a).push({ to: b, link: links });
     edgesOf(graph, b).push({ to: a, link: links });
   };
-  for (const { namespace, name, ports } of [...bridges.values()].filter(isOvs)) {
-    for (const { form } of ports) {
-      if (form.is !== 'patch' || form.bridge < name) continue;
-      const other = interfaceKey(namespace, form.bridge);
-      if (bridges.has(other)) connect(interfaceKey(namespace, name), other);
+  const owned = (bridge: Switch | undefined, node: string | undefined) => {
+    if (bridge !== undefined && node !== undefined) owners.set(node, bridge);
+    return node;
+  };
+  const { all, switchesOf } = findTags(topology);
+  const nodeOf = (item: Interface, bridge: Switch | undefined, tag: Tag | undefined) =>
+    owned(bridge, bridge && insideNode(item, bridge, tag));
+  const portOf = (item: Interface) =>
+    switchesOf(item).filter((bridge) => bridges.has(keyOf(bridge)) && !isSpare(item, bridge));
+  const isFiltering = [...bridges.values()].some((bridge) => isOvs(bridge) || bridge.vlans !== undefined);
+  // Bridges that do not filter pass tagged frames as all others: one graph tells of all.
+  const tags = isFiltering ? [undefined, ...all] : [undefined];
+  for (const item of topology.interfaces) {
+    const [bridge, second] = portOf(item);
+    if (bridge === undefined) continue;
+    const peer = item.kind === 'veth' ? network.interfaceOf(item.peer.namespace, item.peer.name) : undefined;
+    const [far] = peer !== undefined && keyOf(item) < keyOf(peer) ? portOf(peer) : [];
+    for (const tag of tags) {
+      if (isOvs(item)) connectPatches(item, tag);
+      const node = nodeOf(item, bridge, tag);
+      if (node === undefined) continue;
+      if (isTunnel(item)) connect(node, wireNode({ namespace: '', name: item.name }, tag));
+      const others = [nodeOf(item, second, tag), peer && nodeOf(peer, far, tag)];
+      for (const other of others) if (other !== undefined) connect(node, other);
     }
   }
-  for (const item of interfaces) {
-    const bridge = masterKey(item);
-    if (bridge === undefined || !bridges.has(bridge)) continue;
-    if (isTunnel(item)) connect(bridge, interfaceKey('', item.name));
-    if (item.kind !== 'veth') continue;
-    const peer = network.interfaceOf(item.peer.namespace, item.peer.name);
-    const other = peer && masterKey(peer);
-    if (peer === undefined || other === undefined || !bridges.has(other)) continue;
-    if (keyOf(item) < keyOf(peer)) connect(bridge, other);
+  return { graph, owners };
+
+  function connectPatches(bridge: OvsBridge, tag: Tag | undefined): void {
+    for (const { vlan, form } of bridge.ports) {
+      // Each patch has a port in both bridges: it is one edge.
+      if (form.is !== 'patch' || form.bridge < bridge.name) continue;
+      const other = bridges.get(interfaceKey(bridge.namespace, form.bridge));
+      const end =
+        other !== undefined && isOvs(other) ? other.ports.find(({ name }) => name === form.peer) : undefined;
+      if (other === undefined || !isOvs(other) || end === undefined) continue;
+      const [near, far] = [insideOvs(bridge, vlan, tag), insideOvs(other, end.vlan, tag)];
+      if (near === undefined || far === undefined) continue;
+      owners.set(near, bridge).set(far, other);
+      connect(near, far);
+    }
   }
-  return graph;
 }
 
 /** Depth first: an edge back to a node on the way closes a circle. */
@@ -115,11 +148,6 @@ function edgesOf(graph: Map<string, Edge[]>, node: string): Edge[] {
   const edges = graph.get(node) ?? [];
   graph.set(node, edges);
   return edges;
-}
-
-function masterKey(item: Interface): string | undefined {
-  const bridge = bridgeOf(item);
-  return bridge === undefined ? undefined : interfaceKey(item.namespace, bridge);
 }
 
 function isOvs(item: Interface): item is OvsBridge {

@@ -1,7 +1,14 @@
-import { bridgeOf as bridgeNameOf, type Interface } from '../../topology/model.ts';
+import { bridgeOf as bridgeNameOf, type Device, type Gre, type Interface } from '../../topology/model.ts';
+import { isDevice } from '../normalize/devices.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
-import { findUnderlay, isTunnel, type TunnelInterface, tunnelOverhead } from '../normalize/underlay.ts';
+import {
+  findUnderlay,
+  isOverIpv6,
+  isTunnel,
+  type TunnelInterface,
+  tunnelOverhead,
+} from '../normalize/underlay.ts';
 import type { Subject } from './rules.ts';
 import { nameOf } from './segments.ts';
 
@@ -12,6 +19,8 @@ export function checkMtus({ topology, network }: Subject, report: Report): void 
   for (const item of topology.interfaces) {
     checkIpv6(item, report);
     checkBridge(item, network, report);
+    checkBond(item, network, report);
+    if (isDevice(item)) checkBelow(item, network, report);
     checkLink(item, network, report);
     if (isTunnel(item)) checkTunnel(item, network, report);
   }
@@ -19,7 +28,14 @@ export function checkMtus({ topology, network }: Subject, report: Report): void 
 
 function checkIpv6(item: Interface, report: Report): void {
   const address = item.addresses.find(({ family }) => family === 6);
-  if (item.mtu === undefined || item.mtu >= SMALLEST_IPV6 || address === undefined) return;
+  if (item.mtu === undefined || item.mtu >= SMALLEST_IPV6) return;
+  // Its min_mtu, whatever is inside (ipip6_tunnel_setup in net/ipv6/sit.c).
+  if (item.kind === 'sit') {
+    const message = `mtu ${item.mtu} is too small for ${nameOf(item)}; sit takes at least ${SMALLEST_IPV6}`;
+    report({ code: 'mtu', message, place: item.mtuPlace ?? item.place });
+    return;
+  }
+  if (address === undefined) return;
   report({
     code: 'mtu',
     message: `mtu ${item.mtu} is too small for IPv6, which needs ${SMALLEST_IPV6}; ${nameOf(item)} has ${address.address}`,
@@ -49,16 +65,47 @@ function checkBridge(item: Interface, network: Network, report: Report): void {
   }
 }
 
+function checkBond(item: Interface, network: Network, report: Report): void {
+  const bond = item.master === undefined ? undefined : network.interfaceOf(item.namespace, item.master);
+  if (bond?.kind !== 'bond' || item.mtu === bond.mtu || item.mtuPlace === undefined) return;
+  report({
+    code: 'mtu',
+    message: `${nameOf(item)} has mtu ${item.mtu} and its bond ${bond.name} ${bond.mtu}, which its members get`,
+    place: item.mtuPlace,
+    help: `set the mtu of ${bond.name}`,
+  });
+}
+
+/** The kernel refuses more than the interface below has, and of ipvlan less too (ipvlan_adjust_mtu). */
+function checkBelow(item: Device, network: Network, report: Report): void {
+  const { kind, link, mtu, mtuPlace, name } = item;
+  const below = link && network.interfaceOf(link.namespace, link.name);
+  if (below?.mtu === undefined || mtu === undefined || mtuPlace === undefined) return;
+  if (mtu <= below.mtu && (kind !== 'ipvlan' || mtu === below.mtu)) return;
+  const rule = kind === 'ipvlan' ? 'ipvlan has the same' : `${name} cannot have more`;
+  report({
+    code: 'mtu',
+    message: `${nameOf(item)} has mtu ${mtu} and ${nameOf(below)} below it ${below.mtu}; ${rule}`,
+    place: mtuPlace,
+    help: `leave it out, or set the mtu of ${below.name}`,
+  });
+}
+
 /** The far end of a port stands for both ends, since the near one always has the same mtu. */
 function bridgeOf(item: Interface, network: Network): Interface | undefined {
   if (item.kind === 'veth' && item.madeForPort) return undefined;
-  const master = bridgeNameOf(item);
-  if (master !== undefined) return network.interfaceOf(item.namespace, master);
+  const name = bridgeNameOf(item);
+  const master = name === undefined ? undefined : network.interfaceOf(item.namespace, name);
+  if (master !== undefined) return isBridge(master) ? master : undefined;
   if (item.kind !== 'veth') return undefined;
   const peer = network.interfaceOf(item.peer.namespace, item.peer.name);
   const bridge = peer && bridgeNameOf(peer);
   if (peer?.kind !== 'veth' || !peer.madeForPort || bridge === undefined) return undefined;
   return network.interfaceOf(peer.namespace, bridge);
+}
+
+function isBridge({ kind }: Interface): boolean {
+  return kind === 'bridge' || kind === 'ovs-bridge';
 }
 
 /** Said once, at the end that sorts last. */
@@ -92,9 +139,32 @@ function checkTunnel(item: TunnelInterface, network: Network, report: Report): v
 }
 
 function headerName(item: TunnelInterface): string {
-  if (item.kind === 'vxlan') return `VXLAN over IPv${tunnelOverhead(item) === 50 ? 4 : 6}`;
-  const name = item.kind.endsWith('tap') ? 'GRE with an Ethernet header' : 'GRE';
-  const outer = item.kind.startsWith('ip6') ? `${name} over IPv6` : name;
-  if (item.key === undefined) return outer;
-  return name === 'GRE' ? `${outer} with a key` : `${outer} and a key`;
+  const family = isOverIpv6(item) ? 6 : 4;
+  switch (item.kind) {
+    case 'vxlan':
+      return `VXLAN over IPv${family}`;
+    case 'geneve':
+      return `Geneve over IPv${family}`;
+    case 'ipip':
+    case 'sit':
+      return 'the outer IPv4 header';
+    case 'ip6tnl':
+      return item.encapLimit === 'none' ? 'the outer IPv6 header' : 'IPv6 with an encapsulation limit';
+    case 'wireguard':
+      return `WireGuard over IPv${tunnelOverhead(item) === 60 ? 4 : 6}`;
+    default:
+      return greName(item);
+  }
+}
+
+function greName({ kind, outputKey, seq, csum }: Gre): string {
+  const name = kind.endsWith('tap') ? 'GRE with an Ethernet header' : 'GRE';
+  const outer = kind.startsWith('ip6') ? `${name} over IPv6` : name;
+  const options = [
+    ...(outputKey === undefined ? [] : ['a key']),
+    ...(seq === 'both' || seq === 'output' ? ['a sequence number'] : []),
+    ...(csum === 'both' || csum === 'output' ? ['a checksum'] : []),
+  ];
+  if (options.length === 0) return outer;
+  return `${outer} ${name === 'GRE' ? 'with' : 'and'} ${options.join(' and ')}`;
 }

@@ -1,13 +1,14 @@
 import type { Place } from '../../lib/diagnostic.ts';
+import { isLongName, kernelName, LONGEST_ALTERNATIVE_NAME, LONGEST_NAME } from '../../lib/interface-name.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST, type Interface } from '../../topology/model.ts';
+import { isDevice } from '../normalize/devices.ts';
 import type { Report } from '../normalize/problem.ts';
-import { isTunnel } from '../normalize/underlay.ts';
+import { isTunnel, underlayDevice } from '../normalize/underlay.ts';
 import type { Subject } from './rules.ts';
 
-/** IFNAMSIZ is 16 with the closing zero byte. */
-const MAX_INTERFACE_BYTES = 15;
-const MAX_NAMESPACE_BYTES = 64;
+/** NAME_MAX: a namespace is a file under /run/netns. */
+const LONGEST_NAMESPACE = 255;
 
 /**
  * The kernel refuses blanks, slashes and colons in the name of an interface and takes a percent sign as a pattern
@@ -39,6 +40,8 @@ export function checkInterfaceNames({ topology }: Subject, report: Report): void
       tunnels.add(item.name);
     }
     checkInterfaceName(item.name, placeOfName(item), report);
+    if (item.kind === 'ovs-bridge' || item.ovsBridge !== undefined)
+      checkOvsName(item.name, placeOfName(item), report);
     if (item.kind !== 'ovs-bridge') continue;
     for (const { name, place, form } of item.ports)
       if (form.is === 'tunnel' || form.is === 'bond') checkPortName(name, place, report);
@@ -48,6 +51,35 @@ export function checkInterfaceNames({ topology }: Subject, report: Report): void
 /** A port that is no interface may have the name of a fallback device, but for the rest the rules are the same. */
 function checkPortName(name: string, place: Place, report: Report): void {
   if (!reserved.has(name)) checkInterfaceName(name, place, report);
+  checkOvsName(name, place, report);
+}
+
+/** Open vSwitch finds interfaces by the kernel's names, and knows no alternative ones. */
+function checkOvsName(name: string, place: Place, report: Report): void {
+  if (!isLongName(name)) return;
+  report({
+    code: 'name-too-long',
+    message: `'${name}' has ${Buffer.byteLength(name)} characters; Open vSwitch takes ${LONGEST_NAME}`,
+    place,
+    help: 'give it a shorter name',
+  });
+}
+
+/** Two names of a namespace that the kernel could not tell apart: one is what it would call the other. */
+export function checkKernelNames({ topology }: Subject, report: Report): void {
+  const seen = new Map<string, Interface>();
+  for (const item of topology.interfaces) {
+    const key = `${item.namespace} ${kernelName(item.name)}`;
+    const earlier = seen.get(key);
+    seen.set(key, item);
+    if (earlier === undefined) continue;
+    report({
+      code: 'name-taken',
+      message: `interfaces '${earlier.name}' and '${item.name}' would both be called ${kernelName(item.name)} by the kernel`,
+      place: placeOfName(item),
+      help: 'give one of them another name',
+    });
+  }
 }
 
 export function checkNamespaceNames({ topology }: Subject, report: Report): void {
@@ -58,8 +90,8 @@ export function checkNamespaceNames({ topology }: Subject, report: Report): void
     else if (name === '.' || name === '..')
       fail(`a namespace cannot be called '${name}', which means a folder`);
     else if (name.startsWith('-')) fail(`namespace name '${name}' begins with a dash, as an option does`);
-    else if (bytes > MAX_NAMESPACE_BYTES)
-      fail(`namespace name '${name}' has ${bytes} characters; use at most ${MAX_NAMESPACE_BYTES}`);
+    else if (bytes > LONGEST_NAMESPACE)
+      fail(`namespace name '${name}' has ${bytes} characters; a file name has at most ${LONGEST_NAMESPACE}`);
     else if (forbidden.test(name)) fail(`namespace name '${name}' contains ${badCharacter(name)}; ${advice}`);
   }
 }
@@ -81,7 +113,9 @@ export function checkForeignNames({ topology }: Subject, report: Report): void {
     for (const { out, place } of [...nat.masquerade, ...nat.snat]) check(out?.name, place);
   }
   for (const item of topology.interfaces) {
-    if (isTunnel(item) && item.namespace === HOST) check(item.dev, item.place);
+    if (isTunnel(item) && item.namespace === HOST) check(underlayDevice(item), item.place);
+    if (isDevice(item) && item.link?.namespace === HOST)
+      check(item.link.name, { pointer: `${item.place.pointer}/link`, part: 'value' });
   }
 }
 
@@ -98,11 +132,11 @@ function checkInterfaceName(name: string, place: Place, report: Report): void {
     fail('bad-interface-name', `interface name '${name}' begins with a dash, as an option does`);
   } else if (forbidden.test(name)) {
     fail('bad-interface-name', `interface name '${name}' contains ${badCharacter(name)}; ${advice}`);
-  } else if (bytes > MAX_INTERFACE_BYTES) {
+  } else if (bytes > LONGEST_ALTERNATIVE_NAME) {
     const unit = bytes === name.length ? 'characters' : 'bytes';
     fail(
       'name-too-long',
-      `interface name '${name}' has ${bytes} ${unit}; the kernel takes ${MAX_INTERFACE_BYTES}`,
+      `interface name '${name}' has ${bytes} ${unit}; the kernel takes ${LONGEST_ALTERNATIVE_NAME}, as an alternative name`,
     );
   } else if (reason !== undefined) {
     fail('reserved-name', `interface name '${name}' is reserved: ${reason}; use another name`);

@@ -8,7 +8,7 @@ import {
   lastAddressOf,
   parseIp,
 } from '../../lib/ip.ts';
-import { HOST, type Namespace, type Nexthop, type Route } from '../../topology/model.ts';
+import { HOST, type Interface, type Namespace, type Nexthop, type Route } from '../../topology/model.ts';
 import { listNames } from '../normalize/names.ts';
 import type { Network, Subnet } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
@@ -49,8 +49,12 @@ function findProblem({ namespace, route, hop, network, direct }: Hop): string | 
       ? `${text} is link-local; add dev, the interface by which it is reached`
       : undefined;
   }
-  if (network.hasAddress(name, ip.address)) return `${text} is ${name}'s own address; name a neighbour`;
-  const subnets = network.subnetsWith(name, ip).filter(isNeighbourhood);
+  const isNear = ({ item }: Subnet) =>
+    dev === undefined ? network.isInTable(item, route.table) : sharesTables(network, item, dev);
+  const near = network.subnetsWith(name, ip).filter(isNear);
+  if (near.some(({ address }) => address.address === ip.address))
+    return `${text} is ${name}'s own address; name a neighbour`;
+  const subnets = near.filter(isNeighbourhood);
   const edge = subnets.map((subnet) => edgeOf(ip, subnet)).find((found) => found !== undefined);
   if (edge !== undefined) return `${text} is ${edge}, which no neighbour can have`;
   // What subnets and interfaces the machine itself has cannot be known here.
@@ -61,7 +65,13 @@ function findProblem({ namespace, route, hop, network, direct }: Hop): string | 
   const [elsewhere] = subnets;
   if (elsewhere !== undefined)
     return `${text} is not on ${dev} but on ${elsewhere.item.name} (${formatNetwork(elsewhere.cidr)})`;
-  return `${text} is on none of ${name}'s subnets (${listSubnets(network, name, ip.family)}); add on-link: true if that is meant`;
+  return `${text} is on none of ${name}'s subnets (${listSubnets(network.subnetsOf(name).filter(isNear), ip.family)}); add on-link: true if that is meant`;
+}
+
+/** Whether an interface is in the VRF of another one, or both are in none. */
+function sharesTables(network: Network, item: Interface, dev: string): boolean {
+  const other = network.interfaceOf(item.namespace, dev);
+  return other === undefined || network.vrfOf(other) === network.vrfOf(item);
 }
 
 function describeImpossible(ip: Ip, { family, to }: Route): string | undefined {
@@ -72,8 +82,8 @@ function describeImpossible(ip: Ip, { family, to }: Route): string | undefined {
 }
 
 /** A subnet with room for a neighbour. */
-function isNeighbourhood({ item, cidr }: Subnet): boolean {
-  return item.kind !== 'loopback' && !isHostPrefix(cidr);
+function isNeighbourhood({ item, cidr, address }: Subnet): boolean {
+  return item.kind !== 'loopback' && (address.settings?.peer !== undefined || !isHostPrefix(cidr));
 }
 
 function edgeOf(ip: Ip, { item, cidr }: Subnet): string | undefined {
@@ -85,10 +95,8 @@ function edgeOf(ip: Ip, { item, cidr }: Subnet): string | undefined {
   return ip.value === lastAddressOf(cidr) ? `the broadcast address of ${where}` : undefined;
 }
 
-function listSubnets(network: Network, namespace: string, family: 4 | 6): string {
-  const subnets = network
-    .subnetsOf(namespace)
-    .filter((subnet) => isNeighbourhood(subnet) && subnet.cidr.family === family);
+function listSubnets(all: readonly Subnet[], family: 4 | 6): string {
+  const subnets = all.filter((subnet) => isNeighbourhood(subnet) && subnet.cidr.family === family);
   if (subnets.length === 0) return `it has none of IPv${family}`;
   return listNames(subnets.map(({ cidr, item }) => `${formatNetwork(cidr)} on ${item.name}`));
 }

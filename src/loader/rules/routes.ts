@@ -15,13 +15,17 @@ export function checkRouteForms({ topology }: Subject, report: Report): void {
 }
 
 function checkForm(route: Route, report: Report): void {
-  const { type, family, nexthops, scope, place } = route;
+  const { type, family, nexthops, scope, nexthop, options, place } = route;
+  const { tos, preference } = options;
   const fail = (message: string) => report({ code: 'route-form', message, place });
   const [hop] = nexthops;
   if (refusing.has(type) && hop !== undefined) {
     fail(`a route of type ${type} leads nowhere, so it has no next hop; leave via and dev out`);
   }
-  if (type === 'unicast' && hop === undefined) {
+  if (nexthop !== undefined && type !== 'unicast') fail(`a route of type ${type} takes no nexthop`);
+  if (tos !== 0 && family === 6) fail('IPv6 routes have no type-of-service; use a rule for it');
+  if (preference !== 'medium' && family === 4) fail('preference is of IPv6 routes only; use metric');
+  if (type === 'unicast' && hop === undefined && nexthop === undefined) {
     fail(`the route to ${route.to} leads nowhere; add via or dev, or a type such as blackhole`);
   }
   if (type === 'local' && (nexthops.length !== 1 || hop?.dev === undefined || hop.via !== undefined)) {
@@ -43,8 +47,8 @@ export function checkRoutesTwice({ topology }: Subject, report: Report): void {
   for (const { name, routes } of topology.namespaces) {
     const seen = new Map<string, Route>();
     for (const route of routes) {
-      const { family, to, table, metric } = route;
-      const key = `${family} ${to} ${table} ${metric ?? (family === 6 ? 1024 : 0)}`;
+      const { family, to, table, metric, options } = route;
+      const key = `${family} ${to} ${table} ${metric ?? (family === 6 ? 1024 : 0)} ${options.tos}`;
       const earlier = seen.get(key);
       if (earlier === undefined) {
         seen.set(key, route);

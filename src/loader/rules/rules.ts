@@ -1,19 +1,32 @@
 import type { Topology } from '../../topology/model.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
-import { checkDuplicateAddresses, checkEdgeAddresses, checkPortAddresses } from './addresses.ts';
+import {
+  checkAddressLabels,
+  checkDuplicateAddresses,
+  checkEdgeAddresses,
+  checkPortAddresses,
+} from './addresses.ts';
+import { checkHairpins } from './hairpin.ts';
 import { checkLoops } from './loops.ts';
 import { checkMacs } from './macs.ts';
 import { checkMtus } from './mtus.ts';
-import { checkForeignNames, checkInterfaceNames, checkNamespaceNames } from './names.ts';
+import { checkForeignNames, checkInterfaceNames, checkKernelNames, checkNamespaceNames } from './names.ts';
 import { checkForwarding, checkNatInterfaces } from './nat.ts';
 import { checkNextHops } from './next-hops.ts';
 import { checkPublishedPorts, checkPublishTargets } from './publish.ts';
 import { checkRouteDevices, checkRouteForms, checkRouteSources, checkRoutesTwice } from './routes.ts';
 import { findSegments, type Segments } from './segments.ts';
+import { checkStackLoops, checkStacks, checkVrfTables } from './stacks.ts';
 import { checkSubnetOverlaps } from './subnets.ts';
-import { checkSysctls } from './sysctls.ts';
-import { checkTunnelDevices, checkTunnelsTwice } from './tunnels.ts';
+import { checkInterfaceSysctls, checkSysctls } from './sysctls.ts';
+import {
+  checkTunnelDevices,
+  checkTunnelDirections,
+  checkTunnelFamilies,
+  checkTunnelsTwice,
+} from './tunnels.ts';
+import { checkAllowedIps } from './wireguard.ts';
 
 /** What a rule looks at. */
 export interface Subject {
@@ -27,16 +40,24 @@ export type Rule = (subject: Subject, report: Report) => void;
 const rules: readonly Rule[] = [
   checkNamespaceNames,
   checkInterfaceNames,
+  checkKernelNames,
   checkForeignNames,
   checkEdgeAddresses,
   checkDuplicateAddresses,
   checkPortAddresses,
+  checkAddressLabels,
   checkMacs,
   checkSubnetOverlaps,
   checkMtus,
   checkLoops,
+  checkStacks,
+  checkStackLoops,
+  checkVrfTables,
   checkTunnelDevices,
   checkTunnelsTwice,
+  checkTunnelFamilies,
+  checkTunnelDirections,
+  checkAllowedIps,
   checkRouteForms,
   checkRoutesTwice,
   checkRouteDevices,
@@ -46,7 +67,9 @@ const rules: readonly Rule[] = [
   checkForwarding,
   checkPublishedPorts,
   checkPublishTargets,
+  checkHairpins,
   checkSysctls,
+  checkInterfaceSysctls,
 ];
 
 /** Everything that a schema cannot say: each rule reports what it finds, and none stops the others. */

@@ -1,6 +1,7 @@
-import type { Interface, OvsVlan, Topology } from '../../topology/model.ts';
+import type { Device, Interface, Topology } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isTunnel } from '../normalize/underlay.ts';
+import { findTags, insideNode, insideOvs, isSwitch, type Tag, wireNode } from './tags.ts';
 
 /** The layer-2 segments of a topology: what one Ethernet frame can reach. */
 export interface Segments {
@@ -8,8 +9,12 @@ export interface Segments {
   readonly of: (item: Interface) => number;
 }
 
-/** Joins the ends of veth pairs, bridges and their ports, and the ends of tunnels (union-find with path halving). */
-export function findSegments({ interfaces }: Topology): Segments {
+/**
+ * Joins the ends of veth pairs, bridges and bonds with their ports, the ends of tunnels, what is on top of an
+ * interface with it, and the VLANs of all of them (union-find with path halving).
+ */
+export function findSegments(topology: Topology): Segments {
+  const { interfaces } = topology;
   const numbers = new Map<string, number>();
   const parents: number[] = [];
   const numberOf = (key: string): number => {
@@ -32,31 +37,65 @@ export function findSegments({ interfaces }: Topology): Segments {
     const from = root(a);
     parents[from] = root(b);
   };
+  const { all: tags, switchesOf } = findTags(topology);
+  const carriers = findCarriers(interfaces);
+  const bonds = new Set(interfaces.filter(({ kind }) => kind === 'bond').map(keyOf));
   for (const item of interfaces) {
-    const key = keyOf(item);
-    if (item.kind === 'veth') join(key, interfaceKey(item.peer.namespace, item.peer.name));
-    if (item.master !== undefined) join(key, interfaceKey(item.namespace, item.master));
-    for (const [one, other] of ovsSegments(item)) join(one, other);
-    // No namespace has an empty name, so this key is the tunnel's alone.
-    if (isTunnel(item)) join(key, interfaceKey('', item.name));
+    const switches = switchesOf(item);
+    // Tags are followed only where somebody could take them off.
+    const wires = carriers.has(keyOf(item)) ? [undefined, ...tags] : [undefined];
+    for (const tag of wires) {
+      const own = wireNode(item, tag);
+      if (item.kind === 'veth') join(own, wireNode(item.peer, tag));
+      for (const bridge of switches) {
+        const inside = insideNode(item, bridge, tag);
+        if (inside !== undefined) join(own, inside);
+      }
+      for (const [inside, patch] of patchesOf(item, tag)) join(inside, patch);
+      if (sharesSegment(item)) join(own, wireNode(item.link, tag));
+      if (item.master !== undefined && bonds.has(interfaceKey(item.namespace, item.master)))
+        join(own, wireNode({ namespace: item.namespace, name: item.master }, tag));
+      // No namespace has an empty name, so this node is the tunnel's alone.
+      if (isTunnel(item)) join(own, wireNode({ namespace: '', name: item.name }, tag));
+    }
+    if (item.kind !== 'vlan' || item.link === undefined) continue;
+    const tag = { protocol: String(item.settings['protocol']), id: Number(item.settings['id']) };
+    join(keyOf(item), wireNode(item.link, tag));
   }
   return { of: (item) => root(keyOf(item)) };
 }
 
-/** Ports of an Open vSwitch bridge: those with the same tag are in one segment, those without in the bridge's own. */
-function ovsSegments(item: Interface): [string, string][] {
-  const segment = (bridge: string, { tag }: OvsVlan) =>
-    interfaceKey(item.namespace, tag === undefined ? bridge : `${bridge} ${tag}`);
-  if (item.kind === 'ovs-internal') return [[keyOf(item), segment(item.ovsBridge, item.vlan)]];
+/** Each patch of an Open vSwitch bridge, with a node that both of its ends have. */
+function patchesOf(item: Interface, tag: Tag | undefined): [string, string][] {
   if (item.kind !== 'ovs-bridge') return [];
   return item.ports.flatMap(({ name, vlan, form }): [string, string][] => {
-    const own = segment(item.name, vlan);
-    if (form.is === 'interface') return [[interfaceKey(item.namespace, name), own]];
-    if (form.is === 'bond') return form.members.map((member) => [interfaceKey(item.namespace, member), own]);
-    // Both ports of a patch come by, each with its own bridge's segment; no namespace has an empty name.
-    if (form.is === 'patch') return [[interfaceKey('', [name, form.peer].sort().join(' ')), own]];
-    return [];
+    const inside = form.is === 'patch' ? insideOvs(item, vlan, tag) : undefined;
+    if (form.is !== 'patch' || inside === undefined) return [];
+    // No namespace has an empty name, and no interface one with a blank.
+    return [[inside, wireNode({ namespace: '', name: [name, form.peer].sort().join(' ') }, tag)]];
   });
+}
+
+/** Interfaces on whose wire tagged frames may mean something: trunks, ports of bridges that pass all, what is below a VLAN. */
+function findCarriers(interfaces: readonly Interface[]): Set<string> {
+  const carriers = new Set<string>();
+  for (const item of interfaces) {
+    if (item.kind === 'vlan' && item.link !== undefined)
+      carriers.add(interfaceKey(item.link.namespace, item.link.name));
+    const isPort = isSwitch(item) || item.master !== undefined || item.ovsBridge !== undefined;
+    const isOpen = item.vlans === undefined && isPort;
+    if (isOpen || (item.vlans !== undefined && item.vlans.trunks.length > 0)) carriers.add(keyOf(item));
+  }
+  return carriers;
+}
+
+type OnTop = Device & { readonly link: NonNullable<Device['link']> };
+
+/** macvlan and ipvlan send the frames of the interface below. */
+function sharesSegment(item: Interface): item is OnTop {
+  return (
+    (item.kind === 'macvlan' || item.kind === 'macvtap' || item.kind === 'ipvlan') && item.link !== undefined
+  );
 }
 
 /** How messages call an interface, as the file does. */

@@ -1,3 +1,4 @@
+import { groupBy } from '../../lib/collections.ts';
 import { contains, formatNetwork, isHostPrefix, isLinkLocal } from '../../lib/ip.ts';
 import type { Subnet } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
@@ -7,16 +8,19 @@ import { nameOf } from './segments.ts';
 
 /**
  * Two subnets of a namespace that overlap, on interfaces that are not connected: the kernel has one route for the
- * addresses in both, and so one of the two interfaces is not used. Host prefixes make no such route.
+ * addresses in both, and so one of the two interfaces is not used. Host prefixes make no such route, and each VRF has
+ * its own.
  */
 export function checkSubnetOverlaps({ topology, network, segments }: Subject, report: Report): void {
   for (const { name } of topology.namespaces) {
     const all = network.subnetsOf(name);
     if (all.length < 2) continue;
     const subnets = all.filter(({ cidr }) => !isHostPrefix(cidr) && !isLinkLocal(cidr));
-    for (const family of [4, 6] as const) {
-      const ofFamily = subnets.filter(({ cidr }) => cidr.family === family);
-      if (ofFamily.length > 1) checkFamily(ofFamily, segments, report);
+    for (const together of groupBy(subnets, ({ item }) => network.vrfOf(item)).values()) {
+      for (const family of [4, 6] as const) {
+        const ofFamily = together.filter(({ cidr }) => cidr.family === family);
+        if (ofFamily.length > 1) checkFamily(ofFamily, segments, report);
+      }
     }
   }
 }

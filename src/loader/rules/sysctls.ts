@@ -11,6 +11,26 @@ const forwardingNames: ReadonlyMap<string, 'ipv4' | 'ipv6'> = new Map([
   ['net.ipv6.conf.all.forwarding', 'ipv6'],
 ]);
 
+/** One parameter has one place: at the interface, or under the namespace's `sysctls`. */
+export function checkInterfaceSysctls({ topology }: Subject, report: Report): void {
+  const ofNamespaces = new Map<string, Sysctl>();
+  for (const { name: namespace, sysctls } of topology.namespaces)
+    for (const sysctl of sysctls) ofNamespaces.set(`${namespace} ${sysctl.name}`, sysctl);
+  if (ofNamespaces.size === 0) return;
+  for (const { namespace, sysctls = [] } of topology.interfaces) {
+    for (const { name, place } of sysctls) {
+      const other = ofNamespaces.get(`${namespace} ${name}`);
+      if (other === undefined) continue;
+      report({
+        code: 'bad-sysctl',
+        message: `${name} is set for the namespace already`,
+        place,
+        related: [{ message: 'it is set here', place: other.place }],
+      });
+    }
+  }
+}
+
 export function checkSysctls({ topology, network }: Subject, report: Report): void {
   for (const namespace of topology.namespaces) {
     for (const sysctl of namespace.sysctls) {

@@ -12,6 +12,7 @@ const commands: readonly CommandSpec[] = [
     options: [
       { flags: '--json', description: 'print JSON' },
       { flags: '-f, --format <kind>', description: 'how', choices: ['text', 'diff'] },
+      { flags: '--over <file>', description: 'a file', repeatable: true },
     ],
     examples: [],
     load,
@@ -38,8 +39,9 @@ test.each([
   { words: ['pl'], offers: 'plan' },
   { words: ['--color', ''], offers: 'auto always never' },
   { words: ['--color', 'never', 'ex'], offers: 'exec' },
-  { words: ['plan', '-'], offers: '--json -f --format -h --help' },
+  { words: ['plan', '-'], offers: '--json -f --format --over -h --help' },
   { words: ['plan', '--format', ''], offers: 'text diff' },
+  { words: ['plan', '--over', 'topologies/office.y'], offers: 'topologies/office.yaml' },
   { words: ['plan', 'biome.j'], offers: '' },
   { words: ['plan', '.github/workflows/nothing'], offers: '' },
   { words: ['exec', 'ho'], offers: 'host' },

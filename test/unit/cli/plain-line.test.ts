@@ -33,7 +33,6 @@ test.each(plain)('%s %s %s: plain words mean the same without the parser', (...w
 });
 
 const notPlain = [
-  ['validate'],
   ['apply', 'a.yaml', 'b.yaml'],
   ['apply', '--json', 'a.yaml'],
   ['apply', '-'],

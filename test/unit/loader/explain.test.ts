@@ -22,7 +22,7 @@ describe('one message for each mistake', () => {
     [end('{ mtu: big }'), "wrong-type 'mtu' must be a whole number, not the text 'big'"],
     [end('{ mtu: 12 }'), "out-of-range 'mtu' is 12; it must be from 68 to 65535"],
     [end('{ state: upp }'), "wrong-value 'state' cannot be 'upp'; did you mean 'up'?; accepted: up, down"],
-    [end('[5]'), "wrong-type item 1 of 'a:x' must be a text, not the number 5"],
+    [end('[5]'), "wrong-type item 1 of 'a:x' must be a text or a map, not the number 5"],
     [
       end('5'),
       "wrong-type 'a:x' must be an address, a list of addresses or a map of settings, not the number 5",
@@ -57,7 +57,7 @@ describe('one message for each mistake', () => {
 
 describe('the help', () => {
   test.each([
-    [end('{ colour: red }'), 'known keys here are addresses, alias, macaddress, mtu, state'],
+    [end('{ colour: red }'), expect.stringMatching(/^known keys here are accept-ra, addresses, alias, /)],
     [end('{mtu:1400}'), "write a blank behind the ':'"],
     [end('{ mtu: "1400" }'), 'leave out the quotes'],
     ['bridges: { b: { parameters: { stp: on } } }', 'write true: to YAML 1.2, on is a text'],
@@ -66,6 +66,6 @@ describe('the help', () => {
     ['links: { endpoints: [a:x, b:x] }', "the entries of a list begin with '- '"],
     [end('[5]'), 'put the value in quotes if a text is meant'],
   ])('%s', (lines, help) => {
-    expect(helpFor(lines)).toBe(help);
+    expect(helpFor(lines)).toEqual(help);
   });
 });

@@ -10,7 +10,16 @@ import { topologyFile } from './topology-file.ts';
 const examples = readdirSync('topologies').filter((name) => name.endsWith('.yaml'));
 
 test.each(examples)('the long form of %s loads to an equal topology', async (name) => {
-  await expectSameAgain(readFileSync(`topologies/${name}`, 'utf8'));
+  await expectSameAgain(readFileSync(`topologies/${name}`, 'utf8'), `topologies/${name}`);
+});
+
+test('so does that of interfaces with earlier names', async () => {
+  await expectSameAgain(`name: lab
+namespaces: { a: { interfaces: { d1: { type: dummy, was: d0 } } }, b: {} }
+links: [{ endpoints: { a:eth1: { was: eth0 }, b:eth0: {} } }]
+bridges: { br1: { namespace: a, was: br0, ports: { b:eth1: { was: eth9 } } } }
+tunnels: { vx1: { was: vx0, type: vxlan, id: 1, endpoints: { a: {} } } }
+`);
 });
 
 test('so does that of any topology', async () => {
@@ -27,16 +36,16 @@ test('the order of maps in the file does not matter', async () => {
   );
 });
 
-async function expectSameAgain(text: string): Promise<void> {
-  const first = await load(text);
+async function expectSameAgain(text: string, path?: string): Promise<void> {
+  const first = await load(text, path);
   const long = stringifyYaml(longForm(first));
   const second = await load(long);
   expect(withoutPlaces(second)).toEqual(withoutPlaces(first));
   expect(stringifyYaml(longForm(second))).toBe(long);
 }
 
-async function load(text: string): Promise<Topology> {
-  const { topology, diagnostics } = await loadText('lab.yaml', text);
+async function load(text: string, path = 'lab.yaml'): Promise<Topology> {
+  const { topology, diagnostics } = await loadText(path, text);
   expect(diagnostics.filter(({ severity }) => severity === 'error')).toEqual([]);
   if (topology === undefined) throw new Error('not valid');
   return topology;

@@ -187,6 +187,16 @@ describe('mtu', () => {
     ['type: ip6gretap, key: 1', 6, 1430],
     ['type: vxlan, id: 1', 4, 1450],
     ['type: vxlan, id: 1', 6, 1430],
+    ['type: geneve, id: 1', 4, 1450],
+    ['type: geneve, id: 1', 6, 1430],
+    ['type: ipip', 4, 1480],
+    ['type: sit', 4, 1480],
+    ['type: ip6tnl', 6, 1452],
+    ['type: ip6tnl, encap-limit: none', 6, 1460],
+    ['type: ip6gre, encap-limit: none', 6, 1456],
+    ['type: gre, key: 1, seq: true, csum: true', 4, 1464],
+    ['type: gretap, key: 1, seq: true, csum: true', 4, 1450],
+    ['type: ip6gretap, key: 1, seq: true, csum: true, encap-limit: none', 6, 1430],
     ['type: gre, mtu: 1300', 4, 1300],
   ] as const)('{ %s } over IPv%i has %i', (tunnel, family, mtu) => {
     expect(interfaceOf(lab(tunnel, family), 'a', 't').mtu).toBe(mtu);
@@ -286,6 +296,33 @@ describe('published ports and checks', () => {
     ['udp: { from: gw, to: "[2001:DB8::3]:53" }', { address: '2001:db8::3', port: 53 }],
   ])('%s', (check, expected) => {
     expect(lab('', `[{ ${check} }]`).checks).toMatchObject([expected]);
+  });
+
+  test('peers and forwarding entries of the tunnel are those of each end but its own', () => {
+    const topology = load(
+      'name: lab\nnamespaces: [a, b]\ntunnels:\n  v: { type: vxlan, id: 1, fdb: { "02:00:00:00:00:0A": 192.0.2.1, "02:00:00:00:00:0b": 192.0.2.2 }, endpoints: { a: { local: 192.0.2.1, peers: [192.0.2.9], fdb: { "02:00:00:00:00:0b": 192.0.2.9 } }, b: { local: 192.0.2.2 } } }\n',
+    );
+    const ends = ['a', 'b'].map((namespace) => {
+      const item = interfaceOf(topology, namespace, 'v');
+      return item.kind === 'vxlan' ? { peers: item.peers, fdb: item.fdb } : undefined;
+    });
+    expect(ends).toEqual([
+      { peers: ['192.0.2.2', '192.0.2.9'], fdb: [{ mac: '02:00:00:00:00:0b', peer: '192.0.2.9' }] },
+      { peers: ['192.0.2.1'], fdb: [{ mac: '02:00:00:00:00:0a', peer: '192.0.2.1' }] },
+    ]);
+  });
+
+  test('a key, numbers and checksums of one direction', () => {
+    const topology = load(
+      'name: lab\nnamespaces: [a, b]\ntunnels:\n  t: { type: gre, key: 7, seq: true, endpoints: { a: { local: 192.0.2.1, key: { output: 8 }, csum: input }, b: { local: 192.0.2.2, key: { input: 8 }, csum: output } } }\n',
+    );
+    expect(interfaceOf(topology, 'a', 't')).toMatchObject({
+      inputKey: 7,
+      outputKey: 8,
+      seq: 'both',
+      csum: 'input',
+    });
+    expect(interfaceOf(topology, 'b', 't')).toMatchObject({ inputKey: 8, outputKey: 7, csum: 'output' });
   });
 });
 

@@ -12,7 +12,7 @@ export const topologyFile: fc.Arbitrary<object> = fc
       fc.record({ home: fc.nat(), ports: fc.array(fc.nat(), { maxLength: 4 }), form: fc.nat(2), ...sizes() }),
       { maxLength: 3 },
     ),
-    tunnels: fc.array(fc.record({ link: fc.nat(), type: fc.nat(4), key: fc.option(fc.nat(9)) }), {
+    tunnels: fc.array(fc.record({ link: fc.nat(), type: fc.nat(8), key: fc.option(fc.nat(9)) }), {
       maxLength: 3,
     }),
     routes: fc.array(
@@ -116,6 +116,12 @@ function makeLink(
   return compact({ endpoints, mtu });
 }
 
+const portSettings = [
+  { tag: 10, isolated: true },
+  { trunks: ['20-30', 5, 6, '25-40'], native: 22, hairpin: false, 'group-forward-mask': ['lldp', 'stp'] },
+  { learning: false, 'path-cost': 9, 'mcast-router': 'permanent', 'group-forward-mask': 16 },
+];
+
 function makeBridge(
   { home, ports, form, mtu }: Shape['bridges'][number],
   index: number,
@@ -123,18 +129,20 @@ function makeBridge(
 ): object {
   const keys = ports.map((port, at) => `${nameAt(port)}:p${index}-${at}`);
   const settings = (at: number) => ({
-    addresses: `172.16.${index}.${at + 1}/24`,
-    ...(form === 2 ? { 'port-name': `q${index}-${at}` } : {}),
+    // Ports in VLANs of their own are in subnets of their own.
+    addresses: `172.${form === 2 ? 16 + at : 16}.${index}.${at + 1}/24`,
+    ...(form === 2 ? { 'port-name': `q${index}-${at}`, ...portSettings[at % portSettings.length] } : {}),
   });
   return compact({
     namespace: form === 0 ? undefined : nameAt(home),
     mtu,
     ports: form === 1 ? keys : Object.fromEntries(keys.map((key, at) => [key, settings(at)])),
-    parameters: { stp: true, priority: 4096 * index },
+    parameters: { stp: true, priority: 4096 * index, 'group-forward-mask': 8 * form },
+    fdb: form === 2 && ports.length > 0 ? { '02:00:00:00:00:0A': keys[0] } : undefined,
   });
 }
 
-const types = ['gre', 'gretap', 'ip6gre', 'ip6gretap', 'vxlan'];
+const types = ['gre', 'gretap', 'ip6gre', 'ip6gretap', 'vxlan', 'geneve', 'ipip', 'sit', 'ip6tnl'];
 
 function makeTunnel(
   { link, type, key }: Shape['tunnels'][number],
@@ -148,19 +156,39 @@ function makeTunnel(
   const local = (host: number) => (kind.startsWith('ip6') ? `2001:db8:${at}::${host}` : `10.0.${at}.${host}`);
   // A link inside of one namespace has one end only for a tunnel.
   const isInside = nameAt(left) === nameAt(right);
-  const elsewhere = kind.startsWith('ip6') ? '2001:db8:ffff::1' : '198.51.100.1';
+  const elsewhere = kind.startsWith('ip6') ? `2001:db8:ffff::${index + 1}` : `198.51.100.${index + 1}`;
+  // Without a key, what tells tunnels over one link apart is the remote address.
+  const isPlain = ['ipip', 'sit', 'ip6tnl'].includes(kind);
   const endpoints = {
     [nameAt(left)]: {
       local: local(1),
-      ...(isInside ? { remote: elsewhere } : {}),
+      ...(isInside || isPlain ? { remote: elsewhere } : {}),
       addresses: [`10.200.${index}.1/30`],
     },
-    ...(isInside ? {} : { [nameAt(right)]: { local: local(2), addresses: `10.200.${index}.2/30` } }),
+    ...(isInside
+      ? {}
+      : {
+          [nameAt(right)]: {
+            local: local(2),
+            ...(isPlain ? { remote: elsewhere } : {}),
+            addresses: `10.200.${index}.2/30`,
+          },
+        }),
   };
+  if (isPlain) return { type: kind, ...(key === null ? {} : { ttl: key + 1 }), endpoints };
+  if (kind === 'geneve')
+    return { type: kind, id: index + 1, ...(key === null ? {} : { checksums: ['udp'] }), endpoints };
+  if (kind === 'vxlan') {
+    const fdb = { '02:00:00:00:00:01': local(1), '02:00:00:00:00:02': local(2) };
+    return { type: kind, id: index + 1, ...(key === null ? {} : { learning: false, fdb }), endpoints };
+  }
   // Tunnels over one link are told apart by the key.
-  return kind === 'vxlan'
-    ? { type: kind, id: index + 1, endpoints }
-    : { type: kind, key: key === null ? `0.0.1.${index}` : 100 * index + key, endpoints };
+  return {
+    type: kind,
+    key: key === null ? `0.0.1.${index}` : 100 * index + key,
+    ...(key === null ? { csum: true } : {}),
+    endpoints,
+  };
 }
 
 function addRoutes(

@@ -9,7 +9,7 @@ import { painter } from '../../../src/report/style.ts';
 import { emptyRecord } from '../../../src/system/record.ts';
 import { emptyHost, officeLive, topologyOf } from '../../support/fixture.ts';
 
-const office = topologyOf('topologies/office.yaml');
+const office = await topologyOf('topologies/office.yaml');
 const record = emptyRecord('office');
 
 function planOf(live: Live, wanted: 'applied' | 'destroyed' = 'applied') {
@@ -149,8 +149,8 @@ describe('against recorded documents', () => {
 describe('the order', () => {
   const files = readdirSync('topologies').filter((name) => name.endsWith('.yaml'));
 
-  test.each(files)('%s: a name is used only after the command that makes it', (file) => {
-    const topology = topologyOf(`topologies/${file}`);
+  test.each(files)('%s: a name is used only after the command that makes it', async (file) => {
+    const topology = await topologyOf(`topologies/${file}`);
     const live = emptyHost();
     const { batches } = makePlan({ lab: topology.name, topology, live, record: emptyRecord(topology.name) });
     const made = new Set(['host']);
@@ -188,6 +188,7 @@ describe('the order', () => {
           }
         }
         const dev = args[args.indexOf('dev') + 1];
+        if (args[0] === 'tuntap') own.add(`${batch.namespace}/${dev}`);
         if ((args[0] === 'address' || args[1] === 'set') && dev !== 'lo')
           expect(own.has(`${batch.namespace}/${dev}`)).toBe(true);
       }

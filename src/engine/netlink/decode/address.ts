@@ -48,8 +48,21 @@ function decodeAddress(bytes: Buffer, start: number, end: number): IpAddress {
   if ((flags & IFA_F.PERMANENT) === 0) address.dynamic = true;
   // One bit, two meanings: a further IPv4 address of a subnet, a temporary IPv6 one.
   if ((flags & IFA_F.SECONDARY) !== 0) address[isV4 ? 'secondary' : 'temporary'] = true;
+  if ((flags & IFA_F.NODAD) !== 0) address.nodad = true;
   if ((flags & IFA_F.TENTATIVE) !== 0) address.tentative = true;
   if ((flags & IFA_F.DADFAILED) !== 0) address.dadfailed = true;
   if ((flags & IFA_F.MANAGETEMPADDR) !== 0) address.mngtmpaddr = true;
+  if ((flags & IFA_F.DEPRECATED) !== 0) address.deprecated = true;
+  if ((flags & IFA_F.NOPREFIXROUTE) !== 0) address.noprefixroute = true;
+  // Read in place: every address has them, and a Buffer of its own for each would be felt.
+  const broadcast = attributes.offset(IFA.BROADCAST);
+  if (broadcast !== undefined)
+    address.broadcast = `${bytes[broadcast]}.${bytes[broadcast + 1]}.${bytes[broadcast + 2]}.${bytes[broadcast + 3]}`;
+  // struct ifa_cacheinfo: preferred, valid, and two times of the kernel's own.
+  const times = attributes.offset(IFA.CACHEINFO);
+  if (times !== undefined) {
+    address.valid_life_time = bytes.readUInt32LE(times + 4);
+    address.preferred_life_time = bytes.readUInt32LE(times);
+  }
   return address;
 }

@@ -3,7 +3,7 @@ import type { IpAddress, IpLink } from '../../../observe/live.ts';
 import { readAddress, readMac } from '../bytes.ts';
 import { AF_UNSPEC, IFLA, IFLA_INFO, RTM_GETLINK } from '../constants.ts';
 import { NeedsProgram } from '../errors.ts';
-import { AttributeReader, requestHeader } from '../message.ts';
+import { AttributeReader, eachAttribute, requestHeader } from '../message.ts';
 import { nameOf } from '../names.ts';
 import type { NetlinkSocket } from '../socket.ts';
 
@@ -79,6 +79,8 @@ function decodeLink(raw: RawLink, names: LinkNames, byIndex: ReadonlyMap<number,
     flags: flagNames(flags),
     mtu: attributes.u32(IFLA.MTU) ?? 0,
   };
+  const qdisc = attributes.text(IFLA.QDISC);
+  if (qdisc !== undefined) link.qdisc = qdisc;
   const below = attributes.u32(IFLA.LINK);
   if (below !== undefined) addLower(link, below, attributes.has(IFLA.LINK_NETNSID), names, byIndex);
   const master = attributes.u32(IFLA.MASTER);
@@ -93,6 +95,9 @@ function decodeLink(raw: RawLink, names: LinkNames, byIndex: ReadonlyMap<number,
   if (netns !== undefined) link.link_netnsid = netns;
   const alias = attributes.text(IFLA.IFALIAS);
   if (alias !== undefined) link.ifalias = alias;
+  if (attributes.has(IFLA.PROP_LIST)) {
+    link.altnames = alternativeNames(attributes.value(IFLA.PROP_LIST) ?? Buffer.alloc(0));
+  }
   const info = attributes.nested(IFLA.LINKINFO);
   if (info !== undefined) link.linkinfo = linkInfo(info, names);
   return link;
@@ -115,6 +120,14 @@ function addLower(
     link.link = names.nameOf(index);
     if (((byIndex.get(index)?.flags ?? 0) & 1) === 0) link.flags = [...link.flags, 'M-DOWN'];
   }
+}
+
+function alternativeNames(list: Buffer): string[] {
+  const names: string[] = [];
+  eachAttribute(list, (type, start) => {
+    if (type === IFLA.ALT_IFNAME) names.push(list.toString('utf8', start, list.indexOf(0, start)));
+  });
+  return names;
 }
 
 function linkInfo(info: AttributeReader, names: LinkNames): NonNullable<IpLink['linkinfo']> {

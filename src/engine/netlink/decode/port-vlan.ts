@@ -1,5 +1,7 @@
+import type { IpPortVlans } from '../../../observe/live.ts';
 import {
   AF_BRIDGE,
+  BRIDGE_VLAN_INFO,
   IFLA,
   IFLA_BRIDGE_VLAN_INFO,
   RTEXT_FILTER_BRVLAN_COMPRESSED,
@@ -8,27 +10,12 @@ import {
 import { AttributeReader, eachAttribute, requestHeader } from '../message.ts';
 import type { NetlinkSocket } from '../socket.ts';
 
-/** The VLANs of one bridge port, or of the bridge itself, as `bridge -j -compressvlans vlan show` prints them. */
-export interface PortVlans {
-  readonly ifname: string;
-  readonly vlans: readonly {
-    readonly vlan: number;
-    /** The last one of a range. */
-    readonly vlanEnd?: number;
-    readonly flags: readonly string[];
-  }[];
-}
-
 /** Size of struct ifinfomsg. */
 const HEADER_SIZE = 16;
-/** linux/if_bridge.h, BRIDGE_VLAN_INFO_*. */
-const PVID = 0x02;
-const UNTAGGED = 0x04;
-const RANGE_BEGIN = 0x08;
-const RANGE_END = 0x10;
+const { PVID, UNTAGGED, RANGE_BEGIN, RANGE_END } = BRIDGE_VLAN_INFO;
 
 /** The VLANs of every port of every bridge that filters; none from a kernel without VLAN filtering. */
-export function readPortVlans(socket: NetlinkSocket): PortVlans[] {
+export function readPortVlans(socket: NetlinkSocket): IpPortVlans[] {
   const extras = [IFLA.EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED] as const;
   const header = requestHeader(HEADER_SIZE, AF_BRIDGE, extras);
   return socket.list(RTM_GETLINK, header, (bytes, start, end) => {
@@ -42,8 +29,8 @@ export function readPortVlans(socket: NetlinkSocket): PortVlans[] {
 }
 
 /** One entry for each VLAN, or two, marked so, for a range. */
-function readVlans(value: Buffer): PortVlans['vlans'] {
-  const vlans: PortVlans['vlans'][number][] = [];
+function readVlans(value: Buffer): IpPortVlans['vlans'] {
+  const vlans: IpPortVlans['vlans'][number][] = [];
   let first = 0;
   eachAttribute(value, (type, start) => {
     if (type !== IFLA_BRIDGE_VLAN_INFO) return;

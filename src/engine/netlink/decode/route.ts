@@ -2,7 +2,7 @@ import type { IpNexthop, IpRoute } from '../../../observe/live.ts';
 import { readAddress } from '../bytes.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC, RTA, RTM_GETROUTE } from '../constants.ts';
 import { AttributeReader, requestHeader } from '../message.ts';
-import { nameOf } from '../names.ts';
+import { nameOf, tosName } from '../names.ts';
 import type { NetlinkSocket } from '../socket.ts';
 import type { LinkNames } from './link.ts';
 
@@ -53,6 +53,10 @@ function decodeRoute(bytes: Buffer, start: number, end: number, names: LinkNames
   if (metrics !== undefined) route.metrics = [readMetrics(metrics)];
   const multipath = attributes.value(RTA.MULTIPATH);
   if (multipath !== undefined) route.nexthops = readNexthops(multipath, names);
+  const object = attributes.u32(RTA.NH_ID);
+  if (object !== undefined) route.nhid = object;
+  const tos = bytes[start + 3] ?? 0;
+  if (tos !== 0) route.tos = tosName(tos);
   const preference = attributes.u8(RTA.PREF);
   if (preference !== undefined) route.pref = preferences[preference] ?? String(preference);
   return route;
@@ -154,7 +158,7 @@ const flagBits: readonly (readonly [string, number])[] = [
 
 const noFlags: readonly string[] = [];
 
-function flagNames(flags: number): readonly string[] {
+export function flagNames(flags: number): readonly string[] {
   if (flags === 0) return noFlags;
   return flagBits.filter(([, bit]) => (flags & bit) !== 0).map(([name]) => name);
 }

@@ -3,11 +3,17 @@ import type { Command } from '../../../kinds/resource.ts';
 import type { MessageWriter } from '../message.ts';
 import { encodeAddress } from './address.ts';
 import { encodeFdb } from './fdb.ts';
+import { encodeFilter } from './filter.ts';
 import { encodeLink } from './link.ts';
+import { encodeNeighbor } from './neighbor.ts';
+import { encodeNexthop } from './nexthop.ts';
+import { encodeQdisc } from './qdisc.ts';
 import { encodeRoute } from './route.ts';
+import { encodeRule } from './rule.ts';
+import { encodeVlan } from './vlan.ts';
 
 /**
- * Writes the message that performs a line of `ip` or `bridge`, without the object's name in front. false where a word is
+ * Writes the message that performs a line of `ip`, `bridge` or `tc`, without the object's name in front. false where a word is
  * not known: then the program itself has to do it, and what was begun is dropped.
  *
  * @throws CommandError when something that the line names is not there.
@@ -17,6 +23,8 @@ export type Encode = (
   writer: MessageWriter,
   sequence: number,
   context: EncodeContext,
+  /** Of `ip -6`, for the lines that do not tell it otherwise. */
+  family?: 6,
 ) => boolean;
 
 /** A command that cannot even be sent. */
@@ -26,7 +34,15 @@ const ipObjects: Readonly<Record<string, Encode>> = {
   link: encodeLink,
   address: encodeAddress,
   route: encodeRoute,
+  rule: encodeRule,
+  neigh: encodeNeighbor,
+  nexthop: encodeNexthop,
 };
+
+const bridgeObjects: Readonly<Record<string, Encode>> = { fdb: encodeFdb, vlan: encodeVlan };
+const tcObjects: Readonly<Record<string, Encode>> = { qdisc: encodeQdisc, filter: encodeFilter };
+
+const objects = { ip: ipObjects, bridge: bridgeObjects, tc: tcObjects } as const;
 
 /** The lines that topoweave writes are the commands' data; the kernel gets the same, without a program between. */
 export function encodeCommand(
@@ -35,8 +51,9 @@ export function encodeCommand(
   sequence: number,
   context: EncodeContext,
 ): boolean {
-  if (command.tool !== 'ip' && command.tool !== 'bridge') return false;
-  const [object = '', ...words] = command.args;
-  const encode = command.tool === 'ip' ? ipObjects[object] : object === 'fdb' ? encodeFdb : undefined;
-  return encode?.(words, writer, sequence, context) ?? false;
+  if (command.tool !== 'ip' && command.tool !== 'bridge' && command.tool !== 'tc') return false;
+  const isV6 = command.args[0] === '-6';
+  const [object = '', ...words] = isV6 ? command.args.slice(1) : command.args;
+  const encode = objects[command.tool][object];
+  return encode?.(words, writer, sequence, context, isV6 ? 6 : undefined) ?? false;
 }

@@ -1,5 +1,16 @@
 import { type EncodeContext, linkCodec, portCodec } from '../../../kinds/link-codec.ts';
-import { IFLA, IFLA_INFO, NLM_F_CREATE, NLM_F_EXCL, RTM_DELLINK, RTM_NEWLINK } from '../constants.ts';
+import {
+  IFLA,
+  IFLA_INFO,
+  NLA_F_NESTED,
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  RTM_DELLINK,
+  RTM_DELLINKPROP,
+  RTM_NEWLINK,
+  RTM_NEWLINKPROP,
+} from '../constants.ts';
 import type { MessageWriter } from '../message.ts';
 import type { Encode } from './command.ts';
 import { writeLinkHeader, writeLinkSettings } from './link-settings.ts';
@@ -20,10 +31,28 @@ export const encodeLink: Encode = (words, writer, sequence, context) => {
       writer.attributeText(IFLA.IFNAME, words[2] ?? '');
       writer.end();
       return true;
+    case 'property':
+      return encodeProperty(words.slice(1), writer, sequence);
     default:
       return false;
   }
 };
+
+/** `add|del dev NAME altname NAME`: an alternative name. */
+function encodeProperty(words: readonly string[], writer: MessageWriter, sequence: number): boolean {
+  const [action, dev, name = '', altname, value = ''] = words;
+  if (dev !== 'dev' || altname !== 'altname' || words.length !== 5) return false;
+  if (action === 'add') {
+    writer.begin(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND, sequence);
+  } else if (action === 'del') writer.begin(RTM_DELLINKPROP, 0, sequence);
+  else return false;
+  writeLinkHeader(writer);
+  writer.attributeText(IFLA.IFNAME, name);
+  // Unlike IFLA_LINKINFO, the kernel takes this one only with the flag (rtnl_linkprop in net/core/rtnetlink.c).
+  writer.nest(IFLA.PROP_LIST | NLA_F_NESTED, () => writer.attributeText(IFLA.ALT_IFNAME, value));
+  writer.end();
+  return true;
+}
 
 function encodeAdd(
   words: readonly string[],
@@ -52,7 +81,9 @@ function encodeSet(
   const hasState = state === 'up' || state === 'down';
   const settings = hasState ? rest.slice(0, -1) : rest;
   // Kernels before 5.19 take a group without an index as a change of all links of that group, whatever the name.
-  const index = settings.includes('group') ? context.ifindex(name) : 0;
+  // A new name stands where the present one would.
+  const needsIndex = settings.includes('group') || settings.includes('name');
+  const index = needsIndex ? context.ifindex(name) : 0;
   writer.begin(RTM_NEWLINK, 0, sequence);
   writeLinkHeader(writer, state === 'up' ? IFF_UP : 0, hasState ? IFF_UP : 0, index);
   if (index === 0) writer.attributeText(IFLA.IFNAME, name);

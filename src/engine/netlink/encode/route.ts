@@ -47,7 +47,19 @@ const verbs: Readonly<Record<string, readonly [type: number, flags: number]>> = 
 };
 
 /** RTAX_* of linux/rtnetlink.h. */
-const metrics: Readonly<Record<string, number>> = { mtu: 2, window: 3, cwnd: 7, advmss: 8 };
+const metrics: Readonly<Record<string, number>> = {
+  mtu: 2,
+  window: 3,
+  cwnd: 7,
+  advmss: 8,
+  hoplimit: 10,
+  initcwnd: 11,
+  initrwnd: 14,
+  quickack: 15,
+};
+
+/** ICMPV6_ROUTER_PREF_*. */
+const preferences: Readonly<Record<string, number>> = { medium: 0, high: 1, low: 3 };
 
 interface Hop {
   via: Buffer | undefined;
@@ -66,6 +78,10 @@ interface ParsedRoute {
   scope: number | undefined;
   source: Buffer | undefined;
   protocol: number;
+  tos: number;
+  preference: number | undefined;
+  /** A nexthop object. */
+  object: number | undefined;
   metrics: [number: number, value: number][];
   hop: Hop;
   hops: Hop[];
@@ -84,7 +100,7 @@ export const encodeRoute: Encode = (words, writer, sequence, context) => {
   writer.u8(route.family);
   writer.u8(route.length);
   writer.u8(0);
-  writer.u8(0);
+  writer.u8(route.tos);
   writer.u8(table < 256 ? table : TABLE_UNSPEC);
   writer.u8(isRemoval ? 0 : route.protocol);
   writer.u8(route.scope ?? defaultScope(route, isRemoval));
@@ -101,6 +117,8 @@ export const encodeRoute: Encode = (words, writer, sequence, context) => {
       for (const [number, value] of route.metrics) writer.attributeU32(number, value);
     });
   }
+  if (route.preference !== undefined) writer.attributeU8(RTA.PREF, route.preference);
+  if (route.object !== undefined) writer.attributeU32(RTA.NH_ID, route.object);
   if (route.hops.length > 0) writer.nest(RTA.MULTIPATH, () => writeHops(writer, route));
   writer.end();
   return true;
@@ -117,6 +135,9 @@ function parseRoute(words: readonly string[], context: EncodeContext): ParsedRou
     scope: undefined,
     source: undefined,
     protocol: PROTOCOL_BOOT,
+    tos: 0,
+    preference: undefined,
+    object: undefined,
     metrics: [],
     hop: emptyHop(),
     hops: [],
@@ -194,6 +215,15 @@ function readOption(
     case 'proto':
       route.protocol = numberOf('rt_protos', value) ?? -1;
       return route.protocol >= 0 && route.protocol <= 255;
+    case 'tos':
+      route.tos = Number(value);
+      return Number.isInteger(route.tos) && route.tos >= 0 && route.tos <= 255;
+    case 'pref':
+      route.preference = preferences[value];
+      return route.preference !== undefined;
+    case 'nhid':
+      route.object = Number(value);
+      return Number.isInteger(route.object);
     case 'metric':
       route.metric = Number(value);
       return Number.isInteger(route.metric);
@@ -210,7 +240,7 @@ function defaultTable(type: number): number {
   return [types['local'], types['broadcast'], types['anycast']].includes(type) ? TABLE_LOCAL : TABLE_MAIN;
 }
 
-function defaultScope({ family, type, hop, hops }: ParsedRoute, isRemoval: boolean): number {
+function defaultScope({ family, type, hop, hops, object }: ParsedRoute, isRemoval: boolean): number {
   // RTM_DELROUTE begins with "any scope" and keeps it for the types that say nothing about it.
   const other = isRemoval ? SCOPE_NOWHERE : SCOPE_UNIVERSE;
   if (family === AF_INET6) return SCOPE_UNIVERSE;
@@ -219,7 +249,7 @@ function defaultScope({ family, type, hop, hops }: ParsedRoute, isRemoval: boole
     return SCOPE_LINK;
   if (type !== UNICAST && type !== UNSPECIFIED) return other;
   if (isRemoval) return SCOPE_NOWHERE;
-  return hop.via === undefined && hops.length === 0 ? SCOPE_LINK : SCOPE_UNIVERSE;
+  return hop.via === undefined && hops.length === 0 && object === undefined ? SCOPE_LINK : SCOPE_UNIVERSE;
 }
 
 /** A gateway of the route's own family, or RTA_VIA with the family in front. */
