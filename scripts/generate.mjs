@@ -18,6 +18,8 @@ const ajv = new Ajv2020({
   // Of a choice by `type`, only the errors of the branch that is meant.
   discriminator: true,
   allErrors: true,
+  // Definitions that stand in many places become functions: less to read at each start.
+  inlineRefs: false,
   // The errors carry the part of the schema that they come from: its keys become suggestions.
   verbose: true,
   code: { source: true, esm: true, lines: true },

@@ -2,7 +2,22 @@ import { linkBelongsTo } from '../kinds/marks.ts';
 import { isLongName, kernelName } from '../lib/interface-name.ts';
 import { sysctlPath } from '../lib/sysctl.ts';
 import type { Topology } from '../topology/model.ts';
-import type { IpLink, Live, LiveNamespace } from './live.ts';
+import type {
+  FdbEntry,
+  IpAddress,
+  IpLink,
+  IpNeighbor,
+  IpNetconf,
+  IpNexthopObject,
+  IpPortVlans,
+  IpRoute,
+  IpRule,
+  Live,
+  LiveNamespace,
+  TcFilter,
+  TcQdisc,
+  WireguardDevice,
+} from './live.ts';
 
 /** By namespace: the name in the documents → the name that it gets. */
 export type Renames = ReadonlyMap<string, ReadonlyMap<string, string>>;
@@ -61,33 +76,91 @@ export function rename(live: Live, renames: Renames): Live {
 
 function renameIn(namespace: LiveNamespace, names: ReadonlyMap<string, string>): LiveNamespace {
   const of = (name: string) => names.get(name) ?? name;
-  const device = <T extends { readonly dev?: string }>(item: T): T =>
-    item.dev === undefined || !names.has(item.dev) ? item : { ...item, dev: of(item.dev) };
+  /** The same entry with other names behind these keys, where it has them. */
+  const inKeys =
+    <T extends object>(...keys: readonly (keyof T & string)[]) =>
+    (item: T): T => {
+      const changed = keys.filter((key) => names.has(String(item[key])));
+      if (changed.length === 0) return item;
+      return { ...item, ...Object.fromEntries(changed.map((key) => [key, of(String(item[key]))])) };
+    };
+  const { rules, neighbors, nexthops, qdiscs, filters, portVlans, wireguard } = namespace;
+  const byDevice = inKeys<{ readonly dev?: string }>('dev');
   return {
     ...namespace,
     links: namespace.links.map((link) => renameLink(link, names)),
     routes: namespace.routes.map((route) => ({
-      ...device(route),
-      ...(route.nexthops === undefined ? {} : { nexthops: route.nexthops.map(device) }),
+      ...inKeys<IpRoute>('dev')(route),
+      ...(route.nexthops === undefined ? {} : { nexthops: route.nexthops.map(byDevice) }),
     })),
-    netconf: namespace.netconf.map((entry) => ({ ...entry, interface: of(entry.interface) })),
+    netconf: namespace.netconf.map(inKeys<IpNetconf>('interface')),
     sysctls: new Map([...namespace.sysctls].map(([name, value]) => [renameSysctl(name, of), value])),
-    fdb: namespace.fdb.map((entry) => ({ ...entry, ifname: of(entry.ifname) })),
+    fdb: namespace.fdb.map(inKeys<FdbEntry>('ifname', 'master')),
+    ...(rules === undefined ? {} : { rules: rules.map(inKeys<IpRule>('iif', 'oif')) }),
+    ...(neighbors === undefined ? {} : { neighbors: neighbors.map(inKeys<IpNeighbor>('dev')) }),
+    ...(nexthops === undefined ? {} : { nexthops: nexthops.map(inKeys<IpNexthopObject>('dev')) }),
+    ...(qdiscs === undefined ? {} : { qdiscs: qdiscs.map(inKeys<TcQdisc>('dev')) }),
+    ...(filters === undefined ? {} : { filters: filters.map((filter) => renameFilter(filter, of)) }),
+    ...(portVlans === undefined ? {} : { portVlans: portVlans.map(inKeys<IpPortVlans>('ifname')) }),
+    ...(wireguard === undefined ? {} : { wireguard: wireguard.map(inKeys<WireguardDevice>('ifname')) }),
   };
 }
+
+/** A filter names the device that it is on, and those that its actions lead to. */
+function renameFilter(filter: TcFilter, of: (name: string) => string): TcFilter {
+  const actions = filter.options?.actions?.map((action) =>
+    action.to_dev === undefined ? action : { ...action, to_dev: of(action.to_dev) },
+  );
+  return {
+    ...filter,
+    dev: of(filter.dev),
+    ...(actions === undefined ? {} : { options: { ...filter.options, actions } }),
+  };
+}
+
+/** What the data of a link say of others: what a tunnel is bound to, the first member of a bond. */
+const namesInData = ['link', 'primary'];
 
 function renameLink(link: IpLink, names: ReadonlyMap<string, string>): IpLink {
   const { ifname, master, link: below, link_netnsid: elsewhere } = link;
   const own = names.get(ifname);
+  const data = link.linkinfo?.info_data;
   // The name of a peer in another namespace is that namespace's affair.
   const isNear = below !== undefined && elsewhere === undefined;
   return {
     ...link,
-    ...(own === undefined ? {} : { ifname: own, kernelName: link.kernelName ?? ifname }),
+    ...(own === undefined
+      ? {}
+      : {
+          ifname: own,
+          kernelName: link.kernelName ?? ifname,
+          addr_info: link.addr_info?.map((address) => renameLabel(address, ifname, own)) ?? [],
+        }),
     ...(master === undefined ? {} : { master: names.get(master) ?? master }),
     ...(isNear ? { link: names.get(below) ?? below } : {}),
+    ...(data === undefined || !namesInData.some((key) => names.has(String(data[key])))
+      ? {}
+      : { linkinfo: { ...link.linkinfo, info_data: renameData(data, names) } }),
   };
 }
+
+/** The kernel keeps the name in the labels of IPv4 addresses, and renames them too (inetdev_changename). */
+function renameLabel(address: IpAddress, from: string, to: string): IpAddress {
+  const { label } = address;
+  return label === undefined || !(label === from || label.startsWith(`${from}:`))
+    ? address
+    : { ...address, label: `${to}${label.slice(from.length)}` };
+}
+
+function renameData(data: Data, names: ReadonlyMap<string, string>): Data {
+  const renamed = namesInData.flatMap((key) => {
+    const name = names.get(String(data[key]));
+    return name === undefined ? [] : [[key, name] as const];
+  });
+  return { ...data, ...Object.fromEntries(renamed) };
+}
+
+type Data = Readonly<Record<string, unknown>>;
 
 /** The name of a parameter with another interface in it: `net.ipv4.conf.eth0.rp_filter`. */
 export function renameSysctl(name: string, of: (device: string) => string): string {

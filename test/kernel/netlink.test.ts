@@ -264,17 +264,4 @@ describe('what this engine does not know is left to the programs', () => {
     expect(ip('nl', 'neigh')).toContain('02:00:00:00:00:09');
     expect(ip('nl', 'link', 'show', 'v0')).toContain('UP');
   });
-
-  test('a link of a kind without a decoder, for its namespace only', async () => {
-    sh('ip', 'netns', 'add', 'plain');
-    ip('nl', 'tuntap', 'add', 'tap0', 'mode', 'tap');
-    resetProcesses();
-    const live = await netlinkEngine.read(['plain', 'nl'], nothing);
-    expect([...live.keys()]).toEqual(['plain', 'nl']);
-    expect(live.get('nl')?.links.find(({ ifname }) => ifname === 'tap0')?.linkinfo?.info_data?.['type']).toBe(
-      'tap',
-    );
-    // One shell and the program that it becomes.
-    expect(run.processesStarted).toBe(2);
-  });
 });
