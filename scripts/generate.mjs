@@ -77,8 +77,8 @@ function shareInterfaceSettings(source) {
       ...(isOurs ? [] : ['was']),
       // A tunnel's name stands at the tunnel.
       ...(keys.includes('local') ? ['was'] : []),
-      // Open vSwitch does not follow an interface that gets another name.
-      ...(definition.startsWith('ovs') ? ['was'] : []),
+      // Open vSwitch finds the interfaces that it makes by their names.
+      ...(ovsMade.includes(definition) ? ['was'] : []),
       // A bridge's own traffic leaves by its ports.
       ...(isOurs && !keys.includes('parameters') && !ovsMade.includes(definition) ? [] : impairments),
     ];

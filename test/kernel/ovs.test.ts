@@ -292,6 +292,57 @@ checks:
   await expectCode(0, 'check', file);
 });
 
+test('ports follow interfaces that get another name', async () => {
+  const file = (member: string, far: string, bonded: string) =>
+    folder.write(
+      'ovs.yaml',
+      `name: ovs
+namespaces: [a, b]
+bridges:
+  second:
+    type: ovs
+    addresses: 10.0.0.1/24
+    ports: { ${far}, "b:a-name-that-is-longer-than-fifteen": { addresses: 10.0.0.3/24, tag: 10 } }
+    members: { ${member.split(':')[0]}: { trunks: [20, 30] } }
+    bonds: { bond0: { members: [${bonded.split(':')[0]}, up2] } }
+links:
+  - endpoints: { host:${member.replace(':', ': ')}, a:up0: {} }
+  - endpoints: { host:${bonded.replace(':', ': ')}, a:up1: {} }
+  - [host:up2, a:up2]
+checks: [{ ping: { from: a, to: 10.0.0.1 } }]
+`,
+    );
+  await expectCode(0, 'apply', file('up0: {}', 'a:eth0: 10.0.0.2/24', 'up1: {}'));
+  const uuid = row('Bridge', 'second', '_uuid');
+  const before = ifindex('host', 'up0');
+  const renamed = file(
+    'new0: { was: up0 }',
+    'a:eth1: { addresses: 10.0.0.2/24, was: eth0 }',
+    'new1: { was: up1 }',
+  );
+  await expectCode(0, 'apply', renamed);
+  await expectCode(0, 'plan', '--detailed-exitcode', renamed);
+  await expectCode(0, 'check', renamed);
+  expect(row('Bridge', 'second', '_uuid')).toBe(uuid);
+  expect(ifindex('host', 'new0')).toBe(before);
+  expect(row('Port', 'new0', 'trunks')).toBe('[20, 30]');
+  expect(row('Port', 'up0', 'trunks')).toBe('');
+});
+
+test('the interfaces that it makes take parameters of the kernel', async () => {
+  const file = (value: number) =>
+    lab(
+      `sysctls: { ipv4.rp_filter: ${value} }, internal: { int0: { addresses: 10.9.0.1/24, accept-ra: false, link-local: [] } }`,
+    );
+  await expectCode(0, 'apply', file(2));
+  await expectCode(0, 'plan', '--detailed-exitcode', file(2));
+  expect(sh('sysctl', '-n', 'net.ipv4.conf.second.rp_filter').trim()).toBe('2');
+  expect(sh('sysctl', '-n', 'net.ipv6.conf.int0.accept_ra').trim()).toBe('0');
+  await expectCode(0, 'apply', file(1));
+  await expectCode(0, 'plan', '--detailed-exitcode', file(1));
+  expect(sh('sysctl', '-n', 'net.ipv4.conf.second.rp_filter').trim()).toBe('1');
+});
+
 test('inspect shows bridges, ports and kinds', async () => {
   await expectCode(0, 'apply', lab(`${port('')}, ${internal('')}, patches: [first]`));
   const { stdout } = await expectCode(0, 'inspect', '--json', 'ovs');
