@@ -5,7 +5,7 @@ import { append } from '../lib/collections.ts';
 import type { Live } from '../observe/live.ts';
 import type { Conflict } from '../plan/step.ts';
 import type { LabRecord } from '../system/record.ts';
-import { type Adopted, HOST, type Topology } from '../topology/model.ts';
+import { type Adopted, bridgeOf, HOST, type Topology } from '../topology/model.ts';
 
 interface Subject {
   readonly topology: Topology;
@@ -26,7 +26,8 @@ export function adoptionConflicts(subject: Subject): Conflict[] {
 }
 
 function conflictsOf(item: Adopted, subject: Subject): Conflict[] {
-  const { namespace, name, origin, master, place } = item;
+  const { namespace, name, origin, place } = item;
+  const bridge = bridgeOf(item);
   const resource = `${namespace}/${name}`;
   const conflict = (message: string, hint: string): Conflict => ({
     resource,
@@ -50,7 +51,7 @@ function conflictsOf(item: Adopted, subject: Subject): Conflict[] {
     ];
   }
   // Its addresses stay where it only gets more of them.
-  if (namespace === HOST && master === undefined) return [];
+  if (namespace === HOST && bridge === undefined) return [];
   const holder = holderOf(origin, link.ifindex);
   if (holder !== undefined) {
     return [
@@ -65,8 +66,8 @@ function conflictsOf(item: Adopted, subject: Subject): Conflict[] {
   if (lost.length === 0) return [];
   return [
     conflict(
-      `${origin} becomes a port of ${master}, and the host would lose ${lost.join(' and ')}`,
-      `give ${master} the same addresses, and the host the same routes`,
+      `${origin} becomes a port of ${bridge}, and the host would lose ${lost.join(' and ')}`,
+      `give ${bridge} the same addresses, and the host the same routes`,
     ),
   ];
 }

@@ -1,7 +1,7 @@
 import { LONGEST_NAME } from '../lib/interface-name.ts';
 import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import type { AdoptedRecord, LabRecord } from '../system/record.ts';
-import { type Adopted, HOST, type Topology } from '../topology/model.ts';
+import { type Adopted, bridgeOf, HOST, type Topology } from '../topology/model.ts';
 import { interfaceId, interfaceOwner, readCommon } from './interface.ts';
 import type {
   Attributes,
@@ -21,6 +21,8 @@ const changes: Readonly<Record<string, ChangeClass>> = {
   mtu: 'in-place',
   macaddress: 'in-place',
   state: 'in-place',
+  // Open vSwitch takes it by a port of its own; that it did is what the record has to know.
+  bridge: 'in-place',
 };
 
 /**
@@ -78,16 +80,8 @@ export const adoptedKind: Kind = {
     action === 'delete' ? 'it goes back to what it was before' : 'what the host reaches through it may break',
 };
 
-function lowerAdopted({
-  namespace,
-  name,
-  mtu,
-  mtuPlace,
-  macaddress,
-  state,
-  master,
-  place,
-}: Adopted): Resource {
+function lowerAdopted(item: Adopted): Resource {
+  const { namespace, name, mtu, mtuPlace, macaddress, state, master, place } = item;
   return {
     kind: 'adopted',
     id: interfaceId(namespace, name),
@@ -97,10 +91,11 @@ function lowerAdopted({
       namespace,
       state,
       master: master ?? '',
+      ...(item.ovsBridge === undefined ? {} : { bridge: item.ovsBridge }),
       ...(mtu === undefined || mtuPlace === undefined ? {} : { mtu }),
       ...(macaddress === undefined ? {} : { macaddress }),
       // No longer exact: its own addresses come back first. The other way is no change of what is there.
-      ...(namespace === HOST && master === undefined ? { isExact: false } : {}),
+      ...(namespace === HOST && bridgeOf(item) === undefined ? { isExact: false } : {}),
     },
     place,
   };
@@ -138,6 +133,7 @@ function readAdopted(live: Live, { id, origin, before, isExact, lab }: Search): 
       ...now,
       namespace: place.name,
       name: link.ifname,
+      bridge: link.ovsBridge ?? '',
       'former name': was.name,
       'former mtu': was.mtu,
       'former macaddress': was.macaddress,
@@ -159,6 +155,7 @@ function isAsBefore(resource: LiveResource | undefined): boolean {
   const lines = attributes['lines'] as readonly string[];
   return (
     attributes['namespace'] === HOST &&
+    attributes['bridge'] === '' &&
     attributes['name'] === attributes['former name'] &&
     ['mtu', 'macaddress', 'state', 'master'].every(
       (name) => attributes[name] === attributes[`former ${name}`],
@@ -232,8 +229,9 @@ export function adoptedInterfaces({ topology, live, record, lab }: Request): Rea
     const isGivenBack = !ids.has(id) && isAsBefore(readAdopted(live, { id, origin, before, isExact, lab }));
     if (!isGivenBack) found.set(id, { origin, isExact });
   }
-  for (const { namespace, name, origin, master } of wanted) {
-    const isExact = namespace !== HOST || master !== undefined;
+  for (const item of wanted) {
+    const { namespace, name, origin } = item;
+    const isExact = namespace !== HOST || bridgeOf(item) !== undefined;
     found.set(interfaceId(namespace, name), { origin, isExact });
   }
   return found;

@@ -343,6 +343,30 @@ test('the interfaces that it makes take parameters of the kernel', async () => {
   expect(sh('sysctl', '-n', 'net.ipv4.conf.second.rp_filter').trim()).toBe('1');
 });
 
+test("the machine's uplink becomes a port, and has its addresses back afterwards", async () => {
+  ip('host', 'link', 'add', 'eth7', 'type', 'veth', 'peer', 'name', 'eth8');
+  ip('host', 'link', 'set', 'eth7', 'up');
+  ip('host', 'address', 'add', '10.9.0.7/24', 'dev', 'eth7');
+  const now = dump();
+  const lines = (adopted: string, members: string) => `name: ovs
+namespaces: { a: {}, host: { interfaces: { ${adopted} } } }
+bridges:
+  second: { type: ovs, addresses: 10.9.0.7/24, ports: { a:eth0: 10.9.0.8/24 }, ${members} }
+checks: [{ ping: { from: a, to: 10.9.0.7 } }]
+`;
+  const file = folder.write('ovs.yaml', lines('eth7: { adopt: true }', 'members: [eth7]'));
+  await expectCode(0, 'apply', file);
+  await expectCode(0, 'plan', '--detailed-exitcode', file);
+  await expectCode(0, 'check', file);
+  expect(sh('ip', '-br', '-4', 'address', 'show', 'dev', 'eth7')).not.toContain('10.9.0.7');
+  await expectCode(0, 'apply', folder.write('ovs.yaml', lines('', '').replace('10.9.0.7/24', '10.9.1.7/24')));
+  expect(sh('ip', '-br', '-4', 'address', 'show', 'dev', 'eth7')).toContain('10.9.0.7/24');
+  await expectCode(0, 'apply', folder.write('ovs.yaml', lines('eth7: { adopt: true }', 'members: [eth7]')));
+  await expectCode(0, 'destroy', 'ovs');
+  expect(dump()).toBe(now);
+  ip('host', 'link', 'del', 'dev', 'eth7');
+});
+
 test('inspect shows bridges, ports and kinds', async () => {
   await expectCode(0, 'apply', lab(`${port('')}, ${internal('')}, patches: [first]`));
   const { stdout } = await expectCode(0, 'inspect', '--json', 'ovs');
