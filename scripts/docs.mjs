@@ -292,7 +292,8 @@ function collectSections() {
       sections.push({ target, title: isRoot ? 'The file' : own, name, depth: isRoot ? 0 : depth });
       for (const [key, child] of Object.entries(target.properties)) {
         if (isImpairment(child) && target !== schema.$defs.impairment) continue;
-        const below = isRoot ? key : `${title}.${key}`;
+        // Both makers of bridges have `ports`.
+        const below = isRoot ? key : `${type === 'ovs' ? own : title}.${key}`;
         visit(child, pathOf(below, child), depth + (isRoot ? 0 : 1));
       }
     }
@@ -325,7 +326,8 @@ function objectsIn(node) {
   const look = (raw) => {
     const target = resolve(raw);
     if (target.properties !== undefined) found.push({ target, name: raw.$ref?.split('/').at(-1) });
-    for (const alternative of [...(target.anyOf ?? []), ...(target.oneOf ?? [])]) look(alternative);
+    const choices = [...(target.anyOf ?? []), ...(target.oneOf ?? []), target.else, target.then];
+    for (const alternative of choices) if (alternative !== undefined) look(alternative);
     if (target.items !== undefined) look(target.items);
     if (typeof target.additionalProperties === 'object') look(target.additionalProperties);
   };
@@ -393,7 +395,7 @@ function sectionLines({ target, title }, sections) {
 /** The value that a key takes, in words: `an address or a list of texts`. */
 function valueText(raw) {
   const node = resolve(raw);
-  if (node.oneOf !== undefined) return 'keys';
+  if (node.oneOf !== undefined || node.then !== undefined) return 'keys';
   if (node.anyOf !== undefined) return [...new Set(node.anyOf.map(valueText))].join(' or ');
   if (node.enum !== undefined) return node.enum.map(code).join(', ');
   if (node.const !== undefined) return code(node.const);
@@ -531,6 +533,7 @@ export { lower } from './src/plan/plan.ts';`,
     'address',
     'name',
     'mark',
+    'isExact',
   ]);
   const attributes = new Map(kinds.map((kind) => [kind, new Set(Object.keys(kind.changes))]));
   for (const file of readdirSync(join(root, 'topologies'))
@@ -566,6 +569,8 @@ export { lower } from './src/plan/plan.ts';`,
     for (const name of [...attributes.get(kind)].sort()) {
       if (isLink(kind) && common.includes(name)) continue;
       if (identity.has(name) && !(name in kind.changes)) continue;
+      // As the mark of others: it says whose a row of the database is.
+      if (name === 'owner') continue;
       of[kind.changes[name] ?? 'replace'].push(code(name));
     }
     const cells = Object.values(of).map((list) => list.join(', ') || '–');

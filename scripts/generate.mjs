@@ -24,6 +24,8 @@ const ajv = new Ajv2020({
   verbose: true,
   code: { source: true, esm: true, lines: true },
 });
+// What json-schema-to-typescript is told where it cannot follow: a choice by if, then and else.
+ajv.addKeyword('tsType');
 const validate = ajv.compile(schema);
 writeFileSync('src/generated/validate-topology.js', (standalone.default ?? standalone)(ajv, validate));
 writeFileSync(
@@ -49,6 +51,7 @@ writeFileSync(
  * references are written here, into the text, so that its form stays.
  */
 function shareInterfaceSettings(source) {
+  const ovsMade = ['ovsBridge', 'ovsInternal'];
   const { interfaceSettings, impairment } = JSON.parse(source).$defs;
   const shared = Object.keys(interfaceSettings.properties);
   const impairments = [...Object.keys(impairment.properties), 'ingress'];
@@ -63,6 +66,10 @@ function shareInterfaceSettings(source) {
     const keys = lines
       .slice(first, last + 1)
       .flatMap((line) => (line[indent.length] === '"' ? line.split('"')[1] : []));
+    const definition = lines
+      .slice(0, first)
+      .findLast((line) => /^ {4}"/.test(line))
+      ?.split('"')[1];
     // Not every interface has all of these, so they are written by hand; `lo` and an adopted one carry no mark of ours.
     const isOurs = keys.includes('alias');
     const without = [
@@ -70,8 +77,10 @@ function shareInterfaceSettings(source) {
       ...(isOurs ? [] : ['was']),
       // A tunnel's name stands at the tunnel.
       ...(keys.includes('local') ? ['was'] : []),
+      // Open vSwitch finds the interfaces that it makes by their names.
+      ...(ovsMade.includes(definition) ? ['was'] : []),
       // A bridge's own traffic leaves by its ports.
-      ...(isOurs && !keys.includes('parameters') ? [] : impairments),
+      ...(isOurs && !keys.includes('parameters') && !ovsMade.includes(definition) ? [] : impairments),
     ];
     const missing = shared.filter((key) => !keys.includes(key) && !without.includes(key));
     if (missing.length === 0) continue;

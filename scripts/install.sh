@@ -2,7 +2,8 @@
 # install.sh runtime|test|modules...: installs what this machine lacks, and nothing that it has.
 #
 #   runtime   what topoweave itself needs: iproute2, nftables, ping, unshare and setpriv
-#   test      that, and what the tests need: a small virtual machine for what the running kernel cannot do
+#   test      that, and what the tests need: Open vSwitch, and a small virtual machine for what the running kernel
+#             cannot do
 #   modules   the Node packages (npm ci), when there are none or the lock file is newer
 #
 # Needs Node 20 and npm. Packages are installed on Debian and Ubuntu, with sudo when this is not root.
@@ -43,6 +44,7 @@ need_test() {
   need procps sysctl
   need wireguard-tools wg
   need kmod modprobe
+  need openvswitch-switch ovs-vswitchd
   need qemu-system-x86 qemu-system-x86_64
   if ! command -v busybox >/dev/null || ! busybox --list | grep -qx switch_root; then missing+=(busybox-static); fi
   has_guest_kernel || missing+=("$(kernel_package)")
@@ -74,9 +76,29 @@ install_packages() {
     ((try < 4)) || fail 'apt-get update failed four times'
     sleep $((try * 5))
   done
+  without_daemons
+  local code=0
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 -qq -y \
-    --no-install-recommends install "${missing[@]}" </dev/null >&2
+    --no-install-recommends install "${missing[@]}" </dev/null >&2 || code=$?
+  with_daemons
+  return "$code"
 }
+
+# The tests start Open vSwitch themselves, in their throw-away hosts: installing it must not start it on this machine
+# (policy-rc.d of invoke-rc.d(8); 101 says no to everything).
+policy=/usr/sbin/policy-rc.d
+made_policy=0
+without_daemons() {
+  if [[ -e $policy || " ${missing[*]} " != *' openvswitch-switch '* ]]; then return 0; fi
+  printf '#!/bin/sh\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy"
+  made_policy=1
+}
+
+with_daemons() {
+  if ((made_policy)); then as_root rm -f "$policy"; fi
+  made_policy=0
+}
+trap with_daemons EXIT
 
 install_modules() {
   command -v npm >/dev/null || fail 'Node 20 with npm is needed; see https://nodejs.org'

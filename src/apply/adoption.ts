@@ -7,7 +7,7 @@ import { append } from '../lib/collections.ts';
 import type { IpLink, Live } from '../observe/live.ts';
 import type { Conflict } from '../plan/step.ts';
 import { type LabRecord, readRecord, recordedLabs } from '../system/record.ts';
-import { type Adopted, HOST, type Topology } from '../topology/model.ts';
+import { type Adopted, bridgeOf, HOST, type Topology } from '../topology/model.ts';
 
 interface Subject {
   readonly topology: Topology;
@@ -49,7 +49,7 @@ function toConflict({ namespace, name, place }: Adopted, { message, hint }: Obst
 }
 
 function findObstacle(item: Adopted, subject: Subject, others: readonly LabRecord[]): Obstacle | undefined {
-  const { namespace, name, origin, master } = item;
+  const { namespace, name, origin } = item;
   const { record, live } = subject;
   const id = interfaceId(namespace, name);
   const outOfFile = `take it out of the file, apply, and adopt it again`;
@@ -68,7 +68,7 @@ function findObstacle(item: Adopted, subject: Subject, others: readonly LabRecor
     return { message: `this lab has ${origin} as ${elsewhere.replace('/', ':')}`, hint: outOfFile };
   if (before !== undefined && before.name !== origin)
     return { message: `${namespace}:${name} is ${before.name} of the host so far`, hint: outOfFile };
-  const isExact = namespace !== HOST || master !== undefined;
+  const isExact = namespace !== HOST || bridgeOf(item) !== undefined;
   if (before?.isExact === true && !isExact) {
     return {
       message: `${origin} leaves its bridge, and would be without its own addresses`,
@@ -91,11 +91,9 @@ function findObstacle(item: Adopted, subject: Subject, others: readonly LabRecor
 }
 
 /** Why an interface of the host cannot become a port, or leave the host. */
-function takingObstacle(
-  { namespace, name, origin, master }: Adopted,
-  subject: Subject,
-  link: IpLink,
-): Obstacle | undefined {
+function takingObstacle(item: Adopted, subject: Subject, link: IpLink): Obstacle | undefined {
+  const { namespace, name, origin } = item;
+  const bridge = bridgeOf(item);
   const host = subject.live.namespaces.get(HOST);
   const holder = holderOf(origin, link.ifindex);
   if (holder !== undefined) {
@@ -119,15 +117,15 @@ function takingObstacle(
   );
   if (upper !== undefined) {
     return {
-      message: `${origin} cannot become a port of ${master}: ${upper.ifname} is on top of it`,
+      message: `${origin} cannot become a port of ${bridge}: ${upper.ifname} is on top of it`,
       hint: `remove ${upper.ifname} first`,
     };
   }
   const lost = lostWith(origin, subject);
   if (lost.length === 0) return undefined;
   return {
-    message: `${origin} becomes a port of ${master}, and the host would lose ${lost.join(' and ')}`,
-    hint: `give ${master} the same addresses, and the host the same routes`,
+    message: `${origin} becomes a port of ${bridge}, and the host would lose ${lost.join(' and ')}`,
+    hint: `give ${bridge} the same addresses, and the host the same routes`,
   };
 }
 

@@ -22,6 +22,7 @@ import { adoptionConflicts } from './adoption.ts';
 import { requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { requireDisciplines } from './disciplines.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
+import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
 export interface Target {
@@ -80,6 +81,7 @@ export async function planFor(
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     sysctls: sysctlsToRead(target.topology, record),
+    ovs: hasOvs(target.topology),
     extra: extraToRead(target.topology, record),
     fdb: new Set([...namespacesWithFdb(target.topology), ...(record.fdb ?? [])]),
     ingress: new Set(
@@ -91,8 +93,9 @@ export async function planFor(
   const found =
     untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
   const live = topology === undefined ? found : withNewNames(found, topology);
+  const wanted = topology && withDatapath(topology, live);
   const { lab } = target;
-  const planRequest = { lab, topology, live, record };
+  const planRequest = { lab, topology: wanted, live, record };
   const plan = makePlan(planRequest);
   if (topology === undefined || !topology.interfaces.some(({ kind }) => kind === 'adopted'))
     return { plan, live };
@@ -165,6 +168,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
   const hadNothingToDo = plan.steps.length === 0;
   for (let round = 0; round < 4; round += 1) {
     if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
+    if (round === 0) requireOvs(plan, live, readRecord(target.lab));
     if (plan.steps.length === 0) {
       finishRecord(target, plan);
       return { summary, hadNothingToDo, interrupted: false };
@@ -288,6 +292,7 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
     ...record,
     adopted,
     claims: [...new Set([...record.claims, ...claims])].sort(),
+    ...(record.ovs === true || plansOvs(plan) ? { ovs: true } : {}),
     ...withFdb([...(record.fdb ?? []), ...namespacesWithFdb(topology)]),
     // While it runs, what is to be removed must stay known: it leaves the record when it is gone.
     hostObjects: [...new Set([...record.hostObjects, ...hostObjects])].sort(),
@@ -319,7 +324,7 @@ function afterwards(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: 
 }
 
 /** Everything is as it should be: claims are over, and a lab without anything has no record. */
-function finishRecord(target: Target, { desired }: Plan): void {
+function finishRecord(target: Target, plan: Plan): void {
   const { lab, topology } = target;
   forgetKeys(lab, topology);
   if (topology === undefined) {
@@ -334,10 +339,11 @@ function finishRecord(target: Target, { desired }: Plan): void {
         (namespace === 'host' || wanted.has(namespace)) && Object.keys(values).length > 0,
     ),
   );
-  const ids = new Set(desired.map(({ id }) => id));
-  const { fdb: _, ...rest } = record;
+  const ids = new Set(plan.desired.map(({ id }) => id));
+  const { fdb: _fdb, ovs: _ovs, ...rest } = record;
   const next: LabRecord = {
     ...withFiles(rest, target),
+    ...(plansOvs(plan) ? { ovs: true } : {}),
     claims: [],
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
     hostObjects: record.hostObjects.filter((id) => ids.has(id)),

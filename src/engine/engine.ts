@@ -22,6 +22,8 @@ export interface ReadRequest {
   readonly ingress?: ReadonlySet<string>;
   /** Also ask which namespace each namespace id means; with `ip` its cost grows with the square of their number. */
   readonly withPeers?: boolean;
+  /** The file has bridges of Open vSwitch. */
+  readonly ovs?: boolean;
 }
 
 export interface StepFailure {

@@ -1,7 +1,7 @@
 import { LONGEST_NAME } from '../lib/interface-name.ts';
 import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import type { AdoptedRecord, LabRecord } from '../system/record.ts';
-import { type Adopted, HOST, type Topology } from '../topology/model.ts';
+import { type Adopted, bridgeOf, HOST, type Topology } from '../topology/model.ts';
 import { interfaceId, interfaceOwner, readCommon } from './interface.ts';
 import type {
   Attributes,
@@ -23,6 +23,8 @@ const changes: Readonly<Record<string, ChangeClass>> = {
   macaddress: 'in-place',
   state: 'in-place',
   name: 'in-place',
+  // Open vSwitch takes it by a port of its own; that it did is what the record has to know.
+  bridge: 'in-place',
 };
 
 /**
@@ -89,16 +91,8 @@ function updateAdopted({ wanted, live, attributes: changed }: Change): Command[]
   return commands;
 }
 
-function lowerAdopted({
-  namespace,
-  name,
-  mtu,
-  mtuPlace,
-  macaddress,
-  state,
-  master,
-  place,
-}: Adopted): Resource {
+function lowerAdopted(item: Adopted): Resource {
+  const { namespace, name, mtu, mtuPlace, macaddress, state, master, place } = item;
   return {
     kind: 'adopted',
     id: interfaceId(namespace, name),
@@ -108,10 +102,11 @@ function lowerAdopted({
       namespace,
       state,
       master: master ?? '',
+      ...(item.ovsBridge === undefined ? {} : { bridge: item.ovsBridge }),
       ...(mtu === undefined || mtuPlace === undefined ? {} : { mtu }),
       ...(macaddress === undefined ? {} : { macaddress }),
       name,
-      isExact: namespace !== HOST || master !== undefined,
+      isExact: namespace !== HOST || bridgeOf(item) !== undefined,
     },
     place,
   };
@@ -168,6 +163,7 @@ function readAdopted(live: Live, { id, origin, isExact, record, lab }: Search): 
       ...now,
       namespace: place.name,
       name: link.ifname,
+      bridge: link.ovsBridge ?? '',
       'former name': was.name,
       'former mtu': was.mtu,
       'former macaddress': was.macaddress,
@@ -189,6 +185,7 @@ function isAsBefore(resource: LiveResource | undefined): boolean {
   const lines = attributes['lines'] as readonly string[];
   return (
     attributes['namespace'] === HOST &&
+    attributes['bridge'] === '' &&
     attributes['name'] === attributes['former name'] &&
     ['mtu', 'macaddress', 'state', 'master'].every(
       (name) => attributes[name] === attributes[`former ${name}`],
@@ -268,8 +265,9 @@ export function adoptedInterfaces({ topology, live, record, lab }: Request): Rea
     const isGivenBack = !ids.has(id) && isAsBefore(readAdopted(live, { id, origin, isExact, record, lab }));
     if (!isGivenBack) found.set(id, { origin, isExact });
   }
-  for (const { namespace, name, origin, master } of wanted) {
-    const isExact = namespace !== HOST || master !== undefined;
+  for (const item of wanted) {
+    const { namespace, name, origin } = item;
+    const isExact = namespace !== HOST || bridgeOf(item) !== undefined;
     found.set(interfaceId(namespace, name), { origin, isExact });
   }
   return found;

@@ -52,6 +52,8 @@ export interface LinkKind<T extends Interface> {
   ) => readonly (readonly string[])[];
   /** Commands behind the common settings, for attributes that take a message of their own. */
   readonly settings?: (resource: Resource, changed: readonly string[]) => readonly Command[];
+  /** For links that another program makes: its commands for what changed, the settings of every link among it. */
+  readonly change?: (resource: Resource, changed: readonly string[]) => readonly Command[];
   readonly requires?: (resource: Resource) => readonly string[];
   readonly same?: (attribute: string, wanted: Value, live: Value | undefined) => boolean;
   /** The kernel derives the mtu anew when its own attributes change, unless the same message has one. */
@@ -227,6 +229,7 @@ export function interfaceId(namespace: string, name: string): string {
 
 export function interfaceOwner(link: IpLink, lab: string): Owner {
   if (link.ifname === 'lo') return 'builtin';
+  if (link.ovsLab !== undefined) return link.ovsLab === lab ? 'ours' : { lab: link.ovsLab };
   if (linkBelongsTo(link, lab)) return 'ours';
   const mark = parseMark(link.ifalias);
   return mark === undefined ? 'foreign' : { lab: mark.lab };
@@ -464,6 +467,7 @@ function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Com
       commands.push(set(...mtu, 'type', infoKind, ...words));
     commands.push(...(kind.settings?.(wanted, own) ?? []));
   }
+  commands.push(...(kind.change?.(wanted, changed) ?? []));
   commands.push(...portCommands(wanted, change));
   if (changed.includes('state') || change.class === 'bounce') commands.push(set(String(attributes['state'])));
   if (changed.includes('primary')) commands.push(...primaryCommands(wanted, attributes['primary']));

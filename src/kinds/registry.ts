@@ -18,6 +18,8 @@ import { natKind } from './nat.ts';
 import { neighborKind } from './neighbor.ts';
 import { nexthopKind } from './nexthop.ts';
 import { otherLinkKind } from './other-link.ts';
+import { ovsBridgeKind, ovsInternalKind } from './ovs.ts';
+import { ovsPortKind } from './ovs-port.ts';
 import { redirectKind } from './redirect.ts';
 import type { Kind, Resource } from './resource.ts';
 import { routeKind } from './route.ts';
@@ -41,6 +43,8 @@ export const kinds: readonly Kind[] = [
   loopbackKind,
   vethKind,
   bridgeKind,
+  ovsBridgeKind,
+  ovsInternalKind,
   greKind,
   ipTunnelKind,
   ip6TunnelKind,
@@ -59,6 +63,7 @@ export const kinds: readonly Kind[] = [
   macvtapKind,
   ipvlanKind,
   otherLinkKind,
+  ovsPortKind,
   fdbKind,
   bridgeFdbKind,
   wireguardPeerKind,

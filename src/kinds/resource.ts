@@ -43,7 +43,9 @@ export type Command =
   | { readonly tool: 'bridge'; readonly namespace: string; readonly args: readonly string[] }
   | { readonly tool: 'tc'; readonly namespace: string; readonly args: readonly string[] }
   | { readonly tool: 'sysctl'; readonly namespace: string; readonly name: string; readonly value: string }
-  | { readonly tool: 'nft'; readonly namespace: string; readonly script: string };
+  | { readonly tool: 'nft'; readonly namespace: string; readonly script: string }
+  /** A command of ovs-vsctl; those of a batch are one transaction. */
+  | { readonly tool: 'ovs'; readonly namespace: string; readonly args: readonly string[] };
 
 /** How the kernel takes a change: on the running object, with the link down for a moment, or only on a new object. */
 export type ChangeClass = 'in-place' | 'bounce' | 'replace';
@@ -81,6 +83,11 @@ export interface Kind {
   readonly outlives?: (resource: Resource) => readonly string[];
   /** What must be done first, if it is done at all, without taking this resource along. */
   readonly after?: (resource: Resource) => readonly string[];
+  /**
+   * What must exist first, and may only go after this resource, which does not go along but has to be made anew for
+   * another one.
+   */
+  readonly uses?: (resource: Resource) => readonly string[];
   readonly create: (resource: Resource) => readonly Command[];
   readonly update: (change: Change) => readonly Command[];
   readonly remove: (resource: LiveResource) => readonly Command[];

@@ -2,6 +2,7 @@ import { parseMark } from '../kinds/marks.ts';
 import { readAllRoutes } from '../kinds/route.ts';
 import { HOST } from '../topology/model.ts';
 import type { IpLink, Live, LiveNamespace } from './live.ts';
+import type { OvsBridgeRow } from './ovs.ts';
 
 export interface InspectedInterface {
   readonly name: string;
@@ -69,12 +70,14 @@ function inspectNamespace(live: Live, namespace: LiveNamespace, lab: string | un
     lab: namespace.mark?.lab ?? null,
     forwarding: { ipv4: forwards(namespace, 'inet'), ipv6: forwards(namespace, 'inet6') },
     interfaces: shown.map((link) => inspectLink(live, namespace, link)),
-    bridges: shown
-      .filter((link) => link.linkinfo?.info_kind === 'bridge')
-      .map(({ ifname }) => ({
-        name: ifname,
-        ports: namespace.links.filter(({ master }) => master === ifname).map((port) => port.ifname),
-      })),
+    bridges: shown.flatMap(({ ifname, linkinfo }) => {
+      const row =
+        linkinfo?.info_kind === 'ovs-bridge' && live.ovs?.bridges.find(({ name }) => name === ifname);
+      if (row) return [{ name: ifname, ports: ovsPorts(row) }];
+      if (linkinfo?.info_kind !== 'bridge') return [];
+      const ports = namespace.links.filter(({ master }) => master === ifname);
+      return [{ name: ifname, ports: ports.map((port) => port.ifname) }];
+    }),
     routes: readAllRoutes(live, namespace.name)
       .filter(
         ({ resource: { attributes } }) =>
@@ -110,10 +113,18 @@ function inspectLink(live: Live, namespace: LiveNamespace, link: IpLink): Inspec
     mtu: link.mtu,
     macaddress: link.address ?? null,
     addresses: (link.addr_info ?? []).map(({ local, prefixlen }) => `${local}/${prefixlen}`),
-    master: link.master ?? null,
+    master: link.master ?? link.ovsBridge ?? null,
     peer: link.linkinfo?.info_kind === 'veth' ? peerOf(live, namespace, link) : null,
     alias: mark === undefined ? (link.ifalias ?? null) : mark.text || null,
   };
+}
+
+/** The names of the ports, those without an interface among them; not the bridge's own. */
+function ovsPorts({ name, ports }: OvsBridgeRow): string[] {
+  return ports
+    .map((port) => port.name)
+    .filter((port) => port !== name)
+    .sort();
 }
 
 /** A veth's peer: the link with that ifindex in the namespace that the kernel's namespace id stands for. */

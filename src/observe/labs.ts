@@ -28,5 +28,13 @@ export function listLabs(live: Live): LabSummary[] {
       if (namespace.name === HOST && !entry.namespaces.includes(HOST)) entry.namespaces.push(HOST);
     }
   }
+  // After a reboot, the database of Open vSwitch is what is left of a lab.
+  for (const { lab: owner, ports } of live.ovs?.bridges ?? []) {
+    for (const name of [owner, ...ports.map((port) => port.lab)]) {
+      if (name === undefined) continue;
+      const entry = lab(name);
+      if (!entry.namespaces.includes(HOST)) entry.namespaces.push(HOST);
+    }
+  }
   return [...labs].map(([name, entry]) => ({ name, ...entry })).sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -1,3 +1,5 @@
+import type { LiveOvs } from './ovs.ts';
+
 /**
  * Ownership is written on the objects themselves. A link carries the lab's number as its group, which the kernel sets
  * in the same message that creates it, and an alias `topoweave:LAB:TAG`, set right after; the tag is the same at both
@@ -38,6 +40,9 @@ export interface IpLink {
     readonly info_slave_data?: Readonly<Record<string, unknown>>;
   };
   readonly addr_info?: readonly IpAddress[];
+  /** Of Open vSwitch, see withOvs: the bridge that it is a port of, and the lab that marked its row in the database. */
+  readonly ovsBridge?: string;
+  readonly ovsLab?: string;
 }
 
 export interface IpAddress {
@@ -274,6 +279,8 @@ export interface Live {
   readonly namespaces: ReadonlyMap<string, LiveNamespace>;
   /** Names under /run/netns that are no namespace: what a killed `ip netns add` leaves. */
   readonly stale: readonly StaleFile[];
+  /** The database of Open vSwitch; missing where it has no daemon that answers. */
+  readonly ovs?: LiveOvs;
 }
 
 export interface StaleFile {

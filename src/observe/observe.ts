@@ -4,11 +4,13 @@ import { listNamespaces } from '../system/netns.ts';
 import { HOST } from '../topology/model.ts';
 import type { Live, LiveNamespace } from './live.ts';
 import { type Renames, renameSysctl, withLongNames } from './names.ts';
+import { addOvs } from './ovs.ts';
 
 /** Reads the live state of every named namespace and of the host. */
 export async function observe(engine: Engine, request: ReadRequest): Promise<Live> {
   const { names, stale } = listNamespaces();
-  return named({ namespaces: await engine.read([HOST, ...names], asKernel(request)), stale }, request);
+  const namespaces = await engine.read([HOST, ...names], asKernel(request));
+  return named({ ...(await addOvs(namespaces, request.ovs === true)), stale }, request);
 }
 
 /** Reads every namespace but those that are known, which are taken over as they were. */
@@ -25,7 +27,7 @@ export async function observeAgain(engine: Engine, request: ReadRequest, known: 
     const namespace = read.get(name) ?? known.namespaces.get(name);
     if (namespace !== undefined) namespaces.set(name, namespace);
   }
-  return { namespaces, stale };
+  return { ...(await addOvs(namespaces, request.ovs === true)), stale };
 }
 
 const none: Renames = new Map();

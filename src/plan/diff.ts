@@ -151,6 +151,13 @@ function addCascades(
     if (!gone) continue;
     // The difference is a new one, so what was followed for an earlier one of the same port is followed again.
     queue.push(...resetAttributes(cause.id, differences, wanted, index));
+    for (const user of index.users.get(cause.id) ?? []) {
+      const again = wanted.get(user.id);
+      const known = differences.get(user.id);
+      if (again === undefined || (known !== undefined && known.action !== 'update')) continue;
+      differences.set(user.id, entry('replace', again, user, ['interface']));
+      queue.push(user);
+    }
   }
 }
 
@@ -184,12 +191,15 @@ interface LiveIndex {
   /** Ids of what goes with a resource, by its id. */
   readonly dependents: ReadonlyMap<string, readonly string[]>;
   readonly ports: ReadonlyMap<string, readonly LiveResource[]>;
+  /** What uses a resource without going along with it, and has to be made anew with it. */
+  readonly users: ReadonlyMap<string, readonly LiveResource[]>;
   readonly inNamespace: (name: string) => readonly LiveResource[];
 }
 
 function indexLive(live: readonly LiveResource[]): LiveIndex {
   const dependents = new Map<string, string[]>();
   const ports = new Map<string, LiveResource[]>();
+  const users = new Map<string, LiveResource[]>();
   live.forEach((resource) => {
     const { namespace, attributes } = resource;
     const kind = kindOf(resource);
@@ -197,6 +207,9 @@ function indexLive(live: readonly LiveResource[]): LiveIndex {
     kind.requires(resource).forEach((id) => {
       // A veth's peer namespace is needed to make the pair; what takes the pair along is the peer itself.
       if (isIn(namespace, id) && !outlived.includes(id)) append(dependents, id, resource.id);
+    });
+    kind.uses?.(resource).forEach((id) => {
+      append(users, id, resource);
     });
     const peer = peerId(resource);
     if (peer !== undefined) append(dependents, peer, resource.id);
@@ -207,7 +220,7 @@ function indexLive(live: readonly LiveResource[]): LiveIndex {
     byNamespace ??= groupBy(live, ({ namespace }) => namespace);
     return byNamespace.get(name) ?? [];
   };
-  return { dependents, ports, inNamespace };
+  return { dependents, ports, users, inNamespace };
 }
 
 /** Whether an id is that of a namespace or of something in it. */

@@ -31,6 +31,9 @@ function translate(command: Command, long: ReadonlySet<string>): Command {
   switch (command.tool) {
     case 'sysctl':
       return { ...command, name: renameSysctl(command.name, of) };
+    case 'ovs':
+      // The loader takes no such name for what Open vSwitch has: its ports are found by the kernel's names.
+      return command;
     case 'nft':
       return { ...command, script: command.script.replace(/"([^"\n]+)"/g, (_, text) => `"${of(text)}"`) };
     default: {

@@ -241,12 +241,13 @@ function linkRemovals(differences: DiffResult['differences'], { removals }: Halv
   differences.forEach(({ live }) => {
     const node = live === undefined ? undefined : removals.get(live.id);
     if (live === undefined || node === undefined) return;
-    kindOf(live)
-      .requires(live)
-      .forEach((id) => {
-        const other = removals.get(id);
-        if (other !== undefined) append(before, other, node);
-      });
+    const kind = kindOf(live);
+    const first = (id: string) => {
+      const other = removals.get(id);
+      if (other !== undefined) append(before, other, node);
+    };
+    kind.requires(live).forEach(first);
+    kind.uses?.(live).forEach(first);
   });
   before.forEach((list, node) => {
     node.after = list;
@@ -301,9 +302,11 @@ function linkMaking(node: Node, difference: Difference, { removals, makings }: H
   }
   if (wanted !== undefined) {
     const kind = kindOf(wanted);
-    kind.requires(wanted).forEach((id) => {
+    const existing = (id: string) => {
       addNode(after, makings.get(id));
-    });
+    };
+    kind.requires(wanted).forEach(existing);
+    kind.uses?.(wanted).forEach(existing);
     const peer = peerId(wanted);
     // The whole old pair must be gone first; the first end of a pair carries the message that makes both.
     if (peer !== undefined) addNode(after, removals.get(peer));

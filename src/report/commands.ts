@@ -1,3 +1,4 @@
+import { ovsTransaction } from '../engine/ovs.ts';
 import type { Command } from '../kinds/resource.ts';
 import { sysctlPath } from '../lib/sysctl.ts';
 import type { Plan } from '../plan/step.ts';
@@ -6,7 +7,11 @@ import { HOST } from '../topology/model.ts';
 /** The plan as shell commands that a person can read and paste, in the order of the batches. */
 export function formatCommands({ batches }: Plan): string {
   return batches
-    .flatMap(({ commands }) => commands.map(({ command }) => `${shellCommand(command)}\n`))
+    .flatMap(({ tool, commands }) =>
+      tool === 'ovs'
+        ? `ovs-vsctl ${ovsTransaction(commands).map(quote).join(' ')}\n`
+        : commands.map(({ command }) => `${shellCommand(command)}\n`),
+    )
     .join('');
 }
 
@@ -25,6 +30,8 @@ export function shellCommand(command: Command): string {
       return `${exec}sysctl -q -w ${quote(`${sysctlPath(command.name)}=${command.value}`)}`;
     case 'nft':
       return `${exec}nft -f - <<'EOF'\n${command.script}EOF`;
+    case 'ovs':
+      return `ovs-vsctl ${command.args.map(quote).join(' ')}`;
   }
 }
 

@@ -9,8 +9,8 @@ const colors: Readonly<Record<Finding['state'], Style>> = {
 
 /** One line per finding, in groups, and what is lacking. */
 export function formatExamination(examination: Examination, paint: Paint): string {
-  const { tools, privileges, kernel, engines } = examination;
-  const all = [...tools, ...privileges, ...kernel, ...engines];
+  const { tools, privileges, kernel, engines, ovs } = examination;
+  const all = [...tools, ...privileges, ...kernel, ...engines, ...ovs];
   const width = Math.max(...all.map(({ name }) => name.length));
   const group = (title: string, findings: readonly Finding[]): string =>
     `${paint('bold', title)}\n${findings.map((finding) => formatFinding(finding, width, paint)).join('')}`;
@@ -19,6 +19,7 @@ export function formatExamination(examination: Examination, paint: Paint): strin
     group('privileges', privileges),
     group('kernel', kernel),
     group('engines', engines),
+    group('Open vSwitch', ovs),
   ];
   return `${groups.join('\n')}\n${verdict(examination, paint)}\n`;
 }

@@ -22,7 +22,7 @@ export function formatDocument(
       const known = decided.get(id) ?? attributes;
       for (const name of Object.keys(known).sort()) {
         const value = attributes[name];
-        if (value === undefined || !isTelling(name, value)) continue;
+        if (value === undefined || !isTelling(name, value, kind)) continue;
         lines.push(`    ${name}: ${Array.isArray(value) ? `[${value.join(', ')}]` : value}`);
       }
     }

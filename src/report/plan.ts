@@ -34,6 +34,7 @@ const hidden = new Set([
   'nodad',
   'before',
   'peer-dev',
+  'owner',
   'selector',
   'proxy',
   'id',
@@ -72,6 +73,14 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   dev: [''],
   key: ['none'],
   remote: ['none'],
+  'datapath-type': ['system'],
+  'fail-mode': [''],
+  rstp: [false],
+  form: ['interface'],
+  interface: ['present'],
+  tag: [0],
+  native: [0],
+  lacp: ['off'],
   fwmark: [0],
   keepalive: [0],
   'preshared-key': ['none'],
@@ -127,10 +136,14 @@ export function resourceTitle({ kind, label }: Pick<Step, 'kind' | 'label'>): st
   return isSelfNamed(kind) ? label : `${kind} ${label}`;
 }
 
+/** Open vSwitch snoops only where it is told to, and the kernel's bridges unless they are told not to. */
+const usualOf: Readonly<Record<string, typeof usual>> = { 'ovs-bridge': { 'mcast-snooping': [false] } };
+
 /** Whether an attribute says more than the title and the kernel's defaults do. */
-export function isTelling(name: string, value: Value): boolean {
+export function isTelling(name: string, value: Value, kind = ''): boolean {
   if (Array.isArray(value) && value.length === 0) return false;
-  return !hidden.has(name) && name !== 'mark' && !usual[name]?.includes(value);
+  const defaults = usualOf[kind]?.[name] ?? usual[name];
+  return !hidden.has(name) && name !== 'mark' && !defaults?.includes(value);
 }
 
 export function planJson(plan: Plan, locate: Locate): object {
@@ -188,11 +201,11 @@ function formatStep(step: Step, locate: Locate, paint: Paint): string {
   return text;
 }
 
-function newAttributes({ after = {} }: Step): string {
+function newAttributes({ after = {}, kind }: Step): string {
   let text = '';
   for (const name in after) {
     const value = after[name];
-    if (value !== undefined && isTelling(name, value))
+    if (value !== undefined && isTelling(name, value, kind))
       text += `        ${attributeName(name)}: ${formatValue(value)}\n`;
   }
   return text;

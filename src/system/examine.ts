@@ -22,6 +22,14 @@ export interface Examination {
   readonly kernel: readonly Finding[];
   /** The ways to the kernel (`--engine`). */
   readonly engines: readonly Finding[];
+  /** Open vSwitch: its daemons, and where they forward. */
+  readonly ovs: readonly Finding[];
+}
+
+/** What is wrong with the daemons of Open vSwitch, or undefined; and whether the kernel has its datapath. */
+export interface OvsState {
+  readonly obstacle: string | undefined;
+  readonly hasModule: boolean;
 }
 
 const tools: readonly {
@@ -40,6 +48,7 @@ const tools: readonly {
   { name: 'flock', argv: ['flock', '--version'], required: true },
   { name: 'wg', argv: ['wg', '--version'], required: false, use: 'wireguard with --engine ip needs' },
   { name: 'ping', argv: ['ping', '-V'], required: false, use: 'check needs' },
+  { name: 'ovs-vsctl', argv: ['ovs-vsctl', '-V'], required: false, use: 'bridges with type: ovs need' },
 ];
 
 const kernelFeatures: readonly { name: string; what: string; module?: string; required: boolean }[] = [
@@ -127,8 +136,9 @@ export async function examine(options: {
   privileges: Privileges;
   nodeVersion: string;
   obstacles: EngineObstacles;
+  ovs: OvsState;
 }): Promise<Examination> {
-  const { run, root, privileges, nodeVersion, obstacles } = options;
+  const { run, root, privileges, nodeVersion, obstacles, ovs } = options;
   const node: Finding = { name: 'node', state: 'present', detail: nodeVersion, required: true };
   const [found, kernel] = await Promise.all([
     Promise.all(tools.map((tool) => examineTool(tool, run))),
@@ -140,7 +150,25 @@ export async function examine(options: {
     privileges: examinePrivileges(privileges, canMakeSandbox),
     kernel,
     engines: examineEngines(obstacles),
+    ovs: examineOvs(ovs),
   };
+}
+
+function examineOvs({ obstacle, hasModule }: OvsState): Finding[] {
+  const daemon = { name: 'ovs-vswitchd', required: false };
+  const datapath = { name: 'openvswitch', required: false };
+  const start =
+    'for bridges with type: ovs: apt-get install openvswitch-switch; systemctl start openvswitch-switch';
+  const slow =
+    'modprobe openvswitch; without it the daemon forwards packets itself, and TCP over veth needs: ovs-vsctl set Open_vSwitch . other_config:userspace-tso-enable=true';
+  return [
+    obstacle === undefined
+      ? { ...daemon, state: 'present', detail: '' }
+      : { ...daemon, state: 'missing', detail: obstacle, help: start },
+    hasModule
+      ? { ...datapath, state: 'present', detail: 'the module of the kernel' }
+      : { ...datapath, state: 'missing', detail: 'the kernel has no such module loaded', help: slow },
+  ];
 }
 
 /** Why netlink cannot be used, and why nftables cannot without a program; undefined where they can. */

@@ -31,6 +31,8 @@ export interface LabRecord {
   readonly sysctls: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Identities of addresses and routes on objects of the host that carry no mark. */
   readonly hostObjects: readonly string[];
+  /** The lab has bridges or ports in the database of Open vSwitch, which must answer for them to be seen. */
+  readonly ovs?: boolean;
   /** Interfaces that were there before the lab, by id: how they were. */
   readonly adopted: Readonly<Record<string, AdoptedRecord>>;
   /** Namespaces with static forwarding entries of bridges: those that leave the file are looked for there. */

@@ -79,6 +79,8 @@ export const packages: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
   flock: 'util-linux',
   ping: 'iputils-ping',
+  'ovs-vsctl': 'openvswitch-switch',
+  'ovs-dpctl': 'openvswitch-switch',
   wg: 'wireguard-tools',
 };
 

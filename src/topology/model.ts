@@ -243,6 +243,8 @@ interface InterfaceBase {
   readonly sysctls?: readonly Sysctl[] | undefined;
   /** The bridge, the bond or the VRF, in the same namespace, that this interface is a port or a member of. */
   readonly master: string | undefined;
+  /** The Open vSwitch bridge that this interface is a port of, or in a bond of; it has no master then. */
+  readonly ovsBridge?: string;
   /** As a port of that bridge; undefined: all as by default. */
   readonly portSettings?: PortSettings | undefined;
   /** As a port of a bridge that filters VLANs, or as such a bridge itself. */
@@ -264,6 +266,68 @@ export interface Bridge extends InterfaceBase {
   /** Sorted by MAC address and VLAN. */
   readonly fdb: readonly BridgeFdbEntry[];
 }
+
+/** A bridge of Open vSwitch: the interface is its own port. */
+export interface OvsBridge extends InterfaceBase {
+  readonly kind: 'ovs-bridge';
+  /** undefined: the kernel's, or `netdev` where the kernel has none; see withDatapath. */
+  readonly datapath: 'system' | 'netdev' | undefined;
+  readonly failMode: 'standalone' | 'secure' | undefined;
+  /** Sorted, as all lists of what OVS keeps as sets. */
+  readonly controllers: readonly string[];
+  readonly protocols: readonly string[];
+  readonly stp: boolean;
+  readonly rstp: boolean;
+  readonly mcastSnooping: boolean;
+  readonly otherConfig: Readonly<Record<string, string>>;
+  /** Every port but the bridge's own and the internal ones; sorted by name. */
+  readonly ports: readonly OvsPort[];
+}
+
+/** An internal port of an Open vSwitch bridge: an interface that OVS makes. */
+export interface OvsInternal extends InterfaceBase {
+  readonly kind: 'ovs-internal';
+  readonly ovsBridge: string;
+  readonly vlan: OvsVlan;
+}
+
+/** The VLANs of a port; none of the three: all VLANs, as a trunk. */
+export interface OvsVlan {
+  /** Of an access port. */
+  readonly tag: number | undefined;
+  /** Of a trunk port, as numbers and ranges in canonical form: `10`, `20-30`. */
+  readonly trunks: readonly string[];
+  /** Of the packets of a trunk port that have no tag. */
+  readonly native: number | undefined;
+}
+
+export interface OvsPort {
+  readonly name: string;
+  readonly vlan: OvsVlan;
+  readonly form: OvsPortForm;
+  readonly place: Place;
+}
+
+/** `interface`: one of the machine's, of the port's name. */
+export type OvsPortForm =
+  | { readonly is: 'interface' }
+  | {
+      readonly is: 'tunnel';
+      readonly type: 'gre' | 'vxlan' | 'geneve';
+      readonly remote: string;
+      readonly local: string | undefined;
+      readonly key: number | undefined;
+      readonly port: number | undefined;
+      readonly ttl: number | 'inherit' | undefined;
+      readonly tos: number | 'inherit' | undefined;
+    }
+  | { readonly is: 'patch'; readonly bridge: string; readonly peer: string }
+  | {
+      readonly is: 'bond';
+      readonly members: readonly string[];
+      readonly mode: 'active-backup' | 'balance-slb' | 'balance-tcp';
+      readonly lacp: 'active' | 'passive' | 'off';
+    };
 
 /** What every tunnel has. */
 interface TunnelBase extends InterfaceBase {
@@ -427,8 +491,22 @@ export interface Adopted extends InterfaceBase {
 }
 
 export type Tunnel = Gre | IpTunnel | Geneve | Vxlan;
-export type Interface = Veth | Bridge | Tunnel | Wireguard | Loopback | Device | Adopted;
+export type Interface =
+  | Veth
+  | Bridge
+  | OvsBridge
+  | OvsInternal
+  | Tunnel
+  | Wireguard
+  | Loopback
+  | Device
+  | Adopted;
 export type InterfaceKind = Interface['kind'];
+
+/** The bridge that an interface is a port of, whatever makes the bridge. */
+export function bridgeOf({ master, ovsBridge }: Interface): string | undefined {
+  return master ?? ovsBridge;
+}
 
 /** What happens to the packets that an interface sends, or to those that it receives. */
 export interface Impairment {

@@ -4,13 +4,15 @@ import { disciplineNeeds } from '../../src/kinds/discipline-needs.ts';
 import { kernelNeeds } from '../../src/kinds/interface.ts';
 import { neededKinds, testExample } from '../support/example.ts';
 import { kernelHas } from '../support/host.ts';
+import { hasOvsModule, OVS_MODULE } from '../support/ovs.ts';
 
 const files = readdirSync('topologies')
   .filter((name) => name.endsWith('.yaml'))
   .map((name) => `topologies/${name}`);
-const missing = new Set(
+const missing = new Set<string>(
   [...kernelNeeds.keys(), ...disciplineNeeds.keys()].filter((kind) => !kernelHas(kind)),
 );
+if (!hasOvsModule()) missing.add(OVS_MODULE);
 const lacking = await Promise.all(
   files.map(async (file) => (await neededKinds(file)).filter((kind) => missing.has(kind))),
 );

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { expect, onTestFailed, test } from 'vitest';
+import { expect, onTestFailed, onTestFinished, test } from 'vitest';
 import { disciplinesOf } from '../../src/kinds/discipline-needs.ts';
 import { kernelFeatures, kernelNeeds } from '../../src/kinds/interface.ts';
 import '../../src/kinds/registry.ts';
 import { loadText } from '../../src/loader/load.ts';
 import { lower } from '../../src/plan/plan.ts';
 import { dump, expectCode, ip, namespaces, sh, topoweave } from './host.ts';
+import { OVS_MODULE, startOvs } from './ovs.ts';
 
 /**
  * The kinds of links, and their features, in a file that not every kernel has; the kernel tier runs the files whose kinds
@@ -18,10 +19,14 @@ export async function neededKinds(file: string): Promise<string[]> {
   const resources = topology === undefined ? [] : lower(topology);
   const features = kernelFeatures.filter(({ isNeeded }) => resources.some(isNeeded));
   const disciplines = resources.flatMap(disciplinesOf);
+  const hasDatapath = topology?.interfaces.some(
+    (item) => item.kind === 'ovs-bridge' && item.datapath === 'system',
+  );
   return [
-    ...[...kinds].filter((kind) => kernelNeeds.has(kind)),
+    ...[...kinds].filter((kind): boolean => kernelNeeds.has(kind)),
     ...features.map(({ name }) => name),
     ...new Set(disciplines),
+    ...(hasDatapath === true ? [OVS_MODULE] : []),
   ];
 }
 
@@ -45,10 +50,13 @@ function prepare(file: string): string[] {
 /** The promise that every example keeps: it applies, works, plans empty, and leaves the machine as it was. */
 export function testExample(file: string): void {
   test(`${basename(file)} applies, checks, plans empty and destroys clean`, async () => {
+    const ovs = (await usesOvs(file)) ? startOvs() : undefined;
     // What a failing example leaves must not fail the next ones too.
     onTestFailed(async () => {
       await topoweave('destroy', '--all');
     });
+    onTestFinished(() => ovs?.stop());
+    const database = ovs?.show();
     const remains = prepare(file);
     const before = dump();
     await expectCode(0, 'validate', file);
@@ -65,6 +73,12 @@ export function testExample(file: string): void {
     await expectCode(0, 'destroy', file);
     expect(namespaces()).toEqual(remains);
     expect(dump()).toBe(before);
+    expect(ovs?.show()).toBe(database);
     for (const name of remains) sh('ip', 'netns', 'del', name);
   });
+}
+
+async function usesOvs(file: string): Promise<boolean> {
+  const { topology } = await loadText(file, readFileSync(file, 'utf8'));
+  return topology?.interfaces.some(({ kind }) => kind === 'ovs-bridge') === true;
 }

@@ -1,5 +1,8 @@
+import { existsSync } from 'node:fs';
+import { daemonProblem } from '../../apply/ovs.ts';
 import { netlinkObstacle } from '../../engine/netlink/engine.ts';
 import { loadNftables } from '../../engine/netlink/nftables.ts';
+import { ovsSocket } from '../../engine/ovs.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
 import { examinationJson, formatExamination, lacking } from '../../report/doctor.ts';
 import { painter } from '../../report/style.ts';
@@ -13,7 +16,8 @@ export const run: RunCommand = async ({ io, color }, { options }) => {
   const root = isPrivileged(privileges);
   const nodeVersion = process.versions.node;
   const obstacles = { netlink: netlinkObstacle(), nftables: nftablesObstacle() };
-  const examination = await examine({ run: runProgram, root, privileges, nodeVersion, obstacles });
+  const ovs = { obstacle: ovsObstacle(), hasModule: existsSync('/sys/module/openvswitch') };
+  const examination = await examine({ run: runProgram, root, privileges, nodeVersion, obstacles, ovs });
   io.stdout(
     options['json']
       ? `${JSON.stringify(examinationJson(examination), null, 2)}\n`
@@ -21,6 +25,10 @@ export const run: RunCommand = async ({ io, color }, { options }) => {
   );
   return lacking(examination).length === 0 ? exitCodes.done : exitCodes.unavailable;
 };
+
+function ovsObstacle(): string | undefined {
+  return existsSync(ovsSocket()) ? daemonProblem() : `there is no ${ovsSocket()}`;
+}
 
 function nftablesObstacle(): string | undefined {
   try {

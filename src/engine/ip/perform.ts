@@ -6,14 +6,40 @@ import type { Batch, Step } from '../../plan/step.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
 import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
+import { performOvs } from '../ovs.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
 
 /**
- * Performs each batch by one process: `ip -batch`, `bridge -batch`, `tc -batch` or
- * `nft -f`, those of one call side by side. A batch that
- * writes parameters of an interface between making it and setting it up takes one process more.
+ * Performs each batch by one process: `ip -batch`, `bridge -batch`, `tc -batch`, `nft -f` or `ovs-vsctl`, those of one
+ * call side by side. A batch that writes parameters of an interface between making it and setting it up takes one process
+ * more.
  */
 export async function perform(
+  batches: readonly Batch[],
+  { onDone, signal }: PerformOptions,
+): Promise<BatchResult[]> {
+  const left: BatchResult = { outcome: 'left-out' };
+  const others = batches.filter(({ tool }) => tool !== 'ovs');
+  const index = (batch: Batch | undefined) => (batch === undefined ? -1 : batches.indexOf(batch));
+  const ovs = batches.filter(({ tool }) => tool === 'ovs');
+  const [results, ovsResults] = await Promise.all([
+    performJobs(others, { signal, onDone: (at, isDone) => onDone(index(others[at]), isDone) }),
+    Promise.all(
+      ovs.map(async (batch) => {
+        if (signal?.aborted) return left;
+        const result = await performOvs(batch);
+        onDone(index(batch), result.outcome === 'done');
+        return result;
+      }),
+    ),
+  ]);
+  return batches.map(
+    (batch) =>
+      (batch.tool === 'ovs' ? ovsResults[ovs.indexOf(batch)] : results[others.indexOf(batch)]) ?? left,
+  );
+}
+
+async function performJobs(
   batches: readonly Batch[],
   { onDone, signal }: PerformOptions,
 ): Promise<BatchResult[]> {
@@ -82,6 +108,7 @@ function toJob(batch: Batch): Job {
       input: commands.map((command) => (command.tool === 'nft' ? command.script : '')).join(''),
     };
   }
+  if (batch.tool === 'ovs') throw new Error('a batch of Open vSwitch is no job of the helpers');
   if (batch.tool === 'wg') return { netns, verb: 'wg', input: wgInput(commands) };
   const writes = (late: boolean): SysctlWrite[] =>
     commands.flatMap((command) =>

@@ -5,6 +5,7 @@ import { sysctlPath } from '../../lib/sysctl.ts';
 import type { Batch } from '../../plan/step.ts';
 import type { BatchResult, PerformOptions } from '../engine.ts';
 import { perform as performWithIp } from '../ip/perform.ts';
+import { performOvs } from '../ovs.ts';
 import { NeedsProgram } from './errors.ts';
 import { addNamespace, forgetNamespaces, removeNamespace, visit } from './namespace.ts';
 import { addNamespaces, isWorthTwo } from './namespace-team.ts';
@@ -39,7 +40,9 @@ export async function perform(
     await turn.give();
     const result: BatchResult = signal?.aborted
       ? { outcome: 'left-out' }
-      : await performBatch(batch, turn, signal);
+      : batch.tool === 'ovs'
+        ? await performOvs(batch)
+        : await performBatch(batch, turn, signal);
     results.push(result);
     if (result.outcome !== 'left-out') onDone(index, result.outcome === 'done');
   }
@@ -195,6 +198,8 @@ function performDirectly(command: Command, sysctlsBefore: Map<string, string>): 
   } else if (command.tool === 'nft') {
     record('nft', command.namespace, Buffer.from(command.script));
     runNft(command.script);
+  } else if (command.tool === 'ovs') {
+    throw new Error('a command of Open vSwitch in a batch of another program');
   } else if (command.tool === 'wg') {
     // Not for the recording: the messages have keys in them.
     setWireguard(command.args);

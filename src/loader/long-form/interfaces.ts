@@ -4,16 +4,19 @@ import { deviceRules } from '../devices/rules.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
 import { isTunnel } from '../normalize/underlay.ts';
+import { longOvsBridge } from './ovs.ts';
 
 /** The bridges, each with its ports and members. */
 export function longBridges(interfaces: readonly Interface[]): object {
   const veths = vethsByKey(interfaces);
   const members = membersByKey(interfaces);
-  const bridges = interfaces.filter((item) => item.kind === 'bridge');
+  const bridges = interfaces.filter((item) => item.kind === 'bridge' || item.kind === 'ovs-bridge');
   return Object.fromEntries(
     bridges.map((bridge) => [
       bridge.name,
-      longBridge(bridge, members.get(interfaceKey(bridge.namespace, bridge.name)) ?? [], veths),
+      bridge.kind === 'ovs-bridge'
+        ? longOvsBridge(bridge, interfaces, longSettings)
+        : longBridge(bridge, members.get(interfaceKey(bridge.namespace, bridge.name)) ?? [], veths),
     ]),
   );
 }

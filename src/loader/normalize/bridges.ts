@@ -1,4 +1,4 @@
-import type { Bridge, Port } from '../../generated/topology-file.ts';
+import type { Bridge, OvsPort, Port } from '../../generated/topology-file.ts';
 import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
@@ -9,8 +9,15 @@ import { type Endpoint, listEndpoints, type RawEndpoint } from './endpoint.ts';
 import { nameSysctls } from './interface-sysctls.ts';
 import { addVeth, expandEnd } from './links.ts';
 import { deriveMac } from './macaddress.ts';
+import { addOvsBridge, addOvsPatches, addOvsPort, isOvsBridge } from './ovs.ts';
 import { makePortName } from './port-name.ts';
-import { type ExpandedPort, expandMask, expandPort, expandVlans } from './port-settings.ts';
+import {
+  type ExpandedPort,
+  expandMask,
+  expandPort,
+  expandVlans,
+  type RawPortSettings,
+} from './port-settings.ts';
 import { expandSettings, type Settings } from './settings.ts';
 
 interface PortDraft {
@@ -20,6 +27,8 @@ interface PortDraft {
   /** Of the near end. */
   readonly own: ExpandedPort | undefined;
   readonly place: Place;
+  /** The port as the file has it. */
+  readonly raw: RawEndpoint<Port | OvsPort>;
 }
 
 /**
@@ -29,8 +38,8 @@ interface PortDraft {
 export function normalizeBridges(context: Context): void {
   const unnamed: PortDraft[] = [];
   for (const [name, raw] of Object.entries(context.data.bridges ?? {})) {
-    const bridge = addBridge(context, name, raw ?? {});
-    for (const port of listEndpoints<Port>(raw?.ports, ['bridges', name, 'ports'])) {
+    const bridge = isOvsBridge(raw) ? addOvsBridge(context, name, raw) : addBridge(context, name, raw ?? {});
+    for (const port of listEndpoints<Port | OvsPort>(raw?.ports, ['bridges', name, 'ports'])) {
       addPort(context, { bridge, port, unnamed });
     }
   }
@@ -41,6 +50,7 @@ export function normalizeBridges(context: Context): void {
     const name = makePortName(draft.far, isFree);
     addNearEnd(context, draft, { name, place: draft.place });
   }
+  addOvsPatches(context);
 }
 
 function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): Entry {
@@ -93,7 +103,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
 
 interface RawPort {
   readonly bridge: Entry;
-  readonly port: RawEndpoint<Port>;
+  readonly port: RawEndpoint<Port | OvsPort>;
   readonly unnamed: PortDraft[];
 }
 
@@ -101,8 +111,12 @@ function addPort(context: Context, { bridge, port, unnamed }: RawPort): void {
   const { endpoint: far, settings, place } = expandEnd(context, port);
   if (far === undefined) return;
   const raw = settingsOf(port.settings);
-  const own = raw && expandPort(raw, port.base, context.report);
-  const draft: PortDraft = { bridge, far, settings, own, place };
+  // A port of Open vSwitch has settings of its own; see addOvsPort.
+  const own =
+    raw && bridge.item.kind !== 'ovs-bridge'
+      ? expandPort(raw as RawPortSettings, port.base, context.report)
+      : undefined;
+  const draft: PortDraft = { bridge, far, settings, own, place, raw: port };
   const name = raw?.['port-name'];
   if (name === undefined) {
     unnamed.push(draft);
@@ -114,7 +128,7 @@ function addPort(context: Context, { bridge, port, unnamed }: RawPort): void {
 /** Both ends at once, so that each knows its peer's name. */
 function addNearEnd(
   context: Context,
-  { bridge, far, settings, own, place: farPlace }: PortDraft,
+  { bridge, far, settings, own, place: farPlace, raw }: PortDraft,
   { name, place }: { name: string; place: Place },
 ): void {
   const near: Endpoint = { namespace: bridge.item.namespace, name };
@@ -131,16 +145,20 @@ function addNearEnd(
     ...(was === undefined ? {} : { was }),
     sysctls: undefined,
   };
-  const master = bridge.item.name;
+  const { name: master, kind } = bridge.item;
+  const ovs = kind === 'ovs-bridge';
   addVeth(
     context,
     { endpoint: near, settings: nearSettings, place },
-    { peer: far, portOf: bridge, master, own },
+    { peer: far, portOf: bridge, master, ovs, own },
   );
+  if (ovs) addOvsPort(context, bridge.item, { name, raw: raw.settings, base: raw.base, place: farPlace });
 }
 
 /** The settings of a port, where they are a map. */
-function settingsOf(raw: Port | undefined): Extract<Port, { readonly 'port-name'?: string }> | undefined {
+function settingsOf(
+  raw: Port | OvsPort | undefined,
+): Extract<Port | OvsPort, { readonly 'port-name'?: string }> | undefined {
   return raw === null || typeof raw !== 'object' || Array.isArray(raw) ? undefined : raw;
 }
 

@@ -10,6 +10,8 @@ import {
   type Interface,
   type IpTunnel,
   type Loopback,
+  type OvsBridge,
+  type OvsInternal,
   type Veth,
   type Vxlan,
   type Wireguard,
@@ -24,6 +26,8 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 export type InterfaceDraft =
   | Mutable<Veth>
   | Mutable<Bridge>
+  | Mutable<OvsBridge>
+  | Mutable<OvsInternal>
   | Mutable<Gre>
   | Mutable<IpTunnel>
   | Mutable<Geneve>

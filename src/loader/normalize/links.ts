@@ -47,6 +47,8 @@ export interface FarEnd {
   readonly portOf?: Entry | undefined;
   /** For the near end of a bridge's port, which the tool makes. */
   readonly master?: string;
+  /** The bridge is one of Open vSwitch. */
+  readonly ovs?: boolean;
   /** What that end is to its bridge. */
   readonly own?: ExpandedPort | undefined;
 }
@@ -55,7 +57,7 @@ export interface FarEnd {
 export function addVeth(
   context: Context,
   { endpoint, settings, place }: End,
-  { peer, shared, portOf, master, own }: FarEnd,
+  { peer, shared, portOf, master, ovs = false, own }: FarEnd,
 ): void {
   if (endpoint === undefined || peer === undefined) return;
   const { namespace, name } = endpoint;
@@ -74,7 +76,8 @@ export function addVeth(
       macaddress: settings.macaddress ?? deriveMac(context, { namespace, name: former ?? name, addresses }),
       state,
       alias,
-      master,
+      master: ovs ? undefined : master,
+      ...(ovs && master !== undefined ? { ovsBridge: master } : {}),
       portSettings: own?.port,
       vlans: own?.vlans,
       peer,

@@ -10,12 +10,14 @@ import { isDevice } from './devices.ts';
 import { deriveMac } from './macaddress.ts';
 import { listNames } from './names.ts';
 import type { DeclaredNamespace } from './namespaces.ts';
+import { isOvsBridge } from './ovs.ts';
 import { expandPort, type RawPortSettings } from './port-settings.ts';
 import { isIpTunnel } from './underlay.ts';
 
-/** Sets the master of every interface that a bridge, a bond or a VRF names under `members`. */
+/** Sets the master of every interface that a Linux bridge, a bond or a VRF names under `members`. */
 export function normalizeMembers(context: Context, declared: readonly DeclaredNamespace[]): void {
   for (const [name, raw] of Object.entries(context.data.bridges ?? {})) {
+    if (isOvsBridge(raw)) continue;
     const namespace = raw?.namespace ?? HOST;
     const members = listMembers(raw?.members ?? [], ['bridges', name, 'members']);
     addMembers(context, { kind: 'bridge', namespace, name }, members);
@@ -36,7 +38,7 @@ function hasMembers(name: string, raw: RawDevice): boolean {
   return name !== 'lo' && !('adopt' in raw) && (raw.type === 'bond' || raw.type === 'vrf');
 }
 
-interface Master {
+export interface Master {
   readonly kind: 'bridge' | 'bond' | 'vrf';
   readonly namespace: string;
   readonly name: string;
@@ -77,43 +79,62 @@ function isList(raw: readonly string[] | Readonly<Record<string, unknown>>): raw
   return Array.isArray(raw);
 }
 
-interface Member {
+export interface Member {
   readonly member: string;
   readonly settings: RawPortSettings;
   readonly place: Place;
 }
 
-function addMember(context: Context, master: Master, { member, settings, place }: Member): void {
+function addMember(context: Context, master: Master, member: Member): void {
+  const item = findMember(context, master, member);
+  if (item === undefined) return;
+  item.master = master.name;
+  if (master.kind === 'bond') followBond(context, item, master);
+  if (master.kind === 'bridge') {
+    const { port, vlans } = expandPort(member.settings, member.place.pointer, context.report);
+    item.portSettings = port;
+    item.vlans = vlans;
+  }
+}
+
+/** The interface that becomes a port or a member; undefined, with a report, where it cannot. */
+export function findMember(
+  context: Context,
+  master: Master,
+  { member, place }: Omit<Member, 'settings'>,
+): InterfaceDraft | undefined {
   const fail = (message: string, help?: string) =>
     context.report({ code: 'member', message, place, ...(help === undefined ? {} : { help }) });
   const { role } = roles[master.kind];
   if (member === 'lo') {
     fail(`lo cannot be ${role}`);
-    return;
+    return undefined;
   }
   const item = context.entries.get(interfaceKey(master.namespace, member))?.item;
   if (item === undefined) {
     failUnknown(context, master, { member, place });
-    return;
+    return undefined;
   }
   const obstacle = findObstacle(item, master);
   if (obstacle !== undefined) {
     fail(obstacle.message, obstacle.help);
-  } else if (item.master !== undefined) {
+  } else if (takenBy(item) !== undefined) {
     fail(alreadyText(context, item, master));
   } else {
-    item.master = master.name;
-    if (master.kind === 'bond') followBond(context, item, master);
-    if (master.kind === 'bridge') {
-      const { port, vlans } = expandPort(settings, place.pointer, context.report);
-      item.portSettings = port;
-      item.vlans = vlans;
-    }
+    return item;
   }
+  return undefined;
+
   function findObstacle(
     found: InterfaceDraft,
     { kind, name }: Master,
   ): { message: string; help?: string } | undefined {
+    const isOvs = found.kind === 'ovs-bridge' || found.kind === 'ovs-internal';
+    if (found.kind === 'ovs-bridge' && found.name === name)
+      return {
+        message: `${member} is the bridge itself`,
+        help: 'leave it out: its own port is there already',
+      };
     if (found.name === name) return { message: `${name} cannot be a member of itself` };
     if (kind === 'vrf') return found.kind === 'vrf' ? { message: `${member} is a VRF itself` } : undefined;
     if (isIpTunnel(found.kind)) {
@@ -135,6 +156,8 @@ function addMember(context: Context, master: Master, { member, settings, place }
             help: `make ${name} a member of ${member}`,
           };
     }
+    if (kind === 'bond' && isOvs)
+      return { message: `${member} cannot be ${role}: Open vSwitch would put its MAC address back` };
     if (kind === 'bond' && found.kind === 'bond')
       return { message: `${member} is a bond, which cannot be ${role}` };
     const reason = isDevice(found) ? portObstacle(found) : undefined;
@@ -142,7 +165,14 @@ function addMember(context: Context, master: Master, { member, settings, place }
   }
 }
 
-function alreadyText(context: Context, { name, namespace, master }: InterfaceDraft, wanted: Master): string {
+/** The internal port of an Open vSwitch bridge is an interface of the machine, as others are. */
+function takenBy(item: InterfaceDraft): string | undefined {
+  return item.kind === 'ovs-internal' ? item.master : (item.master ?? item.ovsBridge);
+}
+
+function alreadyText(context: Context, item: InterfaceDraft, wanted: Master): string {
+  const { name, namespace } = item;
+  const master = takenBy(item);
   const kind = context.entries.get(interfaceKey(namespace, master ?? ''))?.item.kind;
   const title = roles[kind === 'bond' || kind === 'vrf' ? kind : 'bridge'].title;
   const isBridge = title === 'bridge';

@@ -1,10 +1,11 @@
 import type { Place } from '../../lib/diagnostic.ts';
-import type { Device } from '../../topology/model.ts';
+import { bridgeOf, type Device, type OvsBridge } from '../../topology/model.ts';
 import { deviceRules } from '../devices/rules.ts';
 import { type Context, type Entry, interfaceKey } from './context.ts';
 import { isDevice } from './devices.ts';
 import type { Network } from './network.ts';
-import { findUnderlay, isTunnel, tunnelOverhead } from './underlay.ts';
+import { ovsTunnelOverhead } from './ovs.ts';
+import { findInterfaceTo, findUnderlay, isTunnel, tunnelOverhead } from './underlay.ts';
 
 /** Ethernet's own, which the kernel gives to a new veth or bridge. */
 const DEFAULT_MTU = 1500;
@@ -54,6 +55,12 @@ function createResolver(context: Context, network: Network): (entry: Entry) => F
         standard,
         ...(membersOf.get(interfaceKey(item.namespace, item.name)) ?? []).flatMap(memberMtu),
       ]);
+    if (item.kind === 'ovs-bridge')
+      return smallest([
+        standard,
+        ...(membersOf.get(interfaceKey(item.namespace, item.name)) ?? []).flatMap(memberMtu),
+        ...ovsTunnelMtus(item),
+      ]);
     if (isDevice(item)) return deviceMtu(item);
     if (!isTunnel(item)) return portOf === undefined ? standard : resolve(portOf);
     const underlay = findUnderlay(network, item);
@@ -67,6 +74,15 @@ function createResolver(context: Context, network: Network): (entry: Entry) => F
     const below = link && entries.get(interfaceKey(link.namespace, link.name));
     return below === undefined ? unknown : { mtu: resolve(below).mtu, place: undefined };
   };
+  /** What the tunnel ports of an Open vSwitch bridge leave of the interfaces below them. */
+  const ovsTunnelMtus = ({ namespace, ports }: OvsBridge): Found[] =>
+    ports.flatMap(({ form }) => {
+      if (form.is !== 'tunnel') return [];
+      const underlay = findInterfaceTo(network, namespace, [form.local, form.remote]);
+      const below = underlay && entries.get(interfaceKey(underlay.namespace, underlay.name));
+      const available = (below && resolve(below).mtu) ?? standard.mtu;
+      return available === undefined ? [] : [{ mtu: available - ovsTunnelOverhead(form), place: undefined }];
+    });
   /** A port without an mtu of its own follows the bridge, and so has no say. */
   const memberMtu = (member: Entry): Found[] =>
     member.portOf !== undefined && member.mtu === undefined ? [] : [resolve(member)];
@@ -90,8 +106,9 @@ function smallest(candidates: readonly Found[]): Found {
 function collectMembers({ entries }: Context): Map<string, Entry[]> {
   const members = new Map<string, Entry[]>();
   for (const entry of entries.values()) {
-    if (entry.item.master === undefined) continue;
-    const key = interfaceKey(entry.item.namespace, entry.item.master);
+    const bridge = bridgeOf(entry.item);
+    if (bridge === undefined) continue;
+    const key = interfaceKey(entry.item.namespace, bridge);
     const list = members.get(key);
     if (list === undefined) members.set(key, [entry]);
     else list.push(entry);

@@ -12,6 +12,7 @@ import { normalizeMembers } from './members.ts';
 import { deriveMtus } from './mtu.ts';
 import { listNamespaces, normalizeNamespaces } from './namespaces.ts';
 import { createNetwork, type Network } from './network.ts';
+import { normalizeOvsMembers } from './ovs-members.ts';
 import type { Report } from './problem.ts';
 import { normalizeTunnels } from './tunnels.ts';
 
@@ -27,6 +28,7 @@ export function normalize(data: TopologyFile, report: Report): { topology: Topol
   normalizeTunnels(context);
   normalizeBridges(context);
   normalizeMembers(context, declared);
+  normalizeOvsMembers(context);
   finishBridges(context);
   checkDeviceLinks(context);
   const impairments = collectImpairments(context);

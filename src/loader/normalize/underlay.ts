@@ -43,12 +43,22 @@ export function findUnderlay(network: Network, item: TunnelInterface): Interface
   const { namespace } = item;
   const dev = underlayDevice(item);
   if (dev !== undefined) return network.interfaceOf(namespace, dev);
-  for (const address of [item.local, ...remotesOf(item)]) {
+  return findInterfaceTo(network, namespace, [item.local, ...remotesOf(item)], item.name);
+}
+
+/** The first interface, of those but one, that is in a subnet of one of these addresses. */
+export function findInterfaceTo(
+  network: Network,
+  namespace: string,
+  addresses: readonly (string | undefined)[],
+  except?: string,
+): Interface | undefined {
+  for (const address of addresses) {
     const ip = address === undefined ? undefined : parseIp(address);
     if (ip === undefined) continue;
     const found = network
       .subnetsWith(namespace, ip)
-      .find(({ item: other }) => other.name !== item.name && other.kind !== 'loopback');
+      .find(({ item: other }) => other.name !== except && other.kind !== 'loopback');
     if (found !== undefined) return found.item;
   }
   return undefined;

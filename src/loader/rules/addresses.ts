@@ -1,5 +1,5 @@
 import { type Cidr, formatIp, isHostPrefix, isLinkLocal, lastAddressOf } from '../../lib/ip.ts';
-import type { Address } from '../../topology/model.ts';
+import { type Address, bridgeOf } from '../../topology/model.ts';
 import type { Subnet } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
 import type { Subject } from './rules.ts';
@@ -72,15 +72,17 @@ function reportTwice(subnet: Subnet, earlier: Subnet, report: Report): void {
 export function checkPortAddresses({ topology, network }: Subject, report: Report): void {
   for (const item of topology.interfaces) {
     const [address] = item.addresses;
-    if (item.master === undefined || address === undefined || network.vrfOf(item) !== undefined) continue;
-    const isBond = network.interfaceOf(item.namespace, item.master)?.kind === 'bond';
+    // What arrives at an internal port of Open vSwitch is for the machine.
+    const bridge = item.kind === 'ovs-internal' ? item.master : bridgeOf(item);
+    if (bridge === undefined || address === undefined || network.vrfOf(item) !== undefined) continue;
+    const isBond = network.interfaceOf(item.namespace, bridge)?.kind === 'bond';
     const [title, port] = isBond ? ['member of bond', 'member'] : ['port of bridge', 'port'];
     report({
       severity: 'warning',
       code: 'address-on-port',
-      message: `${nameOf(item)} is a ${title} ${item.master}, and packets to ${address.address} do not reach a ${port}`,
+      message: `${nameOf(item)} is a ${title} ${bridge}, and packets to ${address.address} do not reach a ${port}`,
       place: address.place,
-      help: `give the address to ${item.master}`,
+      help: `give the address to ${bridge}`,
     });
   }
 }

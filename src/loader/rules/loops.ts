@@ -1,10 +1,10 @@
-import type { Bridge, Interface, Topology } from '../../topology/model.ts';
+import type { Interface, OvsBridge, Topology } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
 import { isTunnel } from '../normalize/underlay.ts';
 import type { Subject } from './rules.ts';
-import { findTags, insideNode, type Tag, wireNode } from './tags.ts';
+import { findTags, insideNode, insideOvs, isSpare, type Switch, type Tag, wireNode } from './tags.ts';
 
 interface Edge {
   readonly to: string;
@@ -20,9 +20,10 @@ type Graph = ReadonlyMap<string, readonly Edge[]>;
  * left out of the graph: what then still is a loop has none. One loop is shown for each connected part.
  */
 export function checkLoops({ topology, network }: Subject, report: Report): void {
-  const bridges = new Map<string, Bridge>();
+  const bridges = new Map<string, Switch>();
   for (const item of topology.interfaces) {
     if (item.kind === 'bridge' && !item.parameters.stp) bridges.set(keyOf(item), item);
+    if (isOvs(item) && !item.stp && !item.rstp) bridges.set(keyOf(item), item);
   }
   const said = new Set<string>();
   const { graph, owners } = createGraph(topology, bridges, network);
@@ -42,7 +43,9 @@ export function checkLoops({ topology, network }: Subject, report: Report): void
       code: 'bridge-loop',
       message: `${joinNames(names)} ${form} and ${none} stp: true`,
       place: first.place,
-      help: 'set stp: true under parameters of the bridges, or take one link out',
+      help: loop.every(isOvs)
+        ? 'set rstp: true at the bridges, or take one link out'
+        : 'set stp: true under parameters of the bridges, or take one link out',
     });
   }
 }
@@ -50,38 +53,59 @@ export function checkLoops({ topology, network }: Subject, report: Report): void
 /** A node is a VLAN of a bridge, or a whole bridge that does not filter; `owners` says of which bridge. */
 function createGraph(
   topology: Topology,
-  bridges: ReadonlyMap<string, Bridge>,
+  bridges: ReadonlyMap<string, Switch>,
   network: Network,
-): { graph: Graph; owners: ReadonlyMap<string, Bridge> } {
+): { graph: Graph; owners: ReadonlyMap<string, Switch> } {
   const graph = new Map<string, Edge[]>();
-  const owners = new Map<string, Bridge>();
+  const owners = new Map<string, Switch>();
   let links = 0;
   const connect = (a: string, b: string) => {
     links += 1;
     edgesOf(graph, a).push({ to: b, link: links });
     edgesOf(graph, b).push({ to: a, link: links });
   };
-  const nodeOf = (item: Interface, tag?: Tag) => {
-    const bridge = bridges.get(masterKey(item) ?? '');
-    const node = bridge && insideNode(item, bridge, tag);
+  const owned = (bridge: Switch | undefined, node: string | undefined) => {
     if (bridge !== undefined && node !== undefined) owners.set(node, bridge);
     return node;
   };
-  const isFiltering = [...bridges.values()].some(({ vlans }) => vlans !== undefined);
+  const { all, switchesOf } = findTags(topology);
+  const nodeOf = (item: Interface, bridge: Switch | undefined, tag: Tag | undefined) =>
+    owned(bridge, bridge && insideNode(item, bridge, tag));
+  const portOf = (item: Interface) =>
+    switchesOf(item).filter((bridge) => bridges.has(keyOf(bridge)) && !isSpare(item, bridge));
+  const isFiltering = [...bridges.values()].some((bridge) => isOvs(bridge) || bridge.vlans !== undefined);
   // Bridges that do not filter pass tagged frames as all others: one graph tells of all.
-  const tags = isFiltering ? [undefined, ...findTags(topology).all] : [undefined];
+  const tags = isFiltering ? [undefined, ...all] : [undefined];
   for (const item of topology.interfaces) {
-    if (!bridges.has(masterKey(item) ?? '')) continue;
+    const [bridge, second] = portOf(item);
+    if (bridge === undefined) continue;
     const peer = item.kind === 'veth' ? network.interfaceOf(item.peer.namespace, item.peer.name) : undefined;
+    const [far] = peer !== undefined && keyOf(item) < keyOf(peer) ? portOf(peer) : [];
     for (const tag of tags) {
-      const node = nodeOf(item, tag);
+      if (isOvs(item)) connectPatches(item, tag);
+      const node = nodeOf(item, bridge, tag);
       if (node === undefined) continue;
       if (isTunnel(item)) connect(node, wireNode({ namespace: '', name: item.name }, tag));
-      const other = peer && nodeOf(peer, tag);
-      if (peer !== undefined && other !== undefined && keyOf(item) < keyOf(peer)) connect(node, other);
+      const others = [nodeOf(item, second, tag), peer && nodeOf(peer, far, tag)];
+      for (const other of others) if (other !== undefined) connect(node, other);
     }
   }
   return { graph, owners };
+
+  function connectPatches(bridge: OvsBridge, tag: Tag | undefined): void {
+    for (const { vlan, form } of bridge.ports) {
+      // Each patch has a port in both bridges: it is one edge.
+      if (form.is !== 'patch' || form.bridge < bridge.name) continue;
+      const other = bridges.get(interfaceKey(bridge.namespace, form.bridge));
+      const end =
+        other !== undefined && isOvs(other) ? other.ports.find(({ name }) => name === form.peer) : undefined;
+      if (other === undefined || !isOvs(other) || end === undefined) continue;
+      const [near, far] = [insideOvs(bridge, vlan, tag), insideOvs(other, end.vlan, tag)];
+      if (near === undefined || far === undefined) continue;
+      owners.set(near, bridge).set(far, other);
+      connect(near, far);
+    }
+  }
 }
 
 /** Depth first: an edge back to a node on the way closes a circle. */
@@ -126,8 +150,8 @@ function edgesOf(graph: Map<string, Edge[]>, node: string): Edge[] {
   return edges;
 }
 
-function masterKey({ namespace, master }: Interface): string | undefined {
-  return master === undefined ? undefined : interfaceKey(namespace, master);
+function isOvs(item: Interface): item is OvsBridge {
+  return item.kind === 'ovs-bridge';
 }
 
 function keyOf({ namespace, name }: Interface): string {

@@ -1,4 +1,4 @@
-import type { Device, Gre, Interface } from '../../topology/model.ts';
+import { bridgeOf as bridgeNameOf, type Device, type Gre, type Interface } from '../../topology/model.ts';
 import { isDevice } from '../normalize/devices.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
@@ -94,12 +94,18 @@ function checkBelow(item: Device, network: Network, report: Report): void {
 /** The far end of a port stands for both ends, since the near one always has the same mtu. */
 function bridgeOf(item: Interface, network: Network): Interface | undefined {
   if (item.kind === 'veth' && item.madeForPort) return undefined;
-  const master = item.master === undefined ? undefined : network.interfaceOf(item.namespace, item.master);
-  if (master !== undefined) return master.kind === 'bridge' ? master : undefined;
+  const name = bridgeNameOf(item);
+  const master = name === undefined ? undefined : network.interfaceOf(item.namespace, name);
+  if (master !== undefined) return isBridge(master) ? master : undefined;
   if (item.kind !== 'veth') return undefined;
   const peer = network.interfaceOf(item.peer.namespace, item.peer.name);
-  if (peer?.kind !== 'veth' || !peer.madeForPort || peer.master === undefined) return undefined;
-  return network.interfaceOf(peer.namespace, peer.master);
+  const bridge = peer && bridgeNameOf(peer);
+  if (peer?.kind !== 'veth' || !peer.madeForPort || bridge === undefined) return undefined;
+  return network.interfaceOf(peer.namespace, bridge);
+}
+
+function isBridge({ kind }: Interface): boolean {
+  return kind === 'bridge' || kind === 'ovs-bridge';
 }
 
 /** Said once, at the end that sorts last. */

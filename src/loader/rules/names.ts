@@ -24,6 +24,10 @@ const reserved: ReadonlyMap<string, string> = new Map([
   ...['gre0', 'gretap0', 'erspan0', 'ip6gre0', 'ip6tnl0', 'sit0', 'tunl0', 'ip_vti0', 'ip6_vti0'].map(
     (name): [string, string] => [name, 'the kernel makes a fallback device of that name'],
   ),
+  ...['ovs-system', 'ovs-netdev'].map((name): [string, string] => [
+    name,
+    'Open vSwitch makes a device of that name',
+  ]),
 ]);
 
 export function checkInterfaceNames({ topology }: Subject, report: Report): void {
@@ -37,7 +41,29 @@ export function checkInterfaceNames({ topology }: Subject, report: Report): void
     }
     checkInterfaceName(item.name, placeOfName(item), report);
     if (item.kind === 'adopted') checkAdoptedName(item, placeOfName(item), report);
+    if (item.kind === 'ovs-bridge' || item.ovsBridge !== undefined)
+      checkOvsName(item.name, placeOfName(item), report);
+    if (item.kind !== 'ovs-bridge') continue;
+    for (const { name, place, form } of item.ports)
+      if (form.is === 'tunnel' || form.is === 'bond') checkPortName(name, place, report);
   }
+}
+
+/** A port that is no interface may have the name of a fallback device, but for the rest the rules are the same. */
+function checkPortName(name: string, place: Place, report: Report): void {
+  if (!reserved.has(name)) checkInterfaceName(name, place, report);
+  checkOvsName(name, place, report);
+}
+
+/** Open vSwitch finds interfaces by the kernel's names, and knows no alternative ones. */
+function checkOvsName(name: string, place: Place, report: Report): void {
+  if (!isLongName(name)) return;
+  report({
+    code: 'name-too-long',
+    message: `'${name}' has ${Buffer.byteLength(name)} characters; Open vSwitch takes ${LONGEST_NAME}`,
+    place,
+    help: 'give it a shorter name',
+  });
 }
 
 /** Two names of a namespace that the kernel could not tell apart: one is what it would call the other. */

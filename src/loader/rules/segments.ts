@@ -1,7 +1,7 @@
 import type { Device, Interface, Topology } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isTunnel } from '../normalize/underlay.ts';
-import { findTags, insideNode, wireNode } from './tags.ts';
+import { findTags, insideNode, insideOvs, isSwitch, type Tag, wireNode } from './tags.ts';
 
 /** The layer-2 segments of a topology: what one Ethernet frame can reach. */
 export interface Segments {
@@ -37,18 +37,21 @@ export function findSegments(topology: Topology): Segments {
     const from = root(a);
     parents[from] = root(b);
   };
-  const { all: tags, bridgeOf } = findTags(topology);
+  const { all: tags, switchesOf } = findTags(topology);
   const carriers = findCarriers(interfaces);
   const bonds = new Set(interfaces.filter(({ kind }) => kind === 'bond').map(keyOf));
   for (const item of interfaces) {
-    const bridge = bridgeOf(item);
+    const switches = switchesOf(item);
     // Tags are followed only where somebody could take them off.
     const wires = carriers.has(keyOf(item)) ? [undefined, ...tags] : [undefined];
     for (const tag of wires) {
       const own = wireNode(item, tag);
       if (item.kind === 'veth') join(own, wireNode(item.peer, tag));
-      const inside = bridge && insideNode(item, bridge, tag);
-      if (inside !== undefined) join(own, inside);
+      for (const bridge of switches) {
+        const inside = insideNode(item, bridge, tag);
+        if (inside !== undefined) join(own, inside);
+      }
+      for (const [inside, patch] of patchesOf(item, tag)) join(inside, patch);
       if (sharesSegment(item)) join(own, wireNode(item.link, tag));
       if (item.master !== undefined && bonds.has(interfaceKey(item.namespace, item.master)))
         join(own, wireNode({ namespace: item.namespace, name: item.master }, tag));
@@ -62,13 +65,25 @@ export function findSegments(topology: Topology): Segments {
   return { of: (item) => root(keyOf(item)) };
 }
 
+/** Each patch of an Open vSwitch bridge, with a node that both of its ends have. */
+function patchesOf(item: Interface, tag: Tag | undefined): [string, string][] {
+  if (item.kind !== 'ovs-bridge') return [];
+  return item.ports.flatMap(({ name, vlan, form }): [string, string][] => {
+    const inside = form.is === 'patch' ? insideOvs(item, vlan, tag) : undefined;
+    if (form.is !== 'patch' || inside === undefined) return [];
+    // No namespace has an empty name, and no interface one with a blank.
+    return [[inside, wireNode({ namespace: '', name: [name, form.peer].sort().join(' ') }, tag)]];
+  });
+}
+
 /** Interfaces on whose wire tagged frames may mean something: trunks, ports of bridges that pass all, what is below a VLAN. */
 function findCarriers(interfaces: readonly Interface[]): Set<string> {
   const carriers = new Set<string>();
   for (const item of interfaces) {
     if (item.kind === 'vlan' && item.link !== undefined)
       carriers.add(interfaceKey(item.link.namespace, item.link.name));
-    const isOpen = item.vlans === undefined && (item.kind === 'bridge' || item.master !== undefined);
+    const isPort = isSwitch(item) || item.master !== undefined || item.ovsBridge !== undefined;
+    const isOpen = item.vlans === undefined && isPort;
     if (isOpen || (item.vlans !== undefined && item.vlans.trunks.length > 0)) carriers.add(keyOf(item));
   }
   return carriers;

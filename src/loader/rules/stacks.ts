@@ -1,6 +1,6 @@
 import { groupBy } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
-import type { Device, Interface } from '../../topology/model.ts';
+import { bridgeOf, type Device, type Interface } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
 import type { Network } from '../normalize/network.ts';
@@ -67,11 +67,13 @@ function findObstacle(item: Device, below: Interface): Problem | undefined {
 
 /** A bridge and a bond take all frames of their ports too. */
 function checkMaster(item: Device, below: Interface, network: Network): Problem | undefined {
-  if (!takers.has(item.kind) || below.master === undefined) return undefined;
-  const master = network.interfaceOf(below.namespace, below.master);
-  if (master?.kind !== 'bridge' && master?.kind !== 'bond') return undefined;
+  const name = below.kind === 'ovs-internal' ? below.master : bridgeOf(below);
+  if (!takers.has(item.kind) || name === undefined) return undefined;
+  const master = network.interfaceOf(below.namespace, name);
+  if (master?.kind !== 'bridge' && master?.kind !== 'ovs-bridge' && master?.kind !== 'bond') return undefined;
+  const title = master.kind === 'bond' ? 'bond' : 'bridge';
   return {
-    message: `${nameOf(below)} gives its frames to ${master.kind} ${master.name}, so no ${item.kind} can be on top of it`,
+    message: `${nameOf(below)} gives its frames to ${title} ${master.name}, so no ${item.kind} can be on top of it`,
     help: `use link: "${nameOf(master)}"`,
   };
 }

@@ -25,7 +25,14 @@ function fakeRun({
 const none = { netlink: undefined, nftables: undefined };
 
 const examineWith = (run: Run, privileges = root, obstacles: EngineObstacles = none) =>
-  examine({ run, root: privileges.uid === 0, privileges, nodeVersion: '20.0.0', obstacles });
+  examine({
+    run,
+    root: privileges.uid === 0,
+    privileges,
+    nodeVersion: '20.0.0',
+    obstacles,
+    ovs: { obstacle: undefined, hasModule: true },
+  });
 
 const features = (await examineWith(fakeRun({ probe: '' }))).kernel.map(({ name }) => name);
 const absent = ['gre', 'gretap', 'ip6gre', 'ip6gretap'];

@@ -166,6 +166,15 @@ describe('the order', () => {
       const own = new Set(made);
       expect(own.has(batch.namespace)).toBe(true);
       for (const { command } of batch.commands) {
+        if (command.tool === 'ovs') {
+          const [, verb = '', bridge = '', port = ''] = command.args;
+          if (verb === 'add-br') own.add(`host/${bridge}`);
+          // An internal port or a tunnel is made by this; any other is there already.
+          if (verb === 'add-port') {
+            expect(own.has(`host/${bridge}`)).toBe(true);
+            own.add(`host/${port}`);
+          }
+        }
         if (command.tool !== 'ip') continue;
         const { args } = command;
         if (args[0] === 'netns') own.add(args[2] ?? '');
