@@ -80,7 +80,7 @@ function shareInterfaceSettings(source) {
       // Open vSwitch finds the interfaces that it makes by their names.
       ...(ovsMade.includes(definition) ? ['was'] : []),
       // A bridge's own traffic leaves by its ports.
-      ...(isOurs && !keys.includes('parameters') && !ovsMade.includes(definition) ? [] : impairments),
+      ...(isOurs && !keys.includes('ports') && !ovsMade.includes(definition) ? [] : impairments),
     ];
     const missing = shared.filter((key) => !keys.includes(key) && !without.includes(key));
     if (missing.length === 0) continue;

@@ -20,6 +20,7 @@ import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts'
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
 import { requireLinkKinds, requirePrograms } from './capabilities.ts';
+import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { requireDisciplines } from './disciplines.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
@@ -166,6 +167,9 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
   options.onFirstPlan?.(plan);
   const { summary } = plan;
   const hadNothingToDo = plan.steps.length === 0;
+  // Looking again is not told each time.
+  const quietly = options.signal === undefined ? {} : { signal: options.signal };
+  let waited = 0;
   for (let round = 0; round < 4; round += 1) {
     if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
     if (round === 0) requireOvs(plan, live, readRecord(target.lab));
@@ -178,9 +182,15 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
       await requirePrograms(engine, plan);
       await requireDisciplines(plan);
     }
-    options.onPlan?.(plan);
-    const { interrupted } = await perform(engine, target, plan, options);
+    if (waited === 0) options.onPlan?.(plan);
+    const { interrupted, failures } = await perform(engine, target, plan, waited === 0 ? options : quietly);
     if (interrupted) return { summary, hadNothingToDo, interrupted };
+    if (failures.some(isWithoutCarrier)) {
+      if (waited >= carrierPatience(plan.desired, failures)) throw failedWith(target, failures);
+      await setTimeout(CARRIER_INTERVAL_MS);
+      waited += CARRIER_INTERVAL_MS;
+      round -= 1;
+    }
     // What is read again is let go of first: in a large lab that is nearly all.
     live = without(live, touchedNamespaces(plan));
     plan = { ...plan, steps: [], batches: [] };
@@ -237,17 +247,20 @@ async function perform(
   storeKeys(target.topology);
   const result = await execute(engine, plan.batches, options);
   writeRecord(afterwards(record, plan, result));
-  if (!result.failures.every(isAlreadyGone)) {
-    const [first] = result.failures;
-    throw new ApplyError(
-      `cannot ${first?.step.action ?? 'change'} ${first?.step.resource ?? target.lab}: ${first?.message ?? ''}`,
-      { failures: result.failures },
-      target.topology === undefined
-        ? `what is left is still the lab's: run 'topoweave destroy ${target.lab}' again`
-        : `what was done stays and is the lab's: mend the cause and apply again, or run 'topoweave destroy ${target.lab}'`,
-    );
-  }
+  const isPassing = (failure: StepFailure) => isAlreadyGone(failure) || isWithoutCarrier(failure);
+  if (!result.failures.every(isPassing)) throw failedWith(target, result.failures);
   return result;
+}
+
+function failedWith({ lab, topology }: Target, failures: readonly StepFailure[]): ApplyError {
+  const [first] = failures;
+  return new ApplyError(
+    `cannot ${first?.step.action ?? 'change'} ${first?.step.resource ?? lab}: ${first?.message ?? ''}`,
+    { failures },
+    topology === undefined
+      ? `what is left is still the lab's: run 'topoweave destroy ${lab}' again`
+      : `what was done stays and is the lab's: mend the cause and apply again, or run 'topoweave destroy ${lab}'`,
+  );
 }
 
 /** A removal that found nothing any more, because the kernel was faster: the next round sees what is left. */

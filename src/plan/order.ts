@@ -221,7 +221,9 @@ function wordsOfNewLinks(batch: Batch): ReadonlySet<string> {
   if (known !== undefined) return known;
   const words = new Set<string>();
   for (const { command } of batch.commands) {
-    if (command.tool !== 'ip' || command.args[0] !== 'link' || command.args[1] !== 'add') continue;
+    if (command.tool !== 'ip') continue;
+    const [object, verb] = command.args;
+    if (verb !== 'add' || (object !== 'link' && object !== 'tuntap')) continue;
     for (const word of command.args) words.add(word);
   }
   linkWords.set(batch, words);

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { folder, isKept, lab } from '../support/devices.ts';
-import { expectCode, ifindex, ip, topoweave } from '../support/host.ts';
+import { expectCode, ifindex, ip, sh, topoweave } from '../support/host.ts';
 
 afterAll(() => folder.remove());
 afterEach(async () => {
@@ -85,6 +85,11 @@ links: [{ endpoints: [a:eth0, b:eth0], mtu: ${mtu} }]
     await expectCode(0, 'plan', '--detailed-exitcode', file(mtu));
     expect(ip('a', 'link', 'show', 'dev', 'm0')).toContain(`mtu ${mtu}`);
   }
+});
+
+test('a tap device has its kernel parameters', async () => {
+  await expectCode(0, 'apply', lab('x0: { type: tap, sysctls: { rp_filter: 2, ipv6.disable_ipv6: 1 } }'));
+  expect(sh('ip', 'netns', 'exec', 'a', 'sysctl', '-n', 'net.ipv4.conf.x0.rp_filter').trim()).toBe('2');
 });
 
 test('devices of somebody else are not touched', async () => {

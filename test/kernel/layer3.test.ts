@@ -379,6 +379,31 @@ routes: [{ to: 10.9.0.0/16, nexthop: g }]`;
   await expectCode(0, 'plan', '--detailed-exitcode', lab(all));
 });
 
+test('a next hop waits for the carrier of its device, and says so where none comes', async () => {
+  const file = (devices: string, bridge: string) =>
+    folder.write(
+      'carrier.yaml',
+      `name: carrier
+namespaces:
+  a: { ${devices}, nexthops: { x: { id: 7, via: 10.1.0.2 } }, routes: [{ to: 10.9.0.0/16, nexthop: x }] }
+  b: {}
+bridges: { ${bridge} }
+`,
+    );
+  // The spanning tree protocol listens and learns for two seconds each.
+  const bridge = `br0: { namespace: a, addresses: 10.1.0.1/24, parameters: { stp: true, forward-delay: 2 },
+    ports: { b:eth0: 10.1.0.2/24 } }`;
+  await expectCode(0, 'apply', file('forwarding: true', bridge));
+  await expectCode(0, 'plan', '--detailed-exitcode', file('forwarding: true', bridge));
+  expect(ip('a', 'route', 'show', '10.9.0.0/16')).toContain('nhid 7');
+  await expectCode(0, 'destroy', 'carrier');
+  // Nobody opens the device.
+  const tap = 'interfaces: { tap0: { type: tap, addresses: 10.1.0.1/24 } }';
+  const { stderr } = await expectCode(1, 'apply', file(tap, ''));
+  expect(stderr).toContain('cannot create a/nexthop/7: Carrier for nexthop device is down');
+  expect(stderr).toContain('carrier.yaml:3');
+});
+
 test('an interface never has a link-local address that it must not have, and loses one', async () => {
   const linkLocal = () => ip('a', '-6', 'address', 'show', 'dev', 'eth0', 'scope', 'link');
   await expectCode(0, 'apply', lab('{}', 'link-local: [], dad: false'));

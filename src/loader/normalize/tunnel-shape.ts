@@ -55,6 +55,9 @@ const ownKeys: Readonly<Record<string, readonly Type[]>> = {
   fdb: ['vxlan'],
 };
 
+/** At an end it is the queue of its impairments. */
+const ofImpairments = 'limit';
+
 /** What to write instead, where somebody looks for another type's key. */
 const advice: Readonly<Record<string, (type: Type) => string | undefined>> = {
   id: (type) => (gre.includes(type) ? 'a GRE tunnel has a key' : undefined),
@@ -92,7 +95,9 @@ export function foreignKeys(context: Context, name: string, tunnel: Tunnel): voi
     const places = [
       ...(key in tunnel ? [pointer('tunnels', name, key)] : []),
       ...Object.entries(tunnel.endpoints).flatMap(([namespace, end]) =>
-        end !== null && key in end ? [pointer('tunnels', name, 'endpoints', namespace, key)] : [],
+        end !== null && key in end && key !== ofImpairments
+          ? [pointer('tunnels', name, 'endpoints', namespace, key)]
+          : [],
       ),
     ];
     for (const at of places)

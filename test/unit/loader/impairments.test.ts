@@ -98,7 +98,7 @@ test.each([
 
 const everywhere = `name: lab
 namespaces:
-  a: { interfaces: { d0: { type: dummy, loss: 1% } } }
+  a: { interfaces: { bond0: { type: bond, delay: 3ms }, d0: { type: dummy, loss: 1% } } }
   b: {}
   c: {}
 links:
@@ -107,6 +107,7 @@ bridges:
   br0: { namespace: a, ports: { c:eth0: { addresses: 10.1.0.1/24, rate: 5mbit, burst: 16kb, delay: 1ms } } }
 tunnels:
   vx0: { type: vxlan, id: 5, endpoints: { a: { local: 10.0.0.1, jitter: 1ms, delay: 2ms, distribution: normal }, b: { local: 10.0.0.2, loss: { gemodel: { p: 2% } } } } }
+  greb: { type: gre, endpoints: { b: { local: 10.0.0.2, delay: 4ms, limit: 70 }, a: { local: 10.0.0.1 } } }
 `;
 
 test('every interface can be impaired, and the long form says the same', async () => {
@@ -114,16 +115,18 @@ test('every interface can be impaired, and the long form says the same', async (
   expect(
     topology.impairments.map(({ namespace, name, direction, via }) => [namespace, name, direction, via]),
   ).toEqual([
+    ['a', 'bond0', 'egress', undefined],
     ['a', 'd0', 'egress', undefined],
     ['a', 'e0', 'egress', undefined],
     ['a', 'vx0', 'egress', undefined],
     ['b', 'e0', 'egress', undefined],
     ['b', 'e0', 'ingress', 'ifb-e0'],
+    ['b', 'greb', 'egress', undefined],
     ['b', 'vx0', 'egress', undefined],
     ['c', 'eth0', 'egress', undefined],
   ]);
   const delays = topology.impairments.map(({ settings }) => settings.delay);
-  expect(delays).toEqual([0, 20_000, 2000, 10_000, 0, 0, 1000]);
+  expect(delays).toEqual([3000, 0, 20_000, 2000, 10_000, 0, 4000, 0, 1000]);
   const again = await topologyOf(JSON.stringify(longForm(topology)));
   const plain = (one: Topology) => one.impairments.map(({ place: _, ...rest }) => rest);
   expect(plain(again)).toEqual(plain(topology));
