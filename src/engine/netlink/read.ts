@@ -37,7 +37,7 @@ const NAMESPACES_PER_TURN = 200;
 
 const nothing = {};
 
-/** Reads namespaces in this process; one with a link that has no decoder is read by the programs. */
+/** Reads namespaces in this process; one whose nftables cannot be read without libnftables is read by the programs. */
 export async function read(
   names: readonly string[],
   request: ReadRequest,
