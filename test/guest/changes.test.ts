@@ -1,5 +1,5 @@
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { expectCode, ifindex, sh, workFolder } from '../support/host.ts';
+import { expectCode, expectReachable, ifindex, workFolder } from '../support/host.ts';
 
 const folder = workFolder();
 afterAll(() => folder.remove());
@@ -34,7 +34,7 @@ for (const type of ['gre', 'gretap', 'ip6gre', 'ip6gretap'] as const) {
       await expectCode(0, 'plan', '--detailed-exitcode', file);
     }
     expect(ifindex('a', 'tun1')).toBe(index);
-    sh('ip', 'netns', 'exec', 'a', 'ping', '-c1', '-W5', '10.0.0.2');
+    expectReachable('a', '10.0.0.2');
   });
 }
 
@@ -45,6 +45,6 @@ test('gre: a key that comes or goes', async () => {
     await expectCode(2, 'plan', '--detailed-exitcode', file);
     await expectCode(0, 'apply', file);
     await expectCode(0, 'plan', '--detailed-exitcode', file);
-    sh('ip', 'netns', 'exec', 'a', 'ping', '-c1', '-W5', '10.0.0.2');
+    expectReachable('a', '10.0.0.2');
   }
 });

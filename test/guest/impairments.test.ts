@@ -4,7 +4,7 @@ import { ipEngine } from '../../src/engine/ip/engine.ts';
 import { netlinkEngine } from '../../src/engine/netlink/engine.ts';
 import { readDisciplines, sameSetting } from '../../src/kinds/discipline.ts';
 import type { LiveNamespace } from '../../src/observe/live.ts';
-import { expectCode, ifindex, ip, sh, topoweave, workFolder } from '../support/host.ts';
+import { expectCode, expectReachable, ifindex, ip, sh, topoweave, workFolder } from '../support/host.ts';
 
 const folder = workFolder();
 afterAll(() => folder.remove());
@@ -148,6 +148,9 @@ describe('what it does', () => {
   });
 
   test('loss, of many packets', async () => {
+    // What waits for a lost answer of ARP would be lost too.
+    await expectCode(0, 'apply', lab(''));
+    expectReachable('a', '10.0.0.2');
     await expectCode(0, 'apply', lab('loss: 50%,'));
     const text = (() => {
       try {

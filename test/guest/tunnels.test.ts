@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { expectCode, ifindex, ip, sh, workFolder } from '../support/host.ts';
+import { expectCode, expectReachable, ifindex, ip, workFolder } from '../support/host.ts';
 
 const folder = workFolder();
 afterAll(() => folder.remove());
@@ -157,7 +157,7 @@ for (const [name, before, after, kept, ends] of cases) {
     await expectCode(0, 'plan', '--detailed-exitcode', lab(after, ends));
     expect(ifindex('a', 'tun1') === index).toBe(kept);
     const target = ends.inner === 6 ? 'fd00::2' : '10.0.0.2';
-    sh('ip', 'netns', 'exec', 'a', 'ping', '-c1', '-w9', target);
+    expectReachable('a', target);
   });
 }
 
@@ -228,7 +228,7 @@ for (const type of ['gre', 'ip6gre', 'ipip', 'sit', 'ip6tnl'] as const) {
     await expectCode(2, 'plan', '--detailed-exitcode', file);
     await expectCode(0, 'apply', file);
     await expectCode(0, 'plan', '--detailed-exitcode', file);
-    sh('ip', 'netns', 'exec', 'a', 'ping', '-c1', '-w9', '10.0.0.2');
+    expectReachable('a', '10.0.0.2');
     // The far end of the link moves: a replacement of the link that the plan itself brings about.
     const moved = folder.write(
       'moved.yaml',
@@ -238,6 +238,6 @@ for (const type of ['gre', 'ip6gre', 'ipip', 'sit', 'ip6tnl'] as const) {
     );
     await expectCode(0, 'apply', moved);
     await expectCode(0, 'plan', '--detailed-exitcode', moved);
-    sh('ip', 'netns', 'exec', 'a', 'ping', '-c1', '-w9', '10.0.0.2');
+    expectReachable('a', '10.0.0.2');
   });
 }

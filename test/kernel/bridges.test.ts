@@ -148,6 +148,7 @@ for (const where of ['a', 'up'] as const) {
         expect(linkInfo(name).info_slave_data[json], words).toEqual(value);
     }
     // The cost is the kernel's choice again, and so stays.
+    await expectCode(0, 'apply', lab({}));
     await expectCode(0, 'plan', '--detailed-exitcode', lab({}));
     expect(linkInfo(name).info_slave_data).toMatchObject({ isolated: false, guard: false, cost: 77 });
   });

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { expectCode, ifindex, ip, sh, workFolder } from '../support/host.ts';
+import { expectCode, expectReachable, ifindex, ip, sh, workFolder } from '../support/host.ts';
 
 const folder = workFolder();
 afterAll(() => folder.remove());
@@ -84,7 +84,7 @@ for (const [before, after, kept, ends = {}, then = ends] of cases) {
     // A proxy that has no neighbours lets no question through.
     if (after.includes('arp-proxy')) return;
     // IPv6 addresses of the underlay are tentative for a second or two.
-    sh('ip', 'netns', 'exec', 'a', 'ping', '-c1', '-w9', '10.0.0.2');
+    expectReachable('a', '10.0.0.2');
   });
 }
 
@@ -145,5 +145,5 @@ test('the device goes with its underlay, and both come back', async () => {
   await expectCode(2, 'plan', '--detailed-exitcode', file);
   await expectCode(0, 'apply', file);
   await expectCode(0, 'plan', '--detailed-exitcode', file);
-  sh('ip', 'netns', 'exec', 'a', 'ping', '-c1', '-w9', '10.0.0.2');
+  expectReachable('a', '10.0.0.2');
 });

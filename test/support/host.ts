@@ -64,6 +64,22 @@ export function ip(namespace: string, ...args: string[]): string {
   return namespace === 'host' ? sh('ip', ...args) : sh('ip', '-n', namespace, ...args);
 }
 
+/**
+ * Pings once, and again for at most ten seconds: the outer address of a tunnel may still be under duplicate address
+ * detection, and ping ends with the first error.
+ */
+export function expectReachable(from: string, to: string): void {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    try {
+      sh('ip', 'netns', 'exec', from, 'ping', '-q', '-c1', '-W5', to);
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
+}
+
 export function ifindex(namespace: string, name: string): number {
   const [link] = JSON.parse(ip(namespace, '-j', 'link', 'show', 'dev', name)) as { ifindex: number }[];
   if (link === undefined) throw new Error(`no ${name} in ${namespace}`);
