@@ -23,6 +23,7 @@ import { requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { requireDisciplines } from './disciplines.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
+import { exclusiveConflicts } from './exclusive.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
@@ -91,22 +92,21 @@ export async function planFor(
   };
   const longNames = longNamesOf(target.topology);
   if (longNames !== undefined) Object.assign(request, { longNames });
-  const found =
+  const seen =
     untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
-  const live = topology === undefined ? found : withNewNames(found, topology);
+  const live = topology === undefined ? seen : withNewNames(seen, topology);
   const wanted = topology && withDatapath(topology, live);
   const { lab } = target;
   const planRequest = { lab, topology: wanted, live, record };
   const plan = makePlan(planRequest);
-  if (topology === undefined || !topology.interfaces.some(({ kind }) => kind === 'adopted'))
-    return { plan, live };
-  const { desired } = plan;
-  const resources = readLive(planRequest, desired);
-  const conflicts = [
-    ...plan.conflicts,
-    ...adoptionConflicts({ topology, live, record, desired, found: resources }),
-  ];
-  return { plan: { ...plan, conflicts }, live };
+  if (topology === undefined) return { plan, live };
+  const found = exclusiveConflicts(topology, live, record);
+  if (topology.interfaces.some(({ kind }) => kind === 'adopted')) {
+    const { desired } = plan;
+    const resources = readLive(planRequest, desired);
+    found.push(...adoptionConflicts({ topology, live, record, desired, found: resources }));
+  }
+  return { plan: found.length === 0 ? plan : { ...plan, conflicts: [...plan.conflicts, ...found] }, live };
 }
 
 /** By namespace and kernel's name; undefined where the file has none that is too long. */
