@@ -87,7 +87,10 @@ function findObstacle(item: Adopted, subject: Subject, others: readonly LabRecor
   }
   const { info_kind: kind } = found.link.linkinfo ?? {};
   if (item.isBridge === true && kind !== 'bridge')
-    return { message: `${origin} of the host is ${kind ?? 'a device'} and no bridge`, hint: 'take a bridge, or make one: leave adopt out' };
+    return {
+      message: `${origin} of the host is ${kind ?? 'a device'} and no bridge`,
+      hint: 'take a bridge, or make one: leave adopt out',
+    };
   if (before !== undefined && (before.isExact || !isExact)) return undefined;
   // Its addresses stay where it only gets more of them.
   return isExact ? takingObstacle(item, subject, found.link) : undefined;

@@ -55,24 +55,37 @@ function holdersOf(host: LiveNamespace, topology: Topology, lab: string): Holder
       const ip = parseIp(address ?? local);
       if (ip === undefined) continue;
       const text = `${local}/${prefixlen}`;
-      holders.push({ cidr: withLength(ip, prefixlen), title: `the address ${text} of ${link.ifname}`, lab: labOf(link, lab) });
+      holders.push({
+        cidr: withLength(ip, prefixlen),
+        title: `the address ${text} of ${link.ifname}`,
+        lab: labOf(link, lab),
+      });
     }
   }
   for (const { dst, dev, type, gateway, nexthops = [] } of host.routes) {
     const cidr = cidrOf(dst);
     const [first] = nexthops;
     const device = links.get(dev ?? first?.dev ?? '');
-    if (cidr === undefined || cidr.prefixLength === 0 || !passes.has(type)) continue;
+    if (cidr === undefined || isDefault(cidr) || !passes.has(type)) continue;
     if (device !== undefined && isOurs(device)) continue;
     const via = gateway ?? first?.gateway;
     const where = device === undefined ? type : via === undefined ? `over ${device.ifname}` : `via ${via}`;
-    holders.push({ cidr, title: `the route to ${formatNetwork(cidr)} (${where})`, lab: device && labOf(device, lab) });
+    holders.push({
+      cidr,
+      title: `the route to ${formatNetwork(cidr)} (${where})`,
+      lab: device && labOf(device, lab),
+    });
   }
   return holders;
 }
 
 /** Routes that say where packets go; the others are those that come with an address. */
 const passes: ReadonlySet<string> = new Set(['unicast', 'blackhole', 'unreachable', 'prohibit', 'throw']);
+
+/** The default route, also in the two halves that VPNs write, which leave the other one alone; in IPv6 it may be 2000::/3. */
+function isDefault({ prefixLength, family, network }: Cidr): boolean {
+  return prefixLength <= 1 || (family === 6 && prefixLength === 3 && network === 0x2n << 124n);
+}
 
 function cidrOf(dst: string): Cidr | undefined {
   const ip = parseIp(dst);

@@ -22,8 +22,8 @@ import { adoptionConflicts } from './adoption.ts';
 import { requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { requireDisciplines } from './disciplines.ts';
-import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 import { exclusiveConflicts } from './exclusive.ts';
+import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
@@ -38,6 +38,8 @@ export interface Target {
 /** Foreign objects are in the way of declared names: nothing was changed. */
 export class ConflictError extends TopoweaveError {
   readonly conflicts: readonly Conflict[];
+  /** Where the file says so: set by who knows the file. */
+  locate: ((place: Place) => string) | undefined;
 
   constructor(conflicts: readonly Conflict[]) {
     super(

@@ -46,7 +46,10 @@ export function loadParsed(parsed: ParsedFile): LoadedFile {
     if (!incomplete.has(problem.place.pointer)) diagnostics.push(toDiagnostic(problem, source));
   };
   const lowered = lowerNetworks({ data, source: parsed.source }, reporter(parsed.source));
-  const report = reporter(lowered.source);
+  const reportAll = reporter(lowered.source);
+  const report = (problem: Problem) => {
+    if (!lowered.isKnown(problem)) reportAll(problem);
+  };
   const { topology, network } = normalize(lowered.data, report);
   checkRules({ topology, network }, report);
   diagnostics.sort(({ location: a }, { location: b }) => a.line - b.line || a.column - b.column);

@@ -39,10 +39,7 @@ export function createDraft({ namespaces = {}, bridges = {}, links = [] }: Topol
 }
 
 /** Networks and pools are written out, so they are not there any more. */
-export function finishDraft(
-  data: TopologyFile,
-  { namespaces, bridges, links }: Draft,
-): TopologyFile {
+export function finishDraft(data: TopologyFile, { namespaces, bridges, links }: Draft): TopologyFile {
   const { networks: _networks, pools: _pools, defaults, ...rest } = data;
   const { pool: _pool, ...others } = defaults ?? {};
   return {
@@ -68,6 +65,8 @@ export function namespaceOf(
   return made;
 }
 
+type NatEntry = NonNullable<Nat['masquerade' | 'snat' | 'publish']>[number];
+
 /** Adds an entry behind those that a list of a namespace's `nat` has. */
 export function addNat<Key extends 'masquerade' | 'snat' | 'publish'>(
   draft: Draft,
@@ -77,22 +76,27 @@ export function addNat<Key extends 'masquerade' | 'snat' | 'publish'>(
 ): void {
   const target = namespaceOf(draft, namespace, origin);
   if (target === undefined) return;
-  addTo(draft, { at: pointer('namespaces', namespace, 'nat', key), origin }, entry, target.nat?.[key], (list) => {
-    target.nat = { ...target.nat, [key]: list };
-  });
+  const present: readonly NatEntry[] = target.nat?.[key] ?? [];
+  addTo<NatEntry>(
+    draft,
+    { at: pointer('namespaces', namespace, 'nat', key), origin },
+    { item: entry, present },
+    (list) => {
+      target.nat = { ...target.nat, [key]: list };
+    },
+  );
 }
 
 /** The list of the file is copied once, and then added to. */
 function addTo<Item>(
   { own, origins }: Draft,
   { at, origin }: { readonly at: string; readonly origin: string },
-  item: Item,
-  present: readonly Item[] | undefined,
+  { item, present }: { readonly item: Item; readonly present: readonly Item[] },
   put: (list: Item[]) => void,
 ): void {
   let list = own.get(at) as Item[] | undefined;
   if (list === undefined) {
-    list = [...(present ?? [])];
+    list = [...present];
     own.set(at, list);
     put(list);
   }

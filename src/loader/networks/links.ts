@@ -88,7 +88,10 @@ function finder(
           code: 'pool',
           message: `there is no pool '${text}'${near === undefined ? '' : `; did you mean '${near}'?`}`,
           place,
-          help: declared.length === 0 ? `declare it under pools: ${text}: { subnet: … }` : `pools are ${declared.join(', ')}`,
+          help:
+            declared.length === 0
+              ? `declare it under pools: ${text}: { subnet: … }`
+              : `pools are ${declared.join(', ')}`,
         });
       }
     }
@@ -137,7 +140,11 @@ function reportFull({ name, cidr, prefixLength }: LinkPool, { place }: Taker, re
   });
 }
 
-function setAddresses({ links, origins }: Draft, index: number, addresses: ReadonlyMap<string, string[]>): void {
+function setAddresses(
+  { links, origins }: Draft,
+  index: number,
+  addresses: ReadonlyMap<string, string[]>,
+): void {
   const raw = links[index];
   if (raw === undefined) return;
   const isShort = Array.isArray(raw);

@@ -3,7 +3,7 @@ import { compareNames } from '../../lib/collections.ts';
 import { formatNetwork } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST } from '../../topology/model.ts';
-import type { Report } from '../normalize/problem.ts';
+import type { Problem, Report } from '../normalize/problem.ts';
 import type { Source } from '../source.ts';
 import { addNat, createDraft, type Draft, finishDraft, namespaceOf } from './draft.ts';
 import { addLinkAddresses } from './links.ts';
@@ -20,14 +20,20 @@ interface File {
   readonly source: Source;
 }
 
+interface Lowered extends File {
+  /** Whether what is said of a place was said of its network already. */
+  readonly isKnown: (problem: Problem) => boolean;
+}
+
 /**
  * Writes out the networks and the pools of a file: what they stand for, in the words that the rest of the language has.
  * A file without them is left as it is. The places of what is new are those of what it stands for.
  */
-export function lowerNetworks({ data, source }: File, report: Report): File {
+export function lowerNetworks({ data, source }: File, report: Report): Lowered {
   const { networks, pools, defaults, links = [] } = data;
   const hasPool = links.some((link) => 'pool' in link) || defaults?.pool !== undefined;
-  if (networks === undefined && pools === undefined && !hasPool) return { data, source };
+  if (networks === undefined && pools === undefined && !hasPool)
+    return { data, source, isKnown: () => false };
   const draft = createDraft(data);
   const scan = scanFile(data);
   const nets = Object.keys(networks ?? {}).flatMap((name) => readNetwork(data, name, report) ?? []);
@@ -35,7 +41,7 @@ export function lowerNetworks({ data, source }: File, report: Report): File {
   for (const { addresses } of members) addFixed(scan, addresses);
   const linkPools = readPools(data, report);
   checkBridges(nets, report);
-  checkOverlaps({ nets, members, pools: linkPools }, report);
+  const overlapping = checkOverlaps({ nets, members, pools: linkPools }, report);
   for (const net of nets) addAutomatic(net, membersOf(net, members), scan.fixed, report);
   const byPriority = [...members].sort(
     (a, b) => b.priority - a.priority || compareNames(a.net.name, b.net.name),
@@ -45,7 +51,12 @@ export function lowerNetworks({ data, source }: File, report: Report): File {
   addForwarding(draft, nets);
   addRoutes(draft, byPriority);
   addLinkAddresses(draft, { data, pools: linkPools, scan }, report);
-  return { data: finishDraft(data, draft), source: new LoweredSource(source, draft.origins) };
+  const lowered = new LoweredSource(source, draft.origins);
+  // The interfaces of networks that overlap do so too.
+  const isKnown = ({ code, place }: Problem) =>
+    code === 'subnet-overlap' &&
+    overlapping.some(({ base }) => lowered.originOf(place.pointer).startsWith(`${base}/`));
+  return { data: finishDraft(data, draft), source: lowered, isKnown };
 }
 
 function membersOf(net: Net, members: readonly Member[]): Member[] {
@@ -119,6 +130,7 @@ function portOf(data: TopologyFile, member: Member, report: Report): object {
     priority: _priority,
     aliases: _aliases,
     publish: _publish,
+    macaddress: _macaddress,
     ...rest
   } = settings;
   const macaddress = macOf(data, member, report);
@@ -129,8 +141,6 @@ function portOf(data: TopologyFile, member: Member, report: Report): object {
     ...(macaddress === undefined ? {} : { macaddress }),
     ...(mtu === undefined ? {} : { mtu }),
     ...(net.raw.isolation === 'all' ? { isolated: true } : {}),
-    // The rules of the firewall name it.
-    ...(typeof net.raw.isolation === 'object' ? { 'port-name': portNameOf(member) } : {}),
   };
 }
 
@@ -148,7 +158,8 @@ function addSourceNat(draft: Draft, { raw, namespace, bridge, base, subnets }: N
     if (address !== undefined) {
       used.add(address.at);
       addNat(draft, { namespace, origin: address.at }, 'snat', { from, out, to: address.text });
-    } else if (isRouted || raw.masquerade === true) addNat(draft, { namespace, origin: at }, 'masquerade', { from, out });
+    } else if (isRouted || raw.masquerade === true)
+      addNat(draft, { namespace, origin: at }, 'masquerade', { from, out });
   }
   for (const { text, at } of fixed) {
     if (used.has(at)) continue;
@@ -168,7 +179,8 @@ function addForwarding(draft: Draft, nets: readonly Net[]): void {
     for (const subnet of net.subnets) {
       if (!subnet.isRouted) continue;
       const target = namespaceOf(draft, net.namespace, net.base);
-      if (target === undefined || target.forwarding !== undefined || forwardsBySysctl(target.sysctls)) continue;
+      if (target === undefined || target.forwarding !== undefined || forwardsBySysctl(target.sysctls))
+        continue;
       const known = families.get(net.namespace) ?? new Set();
       families.set(net.namespace, known.add(`ipv${subnet.cidr.family}`));
       draft.origins.set(pointer('namespaces', net.namespace, 'forwarding'), subnet.at);
@@ -194,7 +206,8 @@ function addRoutes(draft: Draft, byPriority: readonly Member[]): void {
       const { gateway, cidr } = subnet;
       const own = ips.get(subnet);
       const key = `${cidr.family} ${namespace}`;
-      if (gateway === undefined || own === undefined || own.value === gateway.value || done.has(key)) continue;
+      if (gateway === undefined || own === undefined || own.value === gateway.value || done.has(key))
+        continue;
       done.add(key);
       const target = namespaceOf(draft, namespace, at);
       if (target === undefined || hasDefault(target.routes, cidr.family)) continue;

@@ -16,12 +16,17 @@ export class LoweredSource implements Source {
   }
 
   locate({ pointer, part }: Place): Location {
+    return this.#inner.locate({ pointer: this.originOf(pointer), part });
+  }
+
+  /** The pointer of the file itself. */
+  originOf(pointer: string): string {
     let [start, rest] = [pointer, ''];
     for (;;) {
       const origin = this.#origins.get(start);
-      if (origin !== undefined) return this.#inner.locate({ pointer: origin + rest, part });
+      if (origin !== undefined) return origin + rest;
       const slash = start.lastIndexOf('/');
-      if (slash < 0) return this.#inner.locate({ pointer, part });
+      if (slash < 0) return pointer;
       [start, rest] = [start.slice(0, slash), start.slice(slash) + rest];
     }
   }

@@ -1,6 +1,14 @@
 import type { NetworkMember as RawMember, TopologyFile } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
-import { addressBits, contains, formatNetwork, type Ip, lastAddressOf, parseCidr, parseIp } from '../../lib/ip.ts';
+import {
+  addressBits,
+  contains,
+  formatNetwork,
+  type Ip,
+  lastAddressOf,
+  parseCidr,
+  parseIp,
+} from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
 import type { RawAddress } from '../normalize/addresses.ts';
 import { macOfAddress, macOfName } from '../normalize/macaddress.ts';
@@ -133,7 +141,11 @@ function hasDynamic(addresses: readonly RawAddress[], family: 4 | 6): boolean {
 }
 
 /** The places of the pool that no member can have. */
-function takenIn({ cidr, pool, gateway, bridgeAddress }: NetSubnet, size: bigint, fixed: ReadonlySet<bigint>): Set<bigint> {
+function takenIn(
+  { cidr, pool, gateway, bridgeAddress }: NetSubnet,
+  size: bigint,
+  fixed: ReadonlySet<bigint>,
+): Set<bigint> {
   const taken = new Set<bigint>();
   const take = (value: bigint) => {
     const place = value - pool.network;

@@ -24,7 +24,8 @@ export function readPools({ pools }: TopologyFile, report: Report): LinkPool[] {
     if (cidr === undefined) return [];
     const prefixLength = prefix ?? (cidr.family === 4 ? 31 : 64);
     const longest = addressBits(cidr.family) - 1;
-    if (prefixLength >= cidr.prefixLength && prefixLength <= longest) return [{ name, cidr, prefixLength, at }];
+    if (prefixLength >= cidr.prefixLength && prefixLength <= longest)
+      return [{ name, cidr, prefixLength, at }];
     const message =
       prefixLength > longest
         ? `a link has two ends, and /${prefixLength} has no room for two addresses; the longest is /${longest}`
@@ -71,8 +72,12 @@ interface Subject {
   readonly pools: readonly LinkPool[];
 }
 
-/** Networks that do not know each other may have the same subnet; those that meet in a namespace may not. */
-export function checkOverlaps({ nets, members, pools }: Subject, report: Report): void {
+/**
+ * Networks that do not know each other may have the same subnet; those that meet in a namespace may not.
+ *
+ * @returns the networks that overlap an earlier one.
+ */
+export function checkOverlaps({ nets, members, pools }: Subject, report: Report): Net[] {
   const places = new Map(nets.map((net) => [net, new Set([net.namespace])]));
   for (const { net, namespace } of members) places.get(net)?.add(namespace);
   const claims: Claim[] = [
@@ -81,12 +86,16 @@ export function checkOverlaps({ nets, members, pools }: Subject, report: Report)
     ),
     ...pools.map(({ name, cidr, at }) => ({ title: `pool ${name}`, cidr, at, net: undefined })),
   ];
+  const found = new Set<Net>();
   for (const [index, claim] of claims.entries()) {
     const other = claims
       .slice(0, index)
       .find((earlier) => overlaps(earlier.cidr, claim.cidr) && meet(earlier, claim));
-    if (other !== undefined) reportOverlap(claim, other, report);
+    if (other === undefined) continue;
+    reportOverlap(claim, other, report);
+    if (claim.net !== undefined) found.add(claim.net);
   }
+  return [...found];
 
   function meet(a: Claim, b: Claim): boolean {
     if (a.net === undefined || b.net === undefined) return true;

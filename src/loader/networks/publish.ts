@@ -42,7 +42,8 @@ function addOne(draft: Draft, { net, member, text, at }: Entry, report: Report):
     fail(`'${text}' is not a published port`, 'write [ADDRESS:]PORT:PORT[/tcp|/udp], such as 8080:80');
     return;
   }
-  const [, bound = net.raw['publish-address'], first, second = first ?? '', target = '', protocol = 'tcp'] = match;
+  const [, bound = net.raw['publish-address'], first, second = first ?? '', target = '', protocol = 'tcp'] =
+    match;
   const ip = bound === undefined ? undefined : parseIp(bound.replace(/^\[|\]$/g, ''));
   if (bound !== undefined && ip === undefined) {
     fail(`'${bound}' is not an address`);
@@ -51,7 +52,8 @@ function addOne(draft: Draft, { net, member, text, at }: Entry, report: Report):
   // 0.0.0.0 and [::] stand for all addresses of one family.
   const address = ip === undefined || ip.value === 0n ? {} : { address: ip.address };
   const targets = [...member.ips.values()].filter(({ family }) => ip === undefined || ip.family === family);
-  if (targets.length === 0) fail(`${member.namespace} has no address of IPv${ip?.family ?? 4} in the network`);
+  if (targets.length === 0)
+    fail(`${member.namespace} has no address of IPv${ip?.family ?? 4} in the network`);
   for (const { address: to } of targets) {
     addNat(draft, { namespace: net.namespace, origin: at }, 'publish', {
       port: second,

@@ -52,7 +52,8 @@ export function readNetwork(data: TopologyFile, name: string, report: Report): N
   if (raw === undefined) return undefined;
   const base = pointer('networks', name);
   const bridge = raw.bridge ?? name;
-  const attached = data.bridges === undefined || !Object.hasOwn(data.bridges, bridge) ? undefined : data.bridges[bridge];
+  const attached =
+    data.bridges === undefined || !Object.hasOwn(data.bridges, bridge) ? undefined : data.bridges[bridge];
   const isAttached = attached !== undefined;
   const own = attached?.namespace ?? HOST;
   const namespace = isAttached ? own : (raw.namespace ?? HOST);
@@ -63,7 +64,9 @@ export function readNetwork(data: TopologyFile, name: string, report: Report): N
       message: `bridge ${bridge} is in ${own}, so the network cannot be in ${raw.namespace}`,
       place: place('namespace'),
       help: 'leave namespace out',
-      related: [{ message: `${bridge} is defined here`, place: { pointer: pointer('bridges', bridge), part: 'key' } }],
+      related: [
+        { message: `${bridge} is defined here`, place: { pointer: pointer('bridges', bridge), part: 'key' } },
+      ],
     });
   }
   if (isAttached && raw['bridge-address'] !== undefined) {
@@ -103,9 +106,17 @@ function readSubnets(reading: Reading): NetSubnet[] | undefined {
     else report({ code: 'network', message: problem, place });
   }
   if (cidrs.length !== texts.length) return undefined;
-  const find = (key: 'gateway' | 'bridge-address') => readOnes(reading, cidrs.map(({ cidr }) => cidr), key);
+  const find = (key: 'gateway' | 'bridge-address') =>
+    readOnes(
+      reading,
+      cidrs.map(({ cidr }) => cidr),
+      key,
+    );
   const [gateways, bridgeAddresses] = [find('gateway'), find('bridge-address')];
-  const pools = readPools(reading, cidrs.map(({ cidr }) => cidr));
+  const pools = readPools(
+    reading,
+    cidrs.map(({ cidr }) => cidr),
+  );
   return cidrs
     .map(({ cidr, at }) => {
       const { family } = cidr;
@@ -113,7 +124,12 @@ function readSubnets(reading: Reading): NetSubnet[] | undefined {
       return {
         cidr,
         at,
-        ...gatewayOf(reading, { cidr, at, gateway: gateways.get(family), address: bridgeAddresses.get(family) }),
+        ...gatewayOf(reading, {
+          cidr,
+          at,
+          gateway: gateways.get(family),
+          address: bridgeAddresses.get(family),
+        }),
         pool: pool?.cidr ?? cidr,
         poolAt: pool?.at ?? at,
       };
@@ -124,7 +140,8 @@ function readSubnets(reading: Reading): NetSubnet[] | undefined {
 function subnetProblem(cidr: Cidr, earlier: readonly { readonly cidr: Cidr }[]): string | undefined {
   const text = formatNetwork(cidr);
   if (isMulticast(cidr)) return `${text} is for multicast`;
-  if (cidr.prefixLength > addressBits(cidr.family) - 2) return `${text} has no room for a gateway and members`;
+  if (cidr.prefixLength > addressBits(cidr.family) - 2)
+    return `${text} has no room for a gateway and members`;
   const isTwice = earlier.some((other) => other.cidr.family === cidr.family);
   return isTwice ? `a network has one subnet of IPv${cidr.family}; make a second network` : undefined;
 }
@@ -163,8 +180,13 @@ function gatewayOf(
 function isAddressOfMember({ members }: RawNetwork, ip: Ip): boolean {
   if (members === undefined || Array.isArray(members)) return false;
   return Object.values(members).some((member) => {
-    const addresses = member === null || typeof member !== 'object' || Array.isArray(member) ? member : member.addresses;
-    const list = (Array.isArray(addresses) ? addresses : [addresses]) as readonly (RawAddress | null | undefined)[];
+    const addresses =
+      member === null || typeof member !== 'object' || Array.isArray(member) ? member : member.addresses;
+    const list = (Array.isArray(addresses) ? addresses : [addresses]) as readonly (
+      | RawAddress
+      | null
+      | undefined
+    )[];
     return list.some((entry) => {
       const text = typeof entry === 'object' ? entry?.address : entry;
       const found = text === undefined ? undefined : (parseIp(text) ?? parseCidr(text));
@@ -188,7 +210,8 @@ function readOnes(
     const ip = parseIp(text);
     const cidr = cidrs.find(({ family }) => family === ip?.family);
     if (ip === undefined) {
-      const help = parseCidr(text) === undefined ? 'write one such as 172.18.0.1' : 'write it without the length';
+      const help =
+        parseCidr(text) === undefined ? 'write one such as 172.18.0.1' : 'write it without the length';
       report({ code: 'bad-address', message: `'${text}' is not an address; ${help}`, place });
     } else if (cidr === undefined) fail(`the network has no subnet of IPv${ip.family} for ${text}`);
     else if (!contains(cidr, ip)) fail(`${text} is not in ${formatNetwork(cidr)}, the subnet of the network`);

@@ -1,5 +1,5 @@
-import type { NamespaceDraft } from './draft.ts';
 import type { Ip } from '../../lib/ip.ts';
+import type { NamespaceDraft } from './draft.ts';
 
 type RawRoutes = NamespaceDraft['routes'];
 

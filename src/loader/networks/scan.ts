@@ -14,14 +14,18 @@ export interface Scan {
 
 /** Looks at whatever has the form; what is wrong in it is told elsewhere. */
 export function scanFile(data: TopologyFile): Scan {
-  const scan: Scan & { readonly ports: Set<string> } = { fixed: new Set(), names: new Map(), ports: new Set() };
+  const scan: Scan & { readonly ports: Set<string> } = {
+    fixed: new Set(),
+    names: new Map(),
+    ports: new Set(),
+  };
   for (const [name, bridge] of Object.entries(data.bridges ?? {})) scanBridge(scan, name, bridge);
   for (const link of data.links ?? []) scanEnds(scan, 'endpoints' in link ? link.endpoints : link);
   for (const [name, { endpoints }] of Object.entries(data.tunnels ?? {})) {
     for (const [namespace, settings] of entriesOf(endpoints)) addInterface(scan, namespace, name, settings);
   }
   for (const { name: namespace, raw } of listNamespaces(data)) {
-    for (const [name, device] of Object.entries(raw.interfaces ?? {})) {
+    for (const [name, device] of entriesOf(raw.interfaces)) {
       addInterface(scan, namespace, name, device);
       if (isMap(device) && device['type'] === 'bond')
         for (const [member] of entriesOf(device['members'])) scan.ports.add(`${namespace}:${member}`);

@@ -115,7 +115,12 @@ const adoptedKeys: ReadonlySet<string> = new Set([
 function addAdoptedBridge(context: Context, name: string, raw: NonNullable<Bridge>): Entry {
   const base = pointer('bridges', name);
   const fail = (key: string, message: string, help: string) =>
-    context.report({ code: 'bridge-adopt', message, place: { pointer: `${base}/${key}`, part: 'key' }, help });
+    context.report({
+      code: 'bridge-adopt',
+      message,
+      place: { pointer: `${base}/${key}`, part: 'key' },
+      help,
+    });
   for (const key of Object.keys(raw)) {
     if (!adoptedKeys.has(key)) fail(key, `an adopted bridge keeps its own ${key}`, `leave ${key} out`);
   }
