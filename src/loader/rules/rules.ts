@@ -7,6 +7,13 @@ import {
   checkEdgeAddresses,
   checkPortAddresses,
 } from './addresses.ts';
+import {
+  checkDockerUser,
+  checkFirewallForwarding,
+  checkFirewallInterfaces,
+  checkFirewallOrder,
+  checkHostPolicies,
+} from './firewall.ts';
 import { checkHairpins } from './hairpin.ts';
 import { checkLoops } from './loops.ts';
 import { checkMacs } from './macs.ts';
@@ -68,6 +75,11 @@ const rules: readonly Rule[] = [
   checkPublishedPorts,
   checkPublishTargets,
   checkHairpins,
+  checkFirewallInterfaces,
+  checkFirewallOrder,
+  checkFirewallForwarding,
+  checkHostPolicies,
+  checkDockerUser,
   checkSysctls,
   checkInterfaceSysctls,
 ];
