@@ -1,5 +1,5 @@
-import type { Mark } from '../observe/live.ts';
 import { tagsOf } from '../kinds/marks.ts';
+import type { Mark } from '../observe/live.ts';
 import { HOST } from '../topology/model.ts';
 import type { ReadRequest } from './engine.ts';
 

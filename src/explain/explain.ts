@@ -5,7 +5,15 @@ import { HOST } from '../topology/model.ts';
 import { type ProbeResult, sendProbe } from './probe.ts';
 import type { ExplainRequest } from './request.ts';
 import { isForeign } from './segment.ts';
-import { groupTrace, type Passage, type PacketTrace, parseHeader, parseTrace, readPassage, type TraceEvent } from './trace.ts';
+import {
+  groupTrace,
+  type PacketTrace,
+  type Passage,
+  parseHeader,
+  parseTrace,
+  readPassage,
+  type TraceEvent,
+} from './trace.ts';
 import { TRACE_TABLE } from './trace-table.ts';
 import { type Hop, type Walk, walk } from './walk.ts';
 
@@ -104,7 +112,11 @@ function notSent(request: ExplainRequest, lab: string, { hops, exit }: Walk): Ex
 }
 
 function namespacesOf({ hops }: Walk): string[] {
-  return [...new Set(hops.flatMap(({ namespace, crossings }) => [namespace, ...crossings.map((each) => each.namespace)]))];
+  return [
+    ...new Set(
+      hops.flatMap(({ namespace, crossings }) => [namespace, ...crossings.map((each) => each.namespace)]),
+    ),
+  ];
 }
 
 function hasBridge(namespace: LiveNamespace | undefined): boolean {
@@ -164,7 +176,12 @@ function learn(
 
 function explainHop(hop: Hop, trace: PacketTrace | undefined, request: ExplainRequest): ExplainedHop {
   const passage = trace === undefined ? undefined : readPassage(trace, TRACE_TABLE);
-  const role = hop.way === 'local' ? 'receives' : hop.namespace === request.from && hop.in === undefined ? 'sends' : 'forwards';
+  const role =
+    hop.way === 'local'
+      ? 'receives'
+      : hop.namespace === request.from && hop.in === undefined
+        ? 'sends'
+        : 'forwards';
   const via = hop.via === undefined ? '' : ` via ${hop.via}`;
   const route =
     hop.way === 'none'
@@ -178,7 +195,9 @@ function explainHop(hop: Hop, trace: PacketTrace | undefined, request: ExplainRe
     in: passage?.first.in ?? hop.in,
     out: hop.way === 'forward' ? hop.out : undefined,
     route,
-    bridges: hop.crossings.map(({ namespace, bridge, in: into, out }) => `${bridge} in ${namespace} (${into} to ${out})`),
+    bridges: hop.crossings.map(
+      ({ namespace, bridge, in: into, out }) => `${bridge} in ${namespace} (${into} to ${out})`,
+    ),
     rules: (passage?.rules ?? []).map(toRule),
     rewritten: passage === undefined ? [] : rewritings(passage),
     problem: hop.reason,
@@ -193,7 +212,11 @@ function rewritings({ first, last }: Passage): string[] {
   const part = (name: string, before: string, after: string) =>
     before === after || before === '' || after === '' ? [] : [`${name} ${before} becomes ${after}`];
   const end = (address: string | undefined, port: number | undefined) =>
-    address === undefined ? '' : port === undefined ? address : `${address.includes(':') ? `[${address}]` : address}:${port}`;
+    address === undefined
+      ? ''
+      : port === undefined
+        ? address
+        : `${address.includes(':') ? `[${address}]` : address}:${port}`;
   return [
     ...part('destination', end(first.destination, first.port), end(last.destination, last.port)),
     ...part('source', end(first.source, first.sourcePort), end(last.source, last.sourcePort)),
@@ -226,12 +249,22 @@ function describe({ request, lab, path, packets, outcome, live }: Found): Explan
   const arrived = last !== undefined && hasReached(packets.there.get(last.namespace), 'input');
   const port = request.port === undefined ? '' : ` on port ${packetPort(packets, last) ?? request.port}`;
   if (outcome === 'refused' && arrived)
-    return { ...base, verdict: 'refused', summary: `it gets to ${last.namespace}, where nothing listens${port}` };
+    return {
+      ...base,
+      verdict: 'refused',
+      summary: `it gets to ${last.namespace}, where nothing listens${port}`,
+    };
   if (arrived) {
     const answer = answerHops(packets, hops);
     const lost = dropOf(answer, packets.back);
-    if (lost !== undefined) return { ...base, answer, verdict: 'dropped', summary: `the answer is lost: ${lost}` };
-    return { ...base, answer, verdict: 'delivered', summary: `it gets to ${last.namespace}, and no answer comes back` };
+    if (lost !== undefined)
+      return { ...base, answer, verdict: 'dropped', summary: `the answer is lost: ${lost}` };
+    return {
+      ...base,
+      answer,
+      verdict: 'delivered',
+      summary: `it gets to ${last.namespace}, and no answer comes back`,
+    };
   }
   const stopped = path.hops.find(({ reason }) => reason !== undefined);
   if (stopped?.reason !== undefined) return { ...base, verdict: 'unreachable', summary: stopped.reason };
@@ -277,7 +310,8 @@ function dropOf(hops: readonly ExplainedHop[], traces: ReadonlyMap<string, Packe
     const where = `chain ${drop.chain} of table ${drop.family} ${drop.table}`;
     if (drop.table === TRACE_TABLE)
       return `${namespace} would send it out of the lab, and topoweave stopped it there`;
-    if (drop.what === 'policy') return `${namespace} drops it: no rule of ${where} accepts it, and its policy is drop`;
+    if (drop.what === 'policy')
+      return `${namespace} drops it: no rule of ${where} accepts it, and its policy is drop`;
     const does = /\breject\b/.test(drop.text) ? 'rejects' : 'drops';
     return `${namespace} ${does} it: ${where}, rule: ${drop.text}`;
   }
@@ -306,7 +340,11 @@ function whereLost(hops: readonly ExplainedHop[], { there }: Packets, live: Live
   if (hasReached(trace, 'prerouting') && last.role !== 'sends') {
     const own = live.namespaces.get(namespace);
     const forwards = own?.netconf.some(({ forwarding }) => forwarding) === true;
-    const why = last.problem ?? (last.role === 'forwards' && !forwards ? 'it does not forward' : 'its routes do not take it: rp_filter, or a source that cannot be');
+    const why =
+      last.problem ??
+      (last.role === 'forwards' && !forwards
+        ? 'it does not forward'
+        : 'its routes do not take it: rp_filter, or a source that cannot be');
     return `${namespace} gets it by ${last.in} and drops it behind prerouting: ${why}`;
   }
   return `${namespace} has it, and it gets no further: ${outcome}`;

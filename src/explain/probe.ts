@@ -112,7 +112,9 @@ async function send(request: ProbeRequest): Promise<string> {
     return problem === undefined ? 'unanswered' : problem;
   }
   const question = JSON.stringify({ protocol, address, port, number, timeout: PATIENCE });
-  const { stdout, stderr } = await run(inNamespace(from, [process.execPath, '-e', proberProgram(), question]));
+  const { stdout, stderr } = await run(
+    inNamespace(from, [process.execPath, '-e', proberProgram(), question]),
+  );
   return stdout.trim() || stderr.trim().split('\n')[0] || 'unanswered';
 }
 

@@ -29,8 +29,10 @@ export function readRequest(from: string, text: string, live: Live): ExplainRequ
       `'${text}' is no destination`,
       'write an address or a namespace, and a port where it is not a ping: 10.0.0.3, web:80, [2001:db8::3]:53/udp',
     );
-  const protocol: ProbeProtocol = word === undefined ? (port === undefined ? 'icmp' : 'tcp') : (word as ProbeProtocol);
-  if (protocol === 'icmp' && port !== undefined) throw new UsageError('icmp has no ports', `write ${host}/icmp`);
+  const protocol: ProbeProtocol =
+    word === undefined ? (port === undefined ? 'icmp' : 'tcp') : (word as ProbeProtocol);
+  if (protocol === 'icmp' && port !== undefined)
+    throw new UsageError('icmp has no ports', `write ${host}/icmp`);
   if (protocol !== 'icmp' && port === undefined)
     throw new UsageError(`${protocol} needs a port`, `write ${host}:80/${protocol}`);
   if (port !== undefined && (Number(port) < 1 || Number(port) > 65535))

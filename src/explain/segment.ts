@@ -70,7 +70,9 @@ function leave(live: Live, { end, crossings }: Arrival, search: Search): Arrival
   if (kind === 'bridge') return flood(live, { own, bridge: link.ifname, from: undefined, crossings }, search);
   const lower = own.links.find(({ ifname }) => ifname === link.link);
   if (lower !== undefined && kind !== undefined) {
-    const siblings = own.links.filter(({ link: below, ifname }) => below === lower.ifname && ifname !== link.ifname);
+    const siblings = own.links.filter(
+      ({ link: below, ifname }) => below === lower.ifname && ifname !== link.ifname,
+    );
     return [
       ...siblings.map((sibling) => ({ end: { namespace, link: sibling }, crossings })),
       ...leave(live, { end: { namespace, link: lower }, crossings }, search),

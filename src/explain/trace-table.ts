@@ -48,7 +48,9 @@ export function traceScript({ forbidden, withBridge, ...identity }: TraceTables)
 /** Takes the tables away, whether they are there or not. */
 export function removalScript(withBridge: boolean): string {
   const families = withBridge ? ['inet', 'bridge'] : ['inet'];
-  return families.map((family) => `add table ${family} ${TRACE_TABLE}\ndelete table ${family} ${TRACE_TABLE}\n`).join('');
+  return families
+    .map((family) => `add table ${family} ${TRACE_TABLE}\ndelete table ${family} ${TRACE_TABLE}\n`)
+    .join('');
 }
 
 function matches({ protocol, number, family }: ProbeIdentity): string[] {

@@ -12,17 +12,20 @@ export interface TraceEvent {
   readonly verdict: string;
 }
 
-const form = /^trace id ([0-9a-f]+) (\S+) (\S+) (\S+) (packet:|rule|policy|verdict|unknown rule handle \d+)\s*(.*)$/;
+const form =
+  /^trace id ([0-9a-f]+) (\S+) (\S+) (\S+) (packet:|rule|policy|verdict|unknown rule handle \d+)\s*(.*)$/;
 
 export function parseTrace(text: string): TraceEvent[] {
-  return text.split('\n').flatMap((line) => {
+  return text.split('\n').flatMap((line): TraceEvent[] => {
     const [, id, family, table, chain, word, rest = ''] = form.exec(line.trim()) ?? [];
     if (id === undefined || family === undefined || table === undefined || chain === undefined) return [];
-    if (word === 'packet:') return [{ id, family, table, chain, what: 'packet' as const, text: rest, verdict: '' }];
+    if (word === 'packet:') return [{ id, family, table, chain, what: 'packet', text: rest, verdict: '' }];
     if (word === 'policy' || word === 'verdict')
-      return [{ id, family, table, chain, what: word, text: '', verdict: rest.replace(/\s*(meta mark .*)?$/, '') }];
+      return [
+        { id, family, table, chain, what: word, text: '', verdict: rest.replace(/\s*(meta mark .*)?$/, '') },
+      ];
     const [, rule = rest, verdict = ''] = /^(.*?)\s*\(verdict ([^)]*)\)$/.exec(rest) ?? [];
-    return [{ id, family, table, chain, what: 'rule' as const, text: rule, verdict }];
+    return [{ id, family, table, chain, what: 'rule', text: rule, verdict }];
   });
 }
 
@@ -91,12 +94,16 @@ export function readPassage({ events }: PacketTrace, own: string): Passage {
     if (table === own) return chain === 'guard' && what === 'rule' && verdict === 'drop';
     return what !== 'packet' && (/^drop/.test(verdict) || /^(?!.*\baccept).*\breject\b/.test(verdict));
   });
-  const rejected = events.find(({ what, text, table }) => what === 'rule' && table !== own && /\breject\b/.test(text));
+  const rejected = events.find(
+    ({ what, text, table }) => what === 'rule' && table !== own && /\breject\b/.test(text),
+  );
   return {
     first,
     last: headers.at(-1) ?? first,
     rules,
     drop: drop ?? rejected,
-    reached: new Set(events.filter(({ table }) => table === own).map(({ family, chain }) => `${family} ${chain}`)),
+    reached: new Set(
+      events.filter(({ table }) => table === own).map(({ family, chain }) => `${family} ${chain}`),
+    ),
   };
 }

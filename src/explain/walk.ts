@@ -1,7 +1,7 @@
-import type { Run } from '../system/run.ts';
 import { inNamespace } from '../check/agents.ts';
 import { canonicalAddress } from '../lib/ip.ts';
 import type { Live } from '../observe/live.ts';
+import type { Run } from '../system/run.ts';
 import { type Crossing, isForeign, ownersOf, searchSegment } from './segment.ts';
 
 /** One namespace on the way, by its routes. */
@@ -49,7 +49,10 @@ const MOST_HOPS = 64;
 export async function walk(request: WalkRequest): Promise<Walk> {
   const { live, lab, rewritten, sources, marks, run } = request;
   const hops: Hop[] = [];
-  let at: { namespace: string; in: string | undefined } | undefined = { namespace: request.from, in: undefined };
+  let at: { namespace: string; in: string | undefined } | undefined = {
+    namespace: request.from,
+    in: undefined,
+  };
   let destination = request.address;
   let source: string | undefined;
   while (at !== undefined && hops.length < MOST_HOPS) {
@@ -102,7 +105,8 @@ function nextHop({
   const end = { namespace, link };
   if (isForeign(end, lab)) return { crossings: [], exit: `${out} of ${namespace}` };
   const { found, foreign } = searchSegment(live, lab, end, address);
-  if (foreign.length > 0) return { crossings: [], exit: foreign.map((name) => name.replace('/', ':')).join(', ') };
+  if (foreign.length > 0)
+    return { crossings: [], exit: foreign.map((name) => name.replace('/', ':')).join(', ') };
   if (found !== undefined)
     return {
       end: { namespace: found.end.namespace, in: found.end.link.ifname },
@@ -110,7 +114,9 @@ function nextHop({
     };
   // A tunnel: its other end is the one that has the address.
   const isTunnel = !['veth', 'bridge', 'vlan', 'macvlan', 'ipvlan'].includes(link.linkinfo?.info_kind ?? '');
-  const [owner] = isTunnel ? ownersOf(live, lab, address).filter((other) => other.namespace !== namespace) : [];
+  const [owner] = isTunnel
+    ? ownersOf(live, lab, address).filter((other) => other.namespace !== namespace)
+    : [];
   return owner === undefined
     ? { crossings: [] }
     : { end: { namespace: owner.namespace, in: owner.link.ifname }, crossings: [] };
@@ -146,7 +152,8 @@ async function routeGet({ run, namespace, destination, into, source, mark }: Rou
   const type = route?.type ?? 'unicast';
   if (type === 'local' || type === 'broadcast' || type === 'multicast')
     return { way: 'local', out: route?.dev, via: undefined, source: route?.prefsrc, reason: undefined };
-  if (type !== 'unicast') return { ...none, reason: `${namespace} has a route of type ${type} for ${destination}` };
+  if (type !== 'unicast')
+    return { ...none, reason: `${namespace} has a route of type ${type} for ${destination}` };
   const via = route?.gateway ?? route?.via?.host;
   return {
     way: 'forward',

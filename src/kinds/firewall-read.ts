@@ -102,7 +102,9 @@ function readRules({ rules }: Parts, isOurs: (item: NftItem) => boolean): FoundR
 
 function foreignLabel({ handle }: NftItem, comment: string): string {
   const text = comment.replace(/ \[[0-9a-f]{12}\]$/, '');
-  return text === '' ? `somebody else's rule, handle ${handle}` : `somebody's change of: ${text} (handle ${handle})`;
+  return text === ''
+    ? `somebody else's rule, handle ${handle}`
+    : `somebody's change of: ${text} (handle ${handle})`;
 }
 
 interface ChainContext {
@@ -164,7 +166,8 @@ function readSets(sets: readonly NftItem[], make: Make): LiveResource[] {
     ...others,
     ...[...groups].map(([key, { type, objects, elements }]) => {
       const own = key.slice(0, key.lastIndexOf(' '));
-      const sorted = type === 'addresses' ? elements.sort((a, b) => familyOfAddress(a) - familyOfAddress(b)) : elements;
+      const sorted =
+        type === 'addresses' ? elements.sort((a, b) => familyOfAddress(a) - familyOfAddress(b)) : elements;
       return make(`@${own}`, `set ${own}`, { part: 'set', name: own, objects, type, elements: sorted });
     }),
   ];
@@ -182,4 +185,3 @@ function readElement(element: unknown): string {
   if (range !== undefined) return range.join('-');
   return elem === undefined ? JSON.stringify(element) : readElement(elem.val);
 }
-

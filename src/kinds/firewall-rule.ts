@@ -20,7 +20,11 @@ export function chainOfRule({ action, setMark }: FirewallRule, hook: FirewallHoo
 }
 
 /** What a set is called in nftables, by what is in it: one of nftables has one type. */
-export function setNames({ name, type, elements }: FirewallSet): { readonly name: string; readonly type: string }[] {
+export function setNames({
+  name,
+  type,
+  elements,
+}: FirewallSet): { readonly name: string; readonly type: string }[] {
   if (type === 'ports') return [{ name: `${name}_ports`, type: 'inet_service' }];
   if (type === 'interfaces') return [{ name: `${name}_names`, type: 'ifname' }];
   const has = (family: 4 | 6) =>
@@ -41,7 +45,9 @@ export function ruleTexts(rule: FirewallRule, family: FirewallFamily, sets: Sets
   return familyVariants(rule, family, sets).flatMap((ip) =>
     nameVariants('iifname', rule.in).flatMap((into) =>
       nameVariants('oifname', rule.out).map((out) =>
-        [into, out, ...linkWords(rule, family), ip, ...transportWords(rule), ...effects].filter(Boolean).join(' '),
+        [into, out, ...linkWords(rule, family), ip, ...transportWords(rule), ...effects]
+          .filter(Boolean)
+          .join(' '),
       ),
     ),
   );
@@ -106,7 +112,10 @@ function familyVariants(rule: FirewallRule, family: FirewallFamily, sets: Sets):
 function addressWords(selector: string, match: FirewallMatch | undefined, family: 4 | 6): string {
   if (match === undefined) return '';
   if (match.set !== undefined) return `${selector} ${match.not ? '!= ' : ''}@${match.set}_${family}`;
-  return matchWords(selector, { ...match, values: match.values.filter((each) => familyOfAddress(each) === family) });
+  return matchWords(selector, {
+    ...match,
+    values: match.values.filter((each) => familyOfAddress(each) === family),
+  });
 }
 
 /** Names with a `*` cannot be in a list of nft, so each of them takes a rule of its own. */
@@ -176,12 +185,15 @@ function effectWords(rule: FirewallRule): string[] {
     const over = limit.over ? 'over ' : '';
     words.push(`limit rate ${over}${limit.packets}/${limit.per} burst ${limit.burst} packets`);
   }
-  if (counter !== false) words.push(counter === true ? 'counter' : `counter name ${quoted(counterName(counter))}`);
+  if (counter !== false)
+    words.push(counter === true ? 'counter' : `counter name ${quoted(counterName(counter))}`);
   if (log !== undefined) words.push(log === '' ? 'log' : `log prefix ${quoted(log)}`);
   if (setMark !== undefined) words.push(markSetting(setMark));
   // The size is agreed on by the packets with SYN.
   if (mss !== undefined)
-    words.push(`tcp flags & (syn | rst) == syn tcp option maxseg size set ${mss === 'clamp' ? 'rt mtu' : mss}`);
+    words.push(
+      `tcp flags & (syn | rst) == syn tcp option maxseg size set ${mss === 'clamp' ? 'rt mtu' : mss}`,
+    );
   if (action === 'reject')
     words.push(rejectWith === 'tcp-reset' ? 'reject with tcp reset' : `reject with icmpx ${rejectWith}`);
   else if (action !== 'continue') words.push(action);
@@ -190,8 +202,7 @@ function effectWords(rule: FirewallRule): string[] {
 
 function markSetting({ value, mask }: NonNullable<FirewallRule['setMark']>): string {
   if (mask === 0xffffffff) return `meta mark set ${hexadecimal(value)}`;
-  // biome-ignore lint/suspicious/noBitwiseOperators: it is about bits
-  const others = (~mask >>> 0) as number;
+  const others = ~mask >>> 0;
   return `meta mark set meta mark & ${hexadecimal(others)} | ${hexadecimal(value)}`;
 }
 

@@ -18,7 +18,9 @@ function canonical(elements: readonly string[]): string[] {
     if (span === undefined) names.push(element);
     else spans.push(span);
   }
-  spans.sort((a, b) => a.family.localeCompare(b.family) || (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
+  spans.sort(
+    (a, b) => a.family.localeCompare(b.family) || (a.first < b.first ? -1 : a.first > b.first ? 1 : 0),
+  );
   const joined: typeof spans = [];
   for (const span of spans) {
     const before = joined.at(-1);

@@ -1,4 +1,4 @@
-import { familyOfAddress, type FirewallFamily } from '../topology/firewall.ts';
+import { type FirewallFamily, familyOfAddress } from '../topology/firewall.ts';
 import { chainFacts, firewallTable, sealChain } from './firewall-chains.ts';
 import { counterName } from './firewall-rule.ts';
 import type { LiveResource, Resource } from './resource.ts';
@@ -21,7 +21,9 @@ export function firewallScript(request: TableRequest): string {
   if (wanted.length === 0) return `add table ${table}\ndelete table ${table}\n`;
   const isDamaged = live.some(({ attributes }) => attributes['damaged'] === true);
   const opening =
-    live.length === 0 || isDamaged ? [`add table ${table}`, `delete table ${table}`] : exchangeLines(request, table);
+    live.length === 0 || isDamaged
+      ? [`add table ${table}`, `delete table ${table}`]
+      : exchangeLines(request, table);
   const lines = [...opening, `table ${table} {`, ...bodyLines(request, isDamaged), '}'];
   return `${lines.join('\n')}\n`;
 }
@@ -51,7 +53,9 @@ function bodyLines({ family, wanted, live }: TableRequest, isAnew: boolean): str
   const values = new Map(live.map(({ id, attributes }) => [id, attributes['value']]));
   for (const { id, attributes } of of('counter')) {
     const value = isAnew ? values.get(id) : undefined;
-    lines.push(`  counter ${counterName(String(attributes['name']))} {${value === undefined ? '' : ` ${value} `}}`);
+    lines.push(
+      `  counter ${counterName(String(attributes['name']))} {${value === undefined ? '' : ` ${value} `}}`,
+    );
   }
   for (const set of of('set')) lines.push(...setLines(set));
   const rules = of('rule').flatMap(({ attributes }) =>

@@ -21,10 +21,19 @@ export const bridgeFirewallKind = defineFirewall('bridge-firewall', 'bridge');
 function defineFirewall(name: string, family: FirewallFamily): Kind {
   return {
     name,
-    changes: { policy: 'in-place', hook: 'in-place', order: 'in-place', elements: 'in-place', seal: 'in-place' },
-    lower: ({ topology }) => topology.namespaces.flatMap((namespace) => lowerFirewall(namespace, family, name)),
+    changes: {
+      policy: 'in-place',
+      hook: 'in-place',
+      order: 'in-place',
+      elements: 'in-place',
+      seal: 'in-place',
+    },
+    lower: ({ topology }) =>
+      topology.namespaces.flatMap((namespace) => lowerFirewall(namespace, family, name)),
     read: (live, { lab }) =>
-      [...live.namespaces.values()].flatMap((namespace) => readFirewall(namespace, { lab, family, kind: name })),
+      [...live.namespaces.values()].flatMap((namespace) =>
+        readFirewall(namespace, { lab, family, kind: name }),
+      ),
     requires: ({ namespace }) => (namespace === HOST ? [] : [namespace]),
     same: isSame,
     create: () => [],
@@ -66,8 +75,12 @@ interface Lowering {
 function lowerFirewall(namespace: Namespace, family: FirewallFamily, kind: string): Resource[] {
   const { firewall } = namespace;
   const chains = firewall.chains.filter((chain) => chain.family === family);
-  const used = usedBy(firewall.chains.filter((chain) => chain.family === family).flatMap(({ rules }) => rules));
-  const others = usedBy(firewall.chains.filter((chain) => chain.family !== family).flatMap(({ rules }) => rules));
+  const used = usedBy(
+    firewall.chains.filter((chain) => chain.family === family).flatMap(({ rules }) => rules),
+  );
+  const others = usedBy(
+    firewall.chains.filter((chain) => chain.family !== family).flatMap(({ rules }) => rules),
+  );
   // What nobody uses is in the table for IP packets.
   const isHere = (name: string) => used.has(name) || (family === 'inet' && !others.has(name));
   const lowering = { namespace, family, kind };

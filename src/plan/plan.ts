@@ -302,7 +302,8 @@ function linkReleases(differences: DiffResult['differences'], { removals, making
 function linkGuards({ removals, makings }: Halves): void {
   const guards = new Map<string, Node[]>();
   makings.forEach((node) => {
-    if (node.commands.length > 0 && kindOf(node.step).isBeforeLinks) append(guards, node.step.namespace, node);
+    if (node.commands.length > 0 && kindOf(node.step).isBeforeLinks)
+      append(guards, node.step.namespace, node);
   });
   if (guards.size === 0) return;
   const isInterface = (attributes: Step['after']) => attributes?.['state'] !== undefined;

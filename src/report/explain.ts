@@ -17,7 +17,12 @@ export function formatExplanation(explanation: Explanation, paint: Paint): strin
     for (const hop of answer) lines.push(...hopLines(hop, paint));
   }
   const isGood = verdict === 'answered';
-  lines.push(paint(isGood ? 'green' : verdict === 'not-sent' ? 'yellow' : 'red', `${verdict}: ${summary}`).replace(/^(.*)answered: answered/, '$1answered'));
+  lines.push(
+    paint(isGood ? 'green' : verdict === 'not-sent' ? 'yellow' : 'red', `${verdict}: ${summary}`).replace(
+      /^(.*)answered: answered/,
+      '$1answered',
+    ),
+  );
   return `${lines.join('\n')}\n`;
 }
 

@@ -8,12 +8,10 @@ export interface Firewall {
   readonly counters: readonly string[];
   /** Those that the file has; `inet` before `bridge`, and in the order in which a packet meets them. */
   readonly chains: readonly FirewallChain[];
-  /** Whether docker's chain for rules of others gets one that accepts the lab's packets. */
-  readonly dockerUser: Place | undefined;
 }
 
 /** Thousands of namespaces share it. */
-export const noFirewall: Firewall = { sets: [], counters: [], chains: [], dockerUser: undefined };
+export const noFirewall: Firewall = { sets: [], counters: [], chains: [] };
 
 /** Whether a namespace has filter tables of the lab. */
 export function hasFirewall({ firewall }: { readonly firewall: Firewall }): boolean {

@@ -30,7 +30,8 @@ export const run: RunCommand = async (context, { args, options }) => {
     );
   }
   const request = readRequest(from, to, live);
-  const lab = options['lab'] === undefined ? labOf(live, from, request.to, request.address) : String(options['lab']);
+  const lab =
+    options['lab'] === undefined ? labOf(live, from, request.to, request.address) : String(options['lab']);
   const stop = interruption();
   try {
     const explanation = await explain(request, { live, lab, run: runProgram, onStop: stop.on });
@@ -51,7 +52,8 @@ function labOf(live: Live, from: string, to: string, address: string): string {
   if (own !== undefined) return own;
   if (from === HOST) {
     const owner = [...live.namespaces.values()].find(
-      ({ name, links }) => name === to || links.some(({ addr_info: all = [] }) => all.some(({ local }) => local === address)),
+      ({ name, links }) =>
+        name === to || links.some(({ addr_info: all = [] }) => all.some(({ local }) => local === address)),
     );
     const lab = owner?.mark?.lab ?? labOnHost(live, address);
     if (lab !== undefined) return lab;
@@ -63,7 +65,9 @@ function labOf(live: Live, from: string, to: string, address: string): string {
 
 function labOnHost(live: Live, address: string): string | undefined {
   const labs = new Set([...live.namespaces.values()].flatMap(({ mark }) => mark?.lab ?? []));
-  const own = live.namespaces.get(HOST)?.links.filter(({ addr_info: all = [] }) => all.some(({ local }) => local === address));
+  const own = live.namespaces
+    .get(HOST)
+    ?.links.filter(({ addr_info: all = [] }) => all.some(({ local }) => local === address));
   return [...labs].find((lab) => own?.some((link) => linkBelongsTo(link, lab)));
 }
 
@@ -78,7 +82,9 @@ function interruption(): { on: (remove: () => Promise<void>) => void; off: () =>
     on: (remove) => {
       off();
       handler = (signal) => {
-        void remove().finally(() => process.exit(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated));
+        void remove().finally(() =>
+          process.exit(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated),
+        );
       };
       process.once('SIGINT', handler).once('SIGTERM', handler);
     },

@@ -219,7 +219,10 @@ function parseOwnTables(
   { lab = '' }: ReadRequest,
 ): Pick<LiveNamespace, 'nft' | 'firewall'> {
   if (result?.code !== 0)
-    throw new TopoweaveError('observe', `cannot read nftables in ${namespace}: ${result?.stderr.trim() ?? ''}`);
+    throw new TopoweaveError(
+      'observe',
+      `cannot read nftables in ${namespace}: ${result?.stderr.trim() ?? ''}`,
+    );
   const tables = result.stdout
     .split('\n')
     .filter((line) => line !== '')

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { indexKey } from '../../kinds/interface.ts';
 import { firewallTable } from '../../kinds/firewall-chains.ts';
+import { indexKey } from '../../kinds/interface.ts';
 import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
 import { isVlanBridge } from '../../kinds/port-vlans.ts';

@@ -9,8 +9,8 @@ import {
 } from '../../topology/firewall.ts';
 
 export function longFirewall(firewall: Firewall): object {
-  const { sets, counters, chains, dockerUser } = firewall;
-  if (!hasFirewall({ firewall }) && dockerUser === undefined) return {};
+  const { sets, counters, chains } = firewall;
+  if (!hasFirewall({ firewall })) return {};
   const of = (family: FirewallChain['family']) =>
     Object.fromEntries(
       chains.filter((chain) => chain.family === family).map((chain) => [chain.hook, longChain(chain)]),
@@ -28,7 +28,6 @@ export function longFirewall(firewall: Firewall): object {
       ...(counters.length === 0 ? {} : { counters }),
       ...of('inet'),
       ...(Object.keys(bridge).length === 0 ? {} : { bridge }),
-      ...(dockerUser === undefined ? {} : { 'docker-user': true }),
     },
   };
 }

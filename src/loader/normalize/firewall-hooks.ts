@@ -29,11 +29,13 @@ function directionProblems({ in: into, out }: FirewallRule, hook: FirewallHook):
 
 function bridgeProblems({ action, mss }: FirewallRule, hook: FirewallHook): Problem[] {
   const problems: Problem[] = [];
-  if (action === 'notrack') problems.push(['notrack is for prerouting and output outside of bridge', 'action']);
+  if (action === 'notrack')
+    problems.push(['notrack is for prerouting and output outside of bridge', 'action']);
   // nft_reject_bridge_validate in net/bridge/netfilter/nft_reject_bridge.c
   if (action === 'reject' && hook !== 'input')
     problems.push([`a bridge cannot answer in ${hook}; use action: drop`, 'action']);
-  if (mss !== undefined) problems.push(['mss is for forward, output and postrouting outside of bridge', 'mss']);
+  if (mss !== undefined)
+    problems.push(['mss is for forward, output and postrouting outside of bridge', 'mss']);
   return problems;
 }
 
@@ -41,23 +43,32 @@ function inetProblems(rule: FirewallRule, hook: FirewallHook): Problem[] {
   const { action, mss, fromMac, toMac, ethertype, vlan } = rule;
   const problems: Problem[] = [];
   if (action === 'notrack' && hook !== 'prerouting' && hook !== 'output')
-    problems.push([`in ${hook} the packet is tracked already; write notrack in prerouting or output`, 'action']);
+    problems.push([
+      `in ${hook} the packet is tracked already; write notrack in prerouting or output`,
+      'action',
+    ]);
   // nft_reject_inet_validate in net/netfilter/nft_reject_inet.c
   if (action === 'reject' && hook === 'postrouting')
     problems.push(['in postrouting nothing can be answered any more; use forward or output', 'action']);
   // nft_rt_validate in net/netfilter/nft_rt.c
   if (mss !== undefined && (hook === 'prerouting' || hook === 'input'))
-    problems.push([`mss needs the route, which is not known in ${hook}; use forward, output or postrouting`, 'mss']);
+    problems.push([
+      `mss needs the route, which is not known in ${hook}; use forward, output or postrouting`,
+      'mss',
+    ]);
   if (fromMac !== undefined && (hook === 'output' || hook === 'postrouting'))
     problems.push([`in ${hook} the source MAC address is not set yet`, 'from-mac']);
   if (toMac !== undefined) problems.push(['to-mac is for rules of bridge', 'to-mac']);
   if (ethertype !== undefined) problems.push(['ethertype is for rules of bridge; use family', 'ethertype']);
-  if (vlan !== undefined) problems.push(['vlan is for rules of bridge; name the VLAN interface with in or out', 'vlan']);
+  if (vlan !== undefined)
+    problems.push(['vlan is for rules of bridge; name the VLAN interface with in or out', 'vlan']);
   return problems;
 }
 
 function trackingProblems({ action, state, published }: FirewallRule): Problem[] {
   if (action !== 'notrack') return [];
   const key = state.length > 0 ? 'state' : published === undefined ? undefined : 'published';
-  return key === undefined ? [] : [['notrack comes before connection tracking: nothing is known of the packet yet', key]];
+  return key === undefined
+    ? []
+    : [['notrack comes before connection tracking: nothing is known of the packet yet', key]];
 }

@@ -37,7 +37,10 @@ export function expandMatch(entry: MatchEntry): FirewallMatch | undefined {
   }
   const not = texts.every((text) => text.startsWith('!'));
   if (!not && texts.some((text) => text.startsWith('!'))) {
-    fail(`${what} has values with and without '!'`, "write '!' in front of each of them, or make it two rules");
+    fail(
+      `${what} has values with and without '!'`,
+      "write '!' in front of each of them, or make it two rules",
+    );
     return undefined;
   }
   const values = not ? texts.map((text) => text.slice(1)) : texts;
@@ -50,7 +53,8 @@ export function expandMatch(entry: MatchEntry): FirewallMatch | undefined {
     const name = set.slice(1);
     return checkSet(name, entry, placeOf(0)) ? { not, set: name, values: [] } : undefined;
   }
-  const read = entry.read === undefined ? readNames(values, placeOf, entry) : readSpans(values, placeOf, entry);
+  const read =
+    entry.read === undefined ? readNames(values, placeOf, entry) : readSpans(values, placeOf, entry);
   return read && { not, set: undefined, values: read };
 }
 

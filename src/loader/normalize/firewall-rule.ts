@@ -21,7 +21,13 @@ import { suggest } from '../suggest.ts';
 import type { FirewallNames } from './firewall.ts';
 import { hookProblems } from './firewall-hooks.ts';
 import { expandMatch } from './firewall-match.ts';
-import { addressProblem, isInterfaceText, portProblem, readAddresses, readNumbers } from './firewall-values.ts';
+import {
+  addressProblem,
+  isInterfaceText,
+  portProblem,
+  readAddresses,
+  readNumbers,
+} from './firewall-values.ts';
 import { listNames } from './names.ts';
 import type { Report } from './problem.ts';
 import { expandMac } from './settings.ts';
@@ -161,7 +167,11 @@ function expandIcmpTypes(
   if (value === undefined) return undefined;
   const [protocol] = protocols;
   if (protocols.length !== 1 || (protocol !== 'icmp' && protocol !== 'icmpv6')) {
-    fail('icmp-type is about messages of icmp or icmpv6', 'icmp-type', 'add protocol: icmp or protocol: icmpv6');
+    fail(
+      'icmp-type is about messages of icmp or icmpv6',
+      'icmp-type',
+      'add protocol: icmp or protocol: icmpv6',
+    );
     return undefined;
   }
   const known = icmpTypes[protocol];
@@ -206,7 +216,10 @@ function expandEthertype(raw: string | number | undefined, fail: Fail): string |
   if (name !== undefined) return name;
   const number = /^(0x[0-9a-f]{1,4}|\d{1,5})$/i.test(String(raw)) ? Number(raw) : Number.NaN;
   if (number >= 0x600 && number <= 0xffff) return `0x${number.toString(16).padStart(4, '0')}`;
-  fail(`'${raw}' is not an ethertype; write ipv4, ipv6, arp, vlan, or a number from 0x600 to 0xffff`, 'ethertype');
+  fail(
+    `'${raw}' is not an ethertype; write ipv4, ipv6, arp, vlan, or a number from 0x600 to 0xffff`,
+    'ethertype',
+  );
   return undefined;
 }
 
@@ -216,7 +229,10 @@ function expandLimit(raw: RawRule['limit'], fail: Fail): FirewallLimit | undefin
   const [, packets, per] = /^([1-9]\d{0,8})\/(second|minute|hour|day)$/.exec(rate) ?? [];
   if (packets === undefined) {
     const key = typeof raw === 'string' ? 'limit' : 'limit/rate';
-    fail(`'${rate}' is not a rate of packets; write one such as 10/second, 5/minute, 100/hour or 1000/day`, key);
+    fail(
+      `'${rate}' is not a rate of packets; write one such as 10/second, 5/minute, 100/hour or 1000/day`,
+      key,
+    );
     return undefined;
   }
   return { packets: Number(packets), per: per as FirewallLimit['per'], burst, over };
@@ -242,8 +258,12 @@ function expandLog(raw: string | boolean | undefined, fail: Fail): string | unde
   if (raw === undefined || raw === false) return undefined;
   const text = raw === true ? '' : raw;
   if (Buffer.byteLength(text) > LONGEST_PREFIX)
-    fail(`the text of a log has at most ${LONGEST_PREFIX} bytes; this one has ${Buffer.byteLength(text)}`, 'log');
-  else if (!isPlainText(text)) fail(`the text of a log is without quotes, backslashes and control characters`, 'log');
+    fail(
+      `the text of a log has at most ${LONGEST_PREFIX} bytes; this one has ${Buffer.byteLength(text)}`,
+      'log',
+    );
+  else if (!isPlainText(text))
+    fail(`the text of a log is without quotes, backslashes and control characters`, 'log');
   return text;
 }
 
@@ -300,16 +320,24 @@ function checkFamilies(rule: FirewallRule, { names }: RuleEntry, fail: Fail): vo
 function needsSeveral(rule: FirewallRule, families: readonly (4 | 6)[]): boolean {
   const hasAddress = rule.from !== undefined || rule.to !== undefined;
   const isSplit = (match: FirewallMatch | undefined) =>
-    match !== undefined && !match.not && match.values.length > 1 && match.values.some((name) => name.endsWith('*'));
+    match !== undefined &&
+    !match.not &&
+    match.values.length > 1 &&
+    match.values.some((name) => name.endsWith('*'));
   return (hasAddress && families.length > 1) || isSplit(rule.in) || isSplit(rule.out);
 }
 
 const terminal: ReadonlySet<FirewallAction> = new Set(['accept', 'drop', 'reject']);
 
 function checkAction(rule: FirewallRule, raw: RawRule, fail: Fail): void {
-  const does = rule.setMark !== undefined || rule.mss !== undefined || rule.log !== undefined || rule.counter !== false;
+  const does =
+    rule.setMark !== undefined || rule.mss !== undefined || rule.log !== undefined || rule.counter !== false;
   if (rule.action === 'continue' && !does)
-    fail('the rule does nothing', undefined, 'add action: accept, drop or reject; or log, counter, set-mark or mss');
+    fail(
+      'the rule does nothing',
+      undefined,
+      'add action: accept, drop or reject; or log, counter, set-mark or mss',
+    );
   if (raw['reject-with'] !== undefined && rule.action !== 'reject')
     fail('reject-with is for action: reject', 'reject-with');
   if (rule.action === 'reject' && rule.rejectWith === 'tcp-reset' && rule.protocols.join() !== 'tcp')

@@ -1,5 +1,13 @@
 import type { Place } from '../../lib/diagnostic.ts';
-import { addressBits, formatIp, formatNetwork, lastAddressOf, parseCidr, parseIp, withLength } from '../../lib/ip.ts';
+import {
+  addressBits,
+  formatIp,
+  formatNetwork,
+  lastAddressOf,
+  parseCidr,
+  parseIp,
+  withLength,
+} from '../../lib/ip.ts';
 import type { FirewallSetType } from '../../topology/firewall.ts';
 import type { Report } from './problem.ts';
 
@@ -83,7 +91,9 @@ const nowhere: Place = { pointer: '', part: 'value' };
 
 /** Sorts values; nftables refuses two that overlap, so that is an error here. */
 export function sortSpans(spans: readonly Span[], what: string, report: Report): string[] {
-  const sorted = [...spans].sort((a, b) => a.family - b.family || compare(a.first, b.first) || compare(a.last, b.last));
+  const sorted = [...spans].sort(
+    (a, b) => a.family - b.family || compare(a.first, b.first) || compare(a.last, b.last),
+  );
   const kept: Span[] = [];
   for (const span of sorted) {
     const earlier = kept.at(-1);
@@ -98,7 +108,9 @@ export function sortSpans(spans: readonly Span[], what: string, report: Report):
         ? `${span.text} is in ${what} twice`
         : `${span.text} and ${earlier.text} of ${what} overlap; nftables takes an element once`,
       place: span.place,
-      help: isSame ? 'leave one of the two out' : `leave out ${span.last <= earlier.last ? span.text : earlier.text}`,
+      help: isSame
+        ? 'leave one of the two out'
+        : `leave out ${span.last <= earlier.last ? span.text : earlier.text}`,
       related: [{ message: `${earlier.text} stands here`, place: earlier.place }],
     });
   }

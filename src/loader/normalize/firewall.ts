@@ -65,7 +65,6 @@ export function normalizeFirewall(context: Context, base: string, raw: RawFirewa
       ...firewallHooks.flatMap((hook) => chainOf('inet', hook, raw[hook], `${base}/${hook}`)),
       ...bridgeHooks.flatMap((hook) => chainOf('bridge', hook, ofBridge[hook], `${base}/bridge/${hook}`)),
     ],
-    dockerUser: raw['docker-user'] === true ? { pointer: `${base}/docker-user`, part: 'value' } : undefined,
   };
 }
 
@@ -89,7 +88,12 @@ function expandSet(name: string, raw: RawSet, { base, report }: Where): Firewall
   const type = isList ? (first === undefined ? undefined : typeOfElement(first)) : raw.type;
   if (type === undefined) {
     const help = `write ${name}: { type: addresses }`;
-    report({ code: 'firewall-set', message: `the empty set '${name}' does not say what is in it`, place, help });
+    report({
+      code: 'firewall-set',
+      message: `the empty set '${name}' does not say what is in it`,
+      place,
+      help,
+    });
     return undefined;
   }
   const list = isList ? at : `${at}/elements`;
@@ -126,7 +130,9 @@ function expandElements({ name, type, elements, list, report }: Elements): strin
     else fail(elementProblem(name, type, text), place);
   }
   if (isWrong) return undefined;
-  return type === 'interfaces' ? [...names].sort(compareNames) : sortSpans(spans, `the set '${name}'`, report);
+  return type === 'interfaces'
+    ? [...names].sort(compareNames)
+    : sortSpans(spans, `the set '${name}'`, report);
 }
 
 function elementProblem(name: string, type: FirewallSetType, text: string): string {

@@ -137,12 +137,3 @@ function verb({ hook }: FirewallChain): string {
   if (hook === 'input' || hook === 'prerouting') return 'receive';
   return hook === 'forward' ? 'forward' : 'send';
 }
-
-/** Docker runs in the machine's own namespace. */
-export function checkDockerUser({ topology }: Subject, report: Report): void {
-  for (const { name, firewall } of topology.namespaces) {
-    if (firewall.dockerUser === undefined || name === HOST) continue;
-    const message = `docker-user is for the firewall of host; ${name} has no docker`;
-    report({ code: 'firewall-docker', message, place: firewall.dockerUser });
-  }
-}

@@ -8,7 +8,6 @@ import {
   checkPortAddresses,
 } from './addresses.ts';
 import {
-  checkDockerUser,
   checkFirewallForwarding,
   checkFirewallInterfaces,
   checkFirewallOrder,
@@ -79,7 +78,6 @@ const rules: readonly Rule[] = [
   checkFirewallOrder,
   checkFirewallForwarding,
   checkHostPolicies,
-  checkDockerUser,
   checkSysctls,
   checkInterfaceSysctls,
 ];
