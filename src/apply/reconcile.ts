@@ -17,6 +17,7 @@ import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/
 import { withLock } from '../system/lock.ts';
 import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
+import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
 import { requireLinkKinds, requirePrograms } from './capabilities.ts';
@@ -84,6 +85,7 @@ export async function planFor(
   const request = {
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
+    firewall: new Set(target.topology?.namespaces.filter(hasFirewall).map(({ name }) => name)),
     sysctls: sysctlsToRead(target.topology, record),
     ovs: hasOvs(target.topology),
     extra: extraToRead(target.topology, record),

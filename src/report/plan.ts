@@ -45,6 +45,11 @@ const hidden = new Set([
   'queue',
   'early',
   'mac',
+  'part',
+  'objects',
+  'types',
+  'hook',
+  'order',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
