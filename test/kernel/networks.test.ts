@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   dump,
@@ -145,6 +146,86 @@ links:
     expectNoAnswer('web', '192.0.2.2');
     await settle(write(text('false')));
     expectNoAnswer('web', '192.0.2.2');
+  });
+
+  test('keeps apart all but the pairs that are listed, also when br_netfilter shows them to the router', async () => {
+    const text = (allow: string, checks: string) => `name: lab
+namespaces: [web, db, other]
+networks:
+  lan:
+    subnet: [172.30.0.0/16, "fd00:30::/64"]
+    isolation: { allow: [${allow}] }
+    members: { web: null, db: "fd00:30::db", other: null }
+checks:
+  - ping: { from: other, to: 172.30.0.1 }
+${checks}`;
+    const one = `  - tcp: { from: web, to: "db:5432" }
+  - tcp: { from: web, to: "[fd00:30::db]:5432" }
+  - tcp: { from: web, to: "db:22", expect: unreachable, within: 1s }
+  - ping: { from: other, to: db, expect: unreachable, within: 1s }
+`;
+    const two = `  - ping: { from: other, to: db }
+  - tcp: { from: web, to: "db:5432", expect: unreachable, within: 1s }
+`;
+    const index = () => ['web', 'db', 'other'].map((name) => ifindex('host', `${name}-eth0`));
+    const first = write(text('{ from: web, to: db, ports: [5432] }', one));
+    await settle(first);
+    const before = index();
+    const switches = ['iptables', 'ip6tables'].map((name) => `net.bridge.bridge-nf-call-${name}`);
+    for (const value of existsSync('/proc/sys/net/bridge') ? [0, 1] : ['no br_netfilter']) {
+      if (typeof value === 'number') for (const name of switches) sh('sysctl', '-qw', `${name}=${value}`);
+      await expectCode(0, 'check', first);
+    }
+    const second = write(text('{ from: other, to: db, ports: [icmp] }', two));
+    await settle(second);
+    await expectCode(0, 'check', second);
+    expect(index()).toEqual(before);
+  });
+
+  test('two do not reach each other, and a rule of the file makes an exception', async () => {
+    const text = (rules: string, expected: string) => `name: lab
+namespaces: { a: {}, b: {}${rules} }
+networks:
+  one: { subnet: 172.30.0.0/16, members: { a: 172.30.0.2 } }
+  two: { subnet: 172.31.0.0/16, members: { b: 172.31.0.2 } }
+checks:
+  - ping: { from: a, to: b, expect: unreachable, within: 1s }
+  - ping: { from: b, to: a, expect: unreachable, within: 1s }
+  - tcp: { from: a, to: "b:80", expect: ${expected}, within: 4s }
+  - tcp: { from: b, to: "a:80", expect: unreachable, within: 1s }
+`;
+    const closed = write(text('', 'unreachable'));
+    await settle(closed);
+    await expectCode(0, 'check', closed);
+    const rule = '{ in: one, out: two, protocol: tcp, port: 80, action: accept }';
+    const open = write(text(`, host: { firewall: { forward: { rules: [${rule}] } } }`, 'reachable'));
+    await settle(open);
+    await expectCode(0, 'check', open);
+    await expectCode(0, 'destroy', open);
+    expect(dump()).toBe(before);
+  });
+
+  test('an internal one is closed, whatever its members try', async () => {
+    const file = write(`name: lab
+namespaces:
+  a: { routes: { default: 172.30.0.1 } }
+  b: {}
+  outside: { routes: { 172.30.0.0/16: 192.0.2.1 } }
+networks:
+  vault: { subnet: 172.30.0.0/16, members: [a], internal: true }
+  open: { subnet: 172.31.0.0/16, members: { b: { publish: ["8080:80"] } } }
+links:
+  - endpoints: { host:uplink: 192.0.2.1/24, outside:eth0: 192.0.2.2/24 }
+checks:
+  - ping: { from: a, to: 172.30.0.1 }
+  - tcp: { from: outside, to: "192.0.2.1:8080" }
+  - ping: { from: a, to: 192.0.2.2, expect: unreachable, within: 1s }
+  - ping: { from: outside, to: a, expect: unreachable, within: 1s }
+  - ping: { from: a, to: b, expect: unreachable, within: 1s }
+  - tcp: { from: a, to: "192.0.2.1:8080", expect: unreachable, within: 1s }
+`);
+    await settle(file);
+    await expectCode(0, 'check', file);
   });
 
   test('in several, the default route is that of the highest priority', async () => {

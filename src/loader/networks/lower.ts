@@ -3,9 +3,11 @@ import { compareNames } from '../../lib/collections.ts';
 import { formatNetwork } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST } from '../../topology/model.ts';
+import type { RawAddress } from '../normalize/addresses.ts';
 import type { Problem, Report } from '../normalize/problem.ts';
 import type { Source } from '../source.ts';
 import { addNat, createDraft, type Draft, finishDraft, namespaceOf } from './draft.ts';
+import { addIsolation, portNameOf } from './isolation.ts';
 import { addLinkAddresses } from './links.ts';
 import { LoweredSource } from './lowered-source.ts';
 import { addAutomatic, type Member, macOf, nameInterfaces, readMembers } from './members.ts';
@@ -49,6 +51,8 @@ export function lowerNetworks({ data, source }: File, report: Report): Lowered {
   nameInterfaces(byPriority, scan.names);
   for (const net of nets) addNetwork(draft, { data, net, members: membersOf(net, members) }, report);
   addForwarding(draft, nets);
+  const subjects = nets.map((net) => ({ net, members: membersOf(net, members) }));
+  addIsolation(draft, subjects, (namespace) => forwards(draft, namespace), report);
   addRoutes(draft, byPriority);
   addLinkAddresses(draft, { data, pools: linkPools, scan }, report);
   const lowered = new LoweredSource(source, draft.origins);
@@ -112,8 +116,7 @@ function newBridge({ origins }: Draft, { raw, namespace, bridge, subnets }: Net)
     origins.set(pointer('bridges', bridge, 'addresses', index), address.at);
   const addresses = own.map(({ address, cidr }) => {
     const text = `${address}/${cidr.prefixLength}`;
-    // Only the machine has routes of others.
-    return namespace === HOST ? { address: text, exclusive: true } : text;
+    return namespace === HOST ? exclusive(text) : text;
   });
   return {
     ...(raw.namespace === undefined ? {} : { namespace: raw.namespace }),
@@ -122,9 +125,15 @@ function newBridge({ origins }: Draft, { raw, namespace, bridge, subnets }: Net)
   };
 }
 
+/** An address of the machine, on which others have addresses and routes too. */
+function exclusive(address: RawAddress): RawAddress {
+  return typeof address === 'string' ? { address, exclusive: true } : { exclusive: true, ...address };
+}
+
 /** The far end of the bridge's port. */
 function portOf(data: TopologyFile, member: Member, report: Report): object {
-  const { settings, net, addresses } = member;
+  const { settings, net, namespace } = member;
+  const addresses = namespace === HOST ? member.addresses.map(exclusive) : member.addresses;
   const {
     interface: _interface,
     priority: _priority,
@@ -141,6 +150,8 @@ function portOf(data: TopologyFile, member: Member, report: Report): object {
     ...(macaddress === undefined ? {} : { macaddress }),
     ...(mtu === undefined ? {} : { mtu }),
     ...(net.raw.isolation === 'all' ? { isolated: true } : {}),
+    // The rules of the firewall name it.
+    ...(typeof net.raw.isolation === 'object' ? { 'port-name': portNameOf(member) } : {}),
   };
 }
 
@@ -190,6 +201,12 @@ function addForwarding(draft: Draft, nets: readonly Net[]): void {
     const target = draft.namespaces.get(name);
     if (target !== undefined) target.forwarding = [...known].sort();
   }
+}
+
+function forwards({ namespaces }: Draft, name: string): boolean {
+  const { forwarding, sysctls } = namespaces.get(name) ?? {};
+  const isOn = Array.isArray(forwarding) ? forwarding.length > 0 : forwarding === true;
+  return isOn || forwardsBySysctl(sysctls);
 }
 
 function forwardsBySysctl(sysctls: object | undefined): boolean {

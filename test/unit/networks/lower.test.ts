@@ -40,6 +40,12 @@ namespaces:
   host:
     forwarding: [ipv4]
     nat: { masquerade: [{ from: 172.17.0.0/16, out: "!docker0" }] }
+    firewall:
+      forward:
+        rules:
+          - { in: "!docker0", out: docker0, state: [established, related], action: accept, comment: network docker0 }
+          - { in: "!docker0", out: docker0, published: true, action: accept, comment: network docker0 }
+          - { in: "!docker0", out: docker0, action: drop, comment: network docker0 }
   c1: { routes: { default: 172.17.0.1 } }
   c2: { routes: { default: 172.17.0.1 } }
 bridges:
@@ -169,6 +175,115 @@ networks:
         { port: '9000-9001', to: 'fd00:1::2', 'to-port': '90-91', protocol: 'tcp' },
       ],
     });
+  });
+});
+
+describe('what keeps members apart', () => {
+  interface Rule {
+    readonly in?: string | string[];
+    readonly out?: string | string[];
+    readonly action: string;
+  }
+  interface Filter {
+    readonly forward?: { readonly rules: readonly Rule[] };
+    readonly bridge?: { readonly forward: { readonly rules: readonly Rule[] } };
+  }
+  const rules = async (networks: string, more = '') => {
+    const { namespaces, bridges } = await long(`name: lab
+namespaces: { m: {}, n: {}, r: {}${more} }
+networks:
+${networks}`);
+    const filters = namespaces as Readonly<Record<string, { readonly firewall?: Filter }>>;
+    return { filters, bridges };
+  };
+  /** In few words: `in>out action`, and what else is in the rule. */
+  const short = (list: readonly Rule[] | undefined) =>
+    list?.map(({ in: from = '', out = '', action, ...rest }) => {
+      const { comment: _comment, ...match } = rest as Record<string, unknown>;
+      const more = Object.entries(match).map(([key, value]) => ` ${key}=${[value].flat().join(',')}`);
+      return `${[from].flat().join(',')}>${[out].flat().join(',')}${more.join('')} ${action}`;
+    });
+
+  test('internal networks come before all others, and rules of the file before those', async () => {
+    const { filters } = await rules(
+      `  a: { subnet: 10.1.0.0/24, members: [m] }
+  b: { subnet: 10.2.0.0/24, members: [n], internal: true }
+`,
+      ', host: { firewall: { forward: { rules: [{ in: a, out: b, action: accept }] } } }',
+    );
+    expect(short(filters['host']?.firewall?.forward?.rules)).toEqual([
+      'a>b accept',
+      'b>!b drop',
+      '!b>b drop',
+      '!a>a state=established,related accept',
+      '!a>a published=true accept',
+      '!a>a drop',
+    ]);
+  });
+
+  test('a routed network is open, and one without a router has no rules', async () => {
+    const { filters } = await rules(`  a: { subnet: 10.1.0.0/24, members: [m], masquerade: false }
+  b: { subnet: 10.2.0.0/24, members: [n], bridge-address: none }
+  c: { subnet: 10.3.0.0/24, namespace: r, internal: true, members: [n] }
+`);
+    expect(filters['host']?.firewall).toBeUndefined();
+    expect(filters['r']?.firewall).toBeUndefined();
+  });
+
+  test('all: the ports are isolated, and the router is no way round', async () => {
+    const { filters, bridges } = await rules(
+      '  a: { subnet: 10.1.0.0/24, members: [m, n], isolation: all }\n',
+    );
+    expect(Object.values(bridges['a']?.ports ?? {}).map(({ isolated }) => isolated)).toEqual([true, true]);
+    expect(short(filters['host']?.firewall?.forward?.rules)).toEqual([
+      '>a state=established,related accept',
+      '>a published=true accept',
+      '>a drop',
+    ]);
+    expect(filters['host']?.firewall?.bridge).toBeUndefined();
+  });
+
+  test('pairs: by ports of the bridge, and by addresses where the router sees them', async () => {
+    const { filters } = await rules(`  a:
+    subnet: [10.1.0.0/24, "fd00:1::/64"]
+    members:
+      m: { addresses: [10.1.0.2, "fd00:1::2"], port-name: mm }
+      n: [10.1.0.3, "fd00:1::3"]
+      r: [10.1.0.4, "fd00:1::4"]
+    isolation: { allow: [{ from: m, to: [m, n], ports: [80, 443/tcp, icmp] }, { from: n, to: r }, { from: n, to: r }] }
+`);
+    const firewall = filters['host']?.firewall;
+    expect(short(firewall?.bridge?.forward.rules)).toMatchInlineSnapshot(`
+      [
+        "mm>n-eth0 protocol=tcp port=80,443 accept",
+        "n-eth0>mm protocol=tcp source-port=80,443 accept",
+        "mm>n-eth0 protocol=icmp icmp-type=8 accept",
+        "n-eth0>mm protocol=icmp icmp-type=0 accept",
+        "mm>n-eth0 protocol=icmpv6 icmp-type=128 accept",
+        "n-eth0>mm protocol=icmpv6 icmp-type=129 accept",
+        "n-eth0>r-eth0 accept",
+        "r-eth0>n-eth0 accept",
+        "mm,n-eth0,r-eth0>mm,n-eth0,r-eth0 protocol=icmpv6 icmp-type=135,136 accept",
+        "mm,n-eth0,r-eth0>mm,n-eth0,r-eth0 ethertype=ipv4 drop",
+        "mm,n-eth0,r-eth0>mm,n-eth0,r-eth0 ethertype=ipv6 drop",
+      ]
+    `);
+    expect(short(firewall?.forward?.rules)).toMatchInlineSnapshot(`
+      [
+        ">a state=established,related accept",
+        ">a published=true accept",
+        "a>a from=10.1.0.2 to=10.1.0.3 protocol=tcp port=80,443 accept",
+        "a>a from=10.1.0.2 to=10.1.0.3 protocol=icmp icmp-type=8 accept",
+        "a>a from=fd00:1::2 to=fd00:1::3 protocol=tcp port=80,443 accept",
+        "a>a from=fd00:1::2 to=fd00:1::3 protocol=icmpv6 icmp-type=128 accept",
+        "a>a from=10.1.0.3 to=10.1.0.4 accept",
+        "a>a from=10.1.0.4 to=10.1.0.3 accept",
+        "a>a from=fd00:1::3 to=fd00:1::4 accept",
+        "a>a from=fd00:1::4 to=fd00:1::3 accept",
+        "a>a protocol=icmpv6 icmp-type=135,136 accept",
+        ">a drop",
+      ]
+    `);
   });
 });
 
