@@ -30,21 +30,37 @@ export async function neededKinds(file: string): Promise<string[]> {
   ];
 }
 
-/** What a machine has that an example is about; the namespaces that stand for the world outside of it. */
-function prepare(file: string): string[] {
-  if (basename(file) !== 'uplink-bridge.yaml') return [];
+/** What a machine has that an example is about, as lines of ip. */
+const machines: Readonly<Record<string, readonly string[]>> = {
+  'uplink-bridge.yaml': [
+    'link set eth0 up',
+    'address add 192.0.2.10/24 brd + dev eth0',
+    'route add default via 192.0.2.1',
+  ],
+  'network-adopt.yaml': [
+    'link add br0 address 02:00:00:00:00:10 type bridge',
+    'link set br0 up',
+    'link set eth0 master br0 up',
+    'address add 192.0.2.10/24 brd + dev br0',
+    'route add default via 192.0.2.1',
+  ],
+};
+
+/** Makes it, with a namespace that stands for the world outside; gives what takes it away, and the namespaces. */
+function prepare(file: string): { readonly remains: readonly string[]; readonly remove: () => void } {
+  const lines = machines[basename(file)];
+  if (lines === undefined) return { remains: [], remove: () => {} };
   sh('ip', 'netns', 'add', 'outside');
   ip('host', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', 'outside');
   for (const line of ['address add 192.0.2.1/24 dev eth0', 'link set eth0 up'])
     ip('outside', ...line.split(' '));
-  for (const line of [
-    'link set eth0 up',
-    'address add 192.0.2.10/24 brd + dev eth0',
-    'route add default via 192.0.2.1',
-  ])
-    ip('host', ...line.split(' '));
+  for (const line of lines) ip('host', ...line.split(' '));
   sh('sleep', '2.2');
-  return ['outside'];
+  const remove = () => {
+    sh('ip', 'netns', 'del', 'outside');
+    if (lines.some((line) => line.startsWith('link add br0'))) ip('host', 'link', 'del', 'br0');
+  };
+  return { remains: ['outside'], remove };
 }
 
 /** The promise that every example keeps: it applies, works, plans empty, and leaves the machine as it was. */
@@ -57,7 +73,7 @@ export function testExample(file: string): void {
     });
     onTestFinished(() => ovs?.stop());
     const database = ovs?.show();
-    const remains = prepare(file);
+    const { remains, remove } = prepare(file);
     const before = dump();
     await expectCode(0, 'validate', file);
     await expectCode(0, 'apply', file);
@@ -74,7 +90,7 @@ export function testExample(file: string): void {
     expect(namespaces()).toEqual(remains);
     expect(dump()).toBe(before);
     expect(ovs?.show()).toBe(database);
-    for (const name of remains) sh('ip', 'netns', 'del', name);
+    remove();
   });
 }
 
