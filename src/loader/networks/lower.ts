@@ -137,7 +137,6 @@ function portOf(data: TopologyFile, member: Member, report: Report): object {
   const {
     interface: _interface,
     priority: _priority,
-    aliases: _aliases,
     publish: _publish,
     macaddress: _macaddress,
     ...rest

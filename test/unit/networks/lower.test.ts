@@ -12,10 +12,7 @@ async function load(text: string): Promise<Topology> {
 
 interface Long {
   readonly namespaces: Readonly<
-    Record<
-      string,
-      { routes?: { to: string; via: string }[]; nat?: object; forwarding?: unknown; aliases?: string[] }
-    >
+    Record<string, { routes?: { to: string; via: string }[]; nat?: object; forwarding?: unknown }>
   >;
   readonly bridges: Readonly<Record<string, { addresses?: unknown; mtu?: number; ports?: Ports }>>;
   readonly links: readonly { readonly endpoints: Ports }[];
