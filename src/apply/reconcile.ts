@@ -23,6 +23,7 @@ import { requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { requireDisciplines } from './disciplines.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
+import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
@@ -75,9 +76,9 @@ export async function planFor(
   engine: Engine,
   target: Target,
   untouched?: Live,
-): Promise<{ plan: Plan; live: Live }> {
+): Promise<Planning> {
   const record = readRecord(target.lab);
-  const topology = withKeys(target, false);
+  const withoutPorts = withKeys(target, false);
   const request = {
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
@@ -93,20 +94,28 @@ export async function planFor(
   if (longNames !== undefined) Object.assign(request, { longNames });
   const found =
     untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
-  const live = topology === undefined ? found : withNewNames(found, topology);
-  const wanted = topology && withDatapath(topology, live);
+  const live = withoutPorts === undefined ? found : withNewNames(found, withoutPorts);
   const { lab } = target;
+  const findPortUse = portUseFinder(engine, lab, live);
+  const topology = withoutPorts && (await choosePorts(withoutPorts, record, findPortUse));
+  const wanted = topology && withDatapath(topology, live);
   const planRequest = { lab, topology: wanted, live, record };
   const plan = makePlan(planRequest);
-  if (topology === undefined || !topology.interfaces.some(({ kind }) => kind === 'adopted'))
-    return { plan, live };
-  const { desired } = plan;
-  const resources = readLive(planRequest, desired);
-  const conflicts = [
-    ...plan.conflicts,
-    ...adoptionConflicts({ topology, live, record, desired, found: resources }),
-  ];
-  return { plan: { ...plan, conflicts }, live };
+  if (topology === undefined) return { plan, live, topology };
+  const conflicts = [...plan.conflicts, ...(await portConflicts(plan, topology, findPortUse))];
+  if (topology.interfaces.some(({ kind }) => kind === 'adopted')) {
+    const { desired } = plan;
+    const resources = readLive(planRequest, desired);
+    conflicts.push(...adoptionConflicts({ topology, live, record, desired, found: resources }));
+  }
+  return { plan: { ...plan, conflicts }, live, topology };
+}
+
+/** A plan, what it was made from, and the topology with what was decided for it. */
+interface Planning {
+  readonly plan: Plan;
+  readonly live: Live;
+  readonly topology: Topology | undefined;
 }
 
 /** By namespace and kernel's name; undefined where the file has none that is too long. */
@@ -162,8 +171,10 @@ export function reconcile(
 }
 
 async function converge(engine: Engine, wanted: Target, options: ReconcileOptions): Promise<ReconcileResult> {
-  const target: Target = { ...wanted, topology: withKeys(wanted, true) };
-  let { plan, live } = await planWhenReady(engine, target);
+  const first = await planWhenReady(engine, { ...wanted, topology: withKeys(wanted, true) });
+  let { plan, live } = first;
+  // What was decided stays for the whole run.
+  const target: Target = { ...wanted, topology: first.topology };
   options.onFirstPlan?.(plan);
   const { summary } = plan;
   const hadNothingToDo = plan.steps.length === 0;
@@ -211,9 +222,10 @@ function without(live: Live, touched: ReadonlySet<string>): Live {
  * The kernel refuses a route whose preferred source is an IPv6 address still under duplicate address detection, which
  * takes one to two seconds (ip6_route_info_create in net/ipv6/route.c): such a plan waits for it.
  */
-async function planWhenReady(engine: Engine, target: Target): Promise<{ plan: Plan; live: Live }> {
+async function planWhenReady(engine: Engine, target: Target): Promise<Planning> {
   for (let attempt = 0; ; attempt += 1) {
-    const { plan, live } = await planFor(engine, target);
+    const planning = await planFor(engine, target);
+    const { plan, live } = planning;
     const sources = plan.steps.flatMap(({ kind, after, namespace }) =>
       kind === 'route' && String(after?.['from'] ?? '').includes(':')
         ? [`${namespace} ${after?.['from']}`]
@@ -221,7 +233,7 @@ async function planWhenReady(engine: Engine, target: Target): Promise<{ plan: Pl
     );
     const isWaiting =
       sources.length > 0 && tentativeAddresses(live).some((address) => sources.includes(address));
-    if (!isWaiting || attempt >= 50) return { plan, live };
+    if (!isWaiting || attempt >= 50) return planning;
     await setTimeout(100);
   }
 }
@@ -301,8 +313,10 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
     if (adopted[resource] === undefined || (isExact && !adopted[resource].isExact))
       adopted[resource] = formerState(before, isExact);
   }
+  const { ports: _ports, ...rest } = record;
   return {
-    ...record,
+    ...rest,
+    ...withPorts(topology),
     adopted,
     claims: [...new Set([...record.claims, ...claims])].sort(),
     ...(record.ovs === true || plansOvs(plan) ? { ovs: true } : {}),
@@ -353,9 +367,10 @@ function finishRecord(target: Target, plan: Plan): void {
     ),
   );
   const ids = new Set(plan.desired.map(({ id }) => id));
-  const { fdb: _fdb, ovs: _ovs, ...rest } = record;
+  const { fdb: _fdb, ovs: _ovs, ports: _ports, ...rest } = record;
   const next: LabRecord = {
     ...withFiles(rest, target),
+    ...withPorts(topology),
     ...(plansOvs(plan) ? { ovs: true } : {}),
     claims: [],
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
@@ -365,6 +380,11 @@ function finishRecord(target: Target, plan: Plan): void {
     ...withFdb(namespacesWithFdb(topology)),
   };
   if (JSON.stringify(next) !== JSON.stringify(record)) writeRecord(next);
+}
+
+function withPorts(topology: Topology | undefined): Pick<LabRecord, 'ports'> {
+  const ports = portsToRecord(topology);
+  return Object.keys(ports).length === 0 ? {} : { ports };
 }
 
 function withFdb(namespaces: readonly string[]): Pick<LabRecord, 'fdb'> {

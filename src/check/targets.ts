@@ -1,4 +1,4 @@
-import type { Check, Namespace, Publish, Topology } from '../topology/model.ts';
+import { type Check, isNumbered, type Namespace, type NumberedPublish, type Topology } from '../topology/model.ts';
 
 /** Where a packet to a check's address and port ends: a port in a namespace of the file. */
 export interface Target {
@@ -7,7 +7,7 @@ export interface Target {
   readonly port: number;
 }
 
-type Protocol = Publish['protocol'];
+type Protocol = NumberedPublish['protocol'];
 
 /** Published ports that lead to published ports: more hops than this are a loop in the file. */
 const MAX_HOPS = 8;
@@ -38,17 +38,24 @@ function follow(topology: Topology, target: Target, way: { protocol: Protocol; h
   );
 }
 
-function publishOf(namespace: Namespace, { address, port }: Target, protocol: Protocol): Publish | undefined {
-  return namespace.nat.publish.find(
-    (publish) =>
-      publish.protocol === protocol &&
-      (publish.address === undefined || publish.address === address) &&
-      publish.port.first <= port &&
-      port <= publish.port.last,
-  );
+function publishOf(
+  namespace: Namespace,
+  { address, port }: Target,
+  protocol: Protocol,
+): NumberedPublish | undefined {
+  return namespace.nat.publish
+    .filter(isNumbered)
+    .find(
+      (publish) =>
+        publish.protocol === protocol &&
+        publish.to.includes(':') === address.includes(':') &&
+        (publish.address === undefined || publish.address === address) &&
+        publish.port.first <= port &&
+        port <= publish.port.last,
+    );
 }
 
-function mappedPort({ port, toPort }: Publish, wanted: number): number {
+function mappedPort({ port, toPort }: NumberedPublish, wanted: number): number {
   return toPort.first === toPort.last ? toPort.first : toPort.first + (wanted - port.first);
 }
 

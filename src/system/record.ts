@@ -37,6 +37,8 @@ export interface LabRecord {
   readonly adopted: Readonly<Record<string, AdoptedRecord>>;
   /** Namespaces with static forwarding entries of bridges: those that leave the file are looked for there. */
   readonly fdb?: readonly string[];
+  /** Numbers of published ports that the file leaves open, by what they are for. */
+  readonly ports?: Readonly<Record<string, number>>;
 }
 
 export interface AdoptedRecord {

@@ -188,14 +188,24 @@ export interface PortRange {
 }
 
 export interface Publish {
-  readonly protocol: 'tcp' | 'udp';
-  /** Only packets to this address of the namespace; undefined: to any of its addresses. */
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  /** Only packets to this address of the namespace; undefined: to any of its addresses of the target's family. */
   readonly address: string | undefined;
-  readonly port: PortRange;
+  /** undefined: one that is free, which is chosen when the namespace is looked at; see apply/ports.ts. */
+  readonly port: PortRange | undefined;
+  /** The file leaves the port to topoweave. */
+  readonly isChosen: boolean;
   /** The target's address; a namespace's name in the file is resolved to it. */
   readonly to: string;
   readonly toPort: PortRange;
   readonly place: Place;
+}
+
+/** A published port whose number is known. */
+export type NumberedPublish = Publish & { readonly port: PortRange };
+
+export function isNumbered(publish: Publish): publish is NumberedPublish {
+  return publish.port !== undefined;
 }
 
 /** An address with its prefix length, in canonical form: `10.0.0.1/24`. */
