@@ -125,10 +125,19 @@ function publishLines({ publish }) {
     publish.map((sample, index) => {
       const { median: middle, min, max } = summary(walls(sample, operation));
       const before = publish[index - 1];
-      const growth = before === undefined ? '' : number(ratio(walls(sample, operation), walls(before, operation)));
+      const growth =
+        before === undefined ? '' : number(ratio(walls(sample, operation), walls(before, operation)));
       const peak = median(sample.rounds.map((round) => round[operation].peak));
       const times = before === undefined ? '' : String(sample.size / before.size);
-      return [names[operation], sample.size, middle.toFixed(3), `${min.toFixed(3)}–${max.toFixed(3)}`, peak.toFixed(0), times, growth];
+      return [
+        names[operation],
+        sample.size,
+        middle.toFixed(3),
+        `${min.toFixed(3)}–${max.toFixed(3)}`,
+        peak.toFixed(0),
+        times,
+        growth,
+      ];
     }),
   );
   return [
@@ -136,7 +145,10 @@ function publishLines({ publish }) {
     '',
     'One router publishes ports of a machine behind it, with the netlink engine. All of them are one transaction.',
     '',
-    ...markdownTable(['Operation', 'Ports', 'Time', 'Range', 'Peak MB', 'Times the ports', 'Times the time'], rows),
+    ...markdownTable(
+      ['Operation', 'Ports', 'Time', 'Range', 'Peak MB', 'Times the ports', 'Times the time'],
+      rows,
+    ),
     '',
   ];
 }

@@ -2,10 +2,23 @@ import { createHash } from 'node:crypto';
 import type { Engine } from '../engine/engine.ts';
 import { portsOf, publishedText, rangeText } from '../kinds/publish.ts';
 import type { Live } from '../observe/live.ts';
-import { describeHolder, type Holder, indexHolders, readHolders, readPortRange, readReserved } from '../observe/port-use.ts';
+import {
+  describeHolder,
+  type Holder,
+  indexHolders,
+  readHolders,
+  readPortRange,
+  readReserved,
+} from '../observe/port-use.ts';
 import type { Conflict, Plan } from '../plan/step.ts';
 import type { LabRecord } from '../system/record.ts';
-import { isNumbered, type Namespace, type PortRange, type Publish, type Topology } from '../topology/model.ts';
+import {
+  isNumbered,
+  type Namespace,
+  type PortRange,
+  type Publish,
+  type Topology,
+} from '../topology/model.ts';
 
 /** What is known of the ports of a namespace: the same for a whole planning, and read only when it is asked for. */
 export interface PortUse {
@@ -14,22 +27,26 @@ export interface PortUse {
   readonly reserved: readonly PortRange[];
 }
 
-type WantedPorts = Pick<Publish, 'protocol' | 'address'> & { readonly family: 4 | 6; readonly port: PortRange };
+type WantedPorts = Pick<Publish, 'protocol' | 'address'> & {
+  readonly family: 4 | 6;
+  readonly port: PortRange;
+};
 export type FindPortUse = (namespace: string) => Promise<PortUse>;
 
 /** Asks an engine, once for each namespace; one that is not there yet has nothing that could hold a port. */
 export function portUseFinder(engine: Engine, lab: string, live: Pick<Live, 'namespaces'>): FindPortUse {
   const known = new Map<string, Promise<PortUse>>();
   return (namespace) => {
-    const found = known.get(namespace) ?? readPortUse(engine, lab, live.namespaces.has(namespace) ? namespace : undefined);
+    const found =
+      known.get(namespace) ??
+      readPortUse(engine, lab, live.namespaces.has(namespace) ? namespace : undefined);
     known.set(namespace, found);
     return found;
   };
 }
 
 async function readPortUse(engine: Engine, lab: string, namespace: string | undefined): Promise<PortUse> {
-  if (namespace === undefined)
-    return { holderOf: () => undefined, range: readPortRange(''), reserved: [] };
+  if (namespace === undefined) return { holderOf: () => undefined, range: readPortRange(''), reserved: [] };
   const texts = await engine.readPortUse(namespace);
   return {
     holderOf: indexHolders(readHolders(texts, lab)),
@@ -61,7 +78,9 @@ function chosenNames({ name, nat }: Namespace): Map<Publish, string> {
 export function portsToRecord(topology: Topology | undefined): ChosenPorts {
   return Object.fromEntries(
     (topology?.namespaces ?? []).flatMap((namespace) =>
-      [...chosenNames(namespace)].flatMap(([{ port }, name]) => (port === undefined ? [] : [[name, port.first]])),
+      [...chosenNames(namespace)].flatMap(([{ port }, name]) =>
+        port === undefined ? [] : [[name, port.first]],
+      ),
     ),
   );
 }
@@ -131,7 +150,11 @@ function wantedRange({ sysctls }: Namespace): { range?: PortRange; reserved?: re
   };
 }
 
-function search(name: string, { first, last }: PortRange, isFree: (port: number) => boolean): number | undefined {
+function search(
+  name: string,
+  { first, last }: PortRange,
+  isFree: (port: number) => boolean,
+): number | undefined {
   const size = last - first + 1;
   const start = createHash('sha256').update(name).digest().readUInt32BE() % size;
   for (let step = 0; step < size; step += 1) {
@@ -149,10 +172,13 @@ export async function portConflicts(
 ): Promise<Conflict[]> {
   const conflicts = noneFree(topology);
   const made = new Set(
-    plan.steps.filter(({ kind, action }) => kind === 'namespace' && action !== 'delete').map((step) => step.namespace),
+    plan.steps
+      .filter(({ kind, action }) => kind === 'namespace' && action !== 'delete')
+      .map((step) => step.namespace),
   );
   for (const { kind, action, after, namespace, resource, label, place } of plan.steps) {
-    if (kind !== 'nat' || action !== 'create' || after?.['entry'] === undefined || made.has(namespace)) continue;
+    if (kind !== 'nat' || action !== 'create' || after?.['entry'] === undefined || made.has(namespace))
+      continue;
     const ports = portsOf(after);
     const holder = (await find(namespace)).holderOf(ports);
     if (holder === undefined) continue;

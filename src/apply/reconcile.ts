@@ -23,8 +23,8 @@ import { requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { requireDisciplines } from './disciplines.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
-import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
+import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
 export interface Target {
@@ -72,11 +72,7 @@ export class ApplyError extends TopoweaveError {
  *
  * @param untouched namespaces that were read before and that nothing has touched since: they are not read again.
  */
-export async function planFor(
-  engine: Engine,
-  target: Target,
-  untouched?: Live,
-): Promise<Planning> {
+export async function planFor(engine: Engine, target: Target, untouched?: Live): Promise<Planning> {
   const record = readRecord(target.lab);
   const withoutPorts = withKeys(target, false);
   const request = {

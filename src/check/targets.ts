@@ -1,4 +1,10 @@
-import { type Check, isNumbered, type Namespace, type NumberedPublish, type Topology } from '../topology/model.ts';
+import {
+  type Check,
+  isNumbered,
+  type Namespace,
+  type NumberedPublish,
+  type Topology,
+} from '../topology/model.ts';
 
 /** Where a packet to a check's address and port ends: a port in a namespace of the file. */
 export interface Target {

@@ -2,7 +2,15 @@ import { append } from '../lib/collections.ts';
 import type { Place } from '../lib/diagnostic.ts';
 import type { LiveNamespace } from '../observe/live.ts';
 import { HOST, type Namespace, type OutInterface, type Topology } from '../topology/model.ts';
-import { type ChainName, chainFacts, chains, type NftRule, nftTable, ruleComment, tableScript } from './nft.ts';
+import {
+  type ChainName,
+  chainFacts,
+  chains,
+  type NftRule,
+  nftTable,
+  ruleComment,
+  tableScript,
+} from './nft.ts';
 import {
   isEntry,
   labelOf,
@@ -14,7 +22,14 @@ import {
   readPublishRules,
   toMapping,
 } from './publish.ts';
-import { type Command, type Kind, type LiveResource, type Resource, sameValue, type WholeChange } from './resource.ts';
+import {
+  type Command,
+  type Kind,
+  type LiveResource,
+  type Resource,
+  sameValue,
+  type WholeChange,
+} from './resource.ts';
 
 /**
  * NAT of a namespace: masquerade, source NAT and published ports, in one nftables table of the lab's own that is
@@ -22,7 +37,13 @@ import { type Command, type Kind, type LiveResource, type Resource, sameValue, t
  */
 export const natKind: Kind = {
   name: 'nat',
-  changes: { to: 'in-place', content: 'in-place', chains: 'in-place', neighbors: 'in-place', loopback: 'in-place' },
+  changes: {
+    to: 'in-place',
+    content: 'in-place',
+    chains: 'in-place',
+    neighbors: 'in-place',
+    loopback: 'in-place',
+  },
   lower: ({ topology }) => topology.namespaces.flatMap((namespace) => lowerNat(topology, namespace)),
   read: (live, { lab, wanted }) => {
     const published = new Map<string, Resource[]>();
@@ -67,7 +88,9 @@ function replaceTable(namespace: string, { lab, wanted, differences, isNew }: Wh
 
 /** What the lab's table in a namespace does, a line each. */
 export function describeNat(namespace: LiveNamespace): string[] {
-  const comments = namespace.nft.flatMap(({ rule }) => (rule === undefined ? [] : [String(rule['comment'] ?? '')]));
+  const comments = namespace.nft.flatMap(({ rule }) =>
+    rule === undefined ? [] : [String(rule['comment'] ?? '')],
+  );
   const rules = [...new Set(comments)]
     .filter((comment) => readPublishRules(namespace.name, comment, []) === undefined)
     .map((comment) => comment.replace(/ \[[0-9a-f]{12}\]$/, ''));

@@ -221,7 +221,9 @@ export function readPublish(namespace: LiveNamespace, wanted: readonly Resource[
     const live = takeEntry(entry, groups.get(groupKey(entry)));
     if (live === undefined) continue;
     const more = { neighbors: neighbors.get(entry.to) ?? '', loopback: loopback.has(entry.to) };
-    const attributes = { ...live.attributes, ...more };
+    // Those of another target say nothing of this one, and change along with it.
+    const isThere = live.attributes['to'] === resource.attributes['to'];
+    const attributes = { ...(isThere ? more : resource.attributes), ...live.attributes };
     found.push({ ...entryResource(namespace.name, entry), ...live, attributes, owner: 'ours' });
   }
   const rest = joinRuns([...groups.values()].flatMap((group) => [...group.values()]));
@@ -238,10 +240,10 @@ function readSets(objects: readonly NftObject[]): { neighbors: Map<string, strin
       const names = maps[family];
       const elements = (set?.['elem'] ?? []) as unknown[];
       if (set?.['name'] === names.targets)
-        for (const element of elements) loopback.add(String(valueOf(element)));
+        for (const element of elements) loopback.add(String(elementValue(element)));
       if (set?.['name'] !== names.hairpin) continue;
       for (const element of elements) {
-        const [subnet, target] = (valueOf(element) as { readonly concat: readonly unknown[] }).concat;
+        const [subnet, target] = (elementValue(element) as { readonly concat: readonly unknown[] }).concat;
         neighbors.set(String(target), prefixText(subnet));
       }
     }
@@ -250,7 +252,7 @@ function readSets(objects: readonly NftObject[]): { neighbors: Map<string, strin
 }
 
 /** The value of an element; a comment or a counter wraps it. */
-function valueOf(element: unknown): unknown {
+function elementValue(element: unknown): unknown {
   if (typeof element !== 'object' || element === null || !('elem' in element)) return element;
   return (element as { readonly elem: { readonly val: unknown } }).elem.val;
 }
@@ -323,7 +325,7 @@ function readElements(objects: readonly NftObject[]): Map<string, Group> {
 /** `[{ concat: [address?, protocol, port] }, { concat: [target, port] }]`; a comment wraps the key once more. */
 function readElement(element: unknown, family: Family, hasAddress: boolean): Element | undefined {
   const [key, value] = element as [unknown, Concat];
-  const words = (valueOf(key) as Concat).concat;
+  const words = (elementValue(key) as Concat).concat;
   const [protocol, port] = hasAddress ? words.slice(1) : words;
   const [to, toPort] = value.concat;
   const [first, toFirst] = [Number(port), Number(toPort)];

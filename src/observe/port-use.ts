@@ -45,7 +45,12 @@ export function readHolders({ sockets, ruleset, legacy }: PortUseTexts, lab: str
 /** Whether packets to a published port would be taken away from a holder. */
 export function collides(
   holder: Holder,
-  { protocol, family, address, port }: Pick<Publish, 'protocol' | 'address'> & { family: 4 | 6; port: PortRange },
+  {
+    protocol,
+    family,
+    address,
+    port,
+  }: Pick<Publish, 'protocol' | 'address'> & { family: 4 | 6; port: PortRange },
 ): boolean {
   if (holder.protocol !== undefined && holder.protocol !== protocol) return false;
   if (holder.family !== undefined && holder.family !== family) return false;
@@ -230,17 +235,18 @@ interface Key {
 /** The ports that a rule looks for: `tcp dport 80`, `th dport { 1, 2-5 }`, `dport @name`, `map @name`. */
 function portsIn(rule: string, sets: ReadonlyMap<string, string>, isToChain: boolean): Key[] {
   const found: Key[] = [];
-  const direct = /\b(tcp|udp|sctp|th) dport (?:map |vmap )?(!= )?(\{[^}]*\}|@\S+|[0-9]+(?:-[0-9]+)?)/g;
-  for (const [, word, not, value = ''] of rule.matchAll(direct)) {
-    if (not !== undefined) continue;
+  const direct = /\b(tcp|udp|sctp|th) dport (map |vmap )?(!= )?(\{[^}]*\}|@\S+|[0-9]+(?:-[0-9]+)?)/g;
+  for (const [, word, map, not, value = ''] of rule.matchAll(direct)) {
+    if (not !== undefined || (map !== undefined && value.startsWith('@'))) continue;
     const protocol = protocolIn(word);
     const text = value.startsWith('@') ? (sets.get(value.slice(1)) ?? '') : value;
     for (const key of keysIn(text)) found.push({ ...key, protocol: key.protocol ?? protocol });
   }
-  const looked = /\b(map|vmap) @(\S+)/g;
-  for (const [, word, name = ''] of rule.matchAll(looked)) {
+  const looked = /\b(?:(tcp|udp|sctp) dport )?(map|vmap) @(\S+)/g;
+  for (const [, protocol, word, name = ''] of rule.matchAll(looked)) {
     if (word === 'vmap' && !isToChain) continue;
-    for (const key of keysIn(sets.get(name) ?? '', word === 'vmap')) found.push(key);
+    for (const key of keysIn(sets.get(name) ?? '', word === 'vmap'))
+      found.push({ ...key, protocol: key.protocol ?? protocolIn(protocol) });
   }
   return found;
 }
@@ -312,7 +318,9 @@ export function readReserved(text: string): PortRange[] {
 }
 
 /** Holders by what they can collide with, so that thousands of ports are looked up one by one. */
-export function indexHolders(holders: readonly Holder[]): (publish: Parameters<typeof collides>[1]) => Holder | undefined {
+export function indexHolders(
+  holders: readonly Holder[],
+): (publish: Parameters<typeof collides>[1]) => Holder | undefined {
   const single = new Map<number, Holder[]>();
   const wide: Holder[] = [];
   for (const holder of holders) {

@@ -15,9 +15,11 @@ export const run: RunCommand = async (context, { args, options }) => {
   const [labOrFile, namespace, port] = args.map((word) => (word === undefined ? undefined : String(word)));
   const wanted = port === undefined ? undefined : readPort(port);
   requireRoot();
-  const labs = labOrFile === undefined ? await everyLab(context, options) : [await labName(context, labOrFile)];
+  const labs =
+    labOrFile === undefined ? await everyLab(context, options) : [await labName(context, labOrFile)];
   const all: ListedPorts[] = [];
-  for (const lab of labs) all.push(...(await portsOf(context, lab, { options, mustExist: labOrFile !== undefined })));
+  for (const lab of labs)
+    all.push(...(await portsOf(context, lab, { options, mustExist: labOrFile !== undefined })));
   const found = all.filter((entry) => isMeant(entry, namespace, wanted));
   const { io } = context;
   if (options['json']) {
@@ -28,7 +30,8 @@ export const run: RunCommand = async (context, { args, options }) => {
     io.stdout(wanted === undefined ? table(found, labOrFile === undefined) : addresses(found, wanted));
     return exitCodes.done;
   }
-  if (wanted !== undefined || namespace !== undefined) throw nothingPublished(labOrFile ?? '', namespace, wanted);
+  if (wanted !== undefined || namespace !== undefined)
+    throw nothingPublished(labOrFile ?? '', namespace, wanted);
   io.stdout(labOrFile === undefined ? 'No lab publishes ports.\n' : `Lab '${labs[0]}' publishes no ports.\n`);
   return exitCodes.done;
 };

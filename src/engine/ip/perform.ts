@@ -5,8 +5,8 @@ import { sysctlComesAfter } from '../../plan/order.ts';
 import type { Batch, Step } from '../../plan/step.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
-import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
 import { performConntrack } from '../conntrack.ts';
+import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
 import { performOvs } from '../ovs.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
 

@@ -138,8 +138,7 @@ function expandPorts(
   const { report } = context;
   const isChosen = parts.port === 'auto';
   const port = isChosen ? undefined : expandRange(context, parts.port, parts.at('port'));
-  const toPort =
-    parts.toPort === undefined ? port : expandRange(context, parts.toPort, parts.at('to-port'));
+  const toPort = parts.toPort === undefined ? port : expandRange(context, parts.toPort, parts.at('to-port'));
   if (isChosen && parts.toPort === undefined) {
     const message = 'a port that is chosen needs the port that it leads to';
     const help = 'write it behind the target, as in :web:80';

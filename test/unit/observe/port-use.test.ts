@@ -60,13 +60,15 @@ describe('sockets', () => {
       { protocol: 'udp', family: 4, address: '127.0.0.53', ports: port(53), is: is(4731) },
       { protocol: 'sctp', family: undefined, address: undefined, ports: port(9899), is: is(4741) },
     ]);
-    expect(found.map(describeHolder)[0]).toBe('a process that is not seen from here listens on 127.0.0.1:8080');
+    expect(found.map(describeHolder)[0]).toBe(
+      'a process that is not seen from here listens on 127.0.0.1:8080',
+    );
   });
 
   test('every address collides with each, and two addresses do not', () => {
-    const at = (address: string | undefined, family: 4 | 6 | undefined = 4): Holder => ({
+    const at = (address: string | undefined, family: 4 | 6 | 'both' = 4): Holder => ({
       protocol: 'tcp',
-      family,
+      family: family === 'both' ? undefined : family,
       address,
       ports: port(80),
       is: { inode: 1 },
@@ -75,7 +77,7 @@ describe('sockets', () => {
     expect(collides(at(undefined), tcp(80, '192.0.2.2'))).toBe(true);
     expect(collides(at('192.0.2.1'), tcp(80, '192.0.2.2'))).toBe(false);
     expect(collides(at('::1', 6), tcp(80, undefined, 6))).toBe(false);
-    expect(collides(at(undefined, undefined), tcp(80, undefined, 6))).toBe(true);
+    expect(collides(at(undefined, 'both'), tcp(80, undefined, 6))).toBe(true);
     expect(collides(at(undefined, 6), tcp(80))).toBe(false);
     expect(collides(at(undefined), { ...tcp(80), port: port(70, 79) })).toBe(false);
     expect(collides(at(undefined), { ...tcp(80), port: port(70, 80) })).toBe(true);
@@ -171,10 +173,18 @@ table ip kube-proxy {
 
   test('sets and ranges', () => {
     const rule = (text: string) =>
-      holders({ ruleset: `table ip x {\n\tset web {\n\t\ttype inet_service\n\t\telements = { 80, 443 }\n\t}\n\n\tchain c {\n\t\t${text}\n\t}\n}\n` });
+      holders({
+        ruleset: `table ip x {\n\tset web {\n\t\ttype inet_service\n\t\telements = { 80, 443 }\n\t}\n\n\tchain c {\n\t\t${text}\n\t}\n}\n`,
+      });
     const portsOf = (text: string) => rule(text).map(({ ports }) => [ports.first, ports.last]);
-    expect(portsOf('tcp dport @web dnat to 10.0.0.1')).toEqual([[80, 80], [443, 443]]);
-    expect(portsOf('udp dport { 1, 5-9 } redirect to :53')).toEqual([[1, 1], [5, 9]]);
+    expect(portsOf('tcp dport @web dnat to 10.0.0.1')).toEqual([
+      [80, 80],
+      [443, 443],
+    ]);
+    expect(portsOf('udp dport { 1, 5-9 } redirect to :53')).toEqual([
+      [1, 1],
+      [5, 9],
+    ]);
     expect(portsOf('tcp dport 5-9 dnat to 10.0.0.1')).toEqual([[5, 9]]);
     expect(portsOf('dnat ip to tcp dport map { 7000 : 10.0.0.3 . 17000, 7001 : 10.0.0.3 . 17001 }')).toEqual([
       [7000, 7000],
@@ -199,7 +209,13 @@ COMMIT
   });
 
   test('looked up one by one', () => {
-    const wide: Holder = { protocol: 'tcp', family: 4, address: undefined, ports: port(1, 60000), is: { inode: 1 } };
+    const wide: Holder = {
+      protocol: 'tcp',
+      family: 4,
+      address: undefined,
+      ports: port(1, 60000),
+      is: { inode: 1 },
+    };
     const find = indexHolders([...found, wide]);
     expect(find(tcp(8080))).toBe(found[0]);
     expect(find({ ...tcp(0), port: port(2000, 2001) })).toBe(found[3]);
