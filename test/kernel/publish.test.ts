@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { addressesSettle, expectCode, ip, namespaces, sh, topoweave, workFolder } from '../support/host.ts';
 
@@ -11,7 +12,7 @@ namespaces:
     forwarding: true
     sysctls: { net.ipv4.conf.wan.route_localnet: 1 }
     nat: { publish: ${JSON.stringify(publish)} }
-  web: { routes: [{ to: default, via: 10.0.0.1 }, { to: default, via: "2001:db8::1" }] }
+  web: { expose: [80, "53/udp"], routes: [{ to: default, via: 10.0.0.1 }, { to: default, via: "2001:db8::1" }] }
   db: { routes: [{ to: default, via: 10.0.0.1 }, { to: default, via: "2001:db8::1" }] }
   outside: { routes: [{ to: 10.0.0.0/24, via: 192.0.2.1 }] }
   rogue:
@@ -439,6 +440,26 @@ describe('a port that is chosen', () => {
     await expectCode(0, 'destroy', 'pub');
     await expectCode(0, 'apply', file);
     expect(await chosen()).toBe(port);
+  });
+
+  test('is one for each port that the target exposes', async () => {
+    await expectCode(0, 'apply', write([':web', '127.0.0.1::web/udp']));
+    const { ports } = JSON.parse((await expectCode(0, 'ports', 'pub', '--json')).stdout) as {
+      ports: { protocol: string; address: string; port: number; toPort: number }[];
+    };
+    expect(ports.map(({ protocol, address, toPort }) => [protocol, address, toPort])).toEqual([
+      ['tcp', '0.0.0.0', 80],
+      ['udp', '0.0.0.0', 53],
+      ['udp', '127.0.0.1', 53],
+    ]);
+    expect(new Set(ports.map(({ protocol, port }) => `${protocol} ${port}`)).size).toBe(3);
+    const record = JSON.parse(readFileSync('/run/topoweave/pub.json', 'utf8')) as { ports: object };
+    expect(Object.values(record.ports).sort()).toEqual(ports.map(({ port }) => port).sort());
+    await serve('web', { port: 53, udp: true });
+    const [, any, own] = ports.map(({ port }) => port);
+    expect(askUdp('outside', '192.0.2.1', { port: Number(any), from: 4400 })).toMatch(/^web /);
+    expect(askUdp('gw', '127.0.0.1', { port: Number(own), from: 4401 })).toMatch(/^web /);
+    await expectCode(0, 'destroy', 'pub');
   });
 
   test('is not one that is taken or reserved; one that was chosen stays when the range changes', async () => {

@@ -4,8 +4,10 @@ import { parseIp } from '../../lib/ip.ts';
 import { HOST, type PortRange, type Publish } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import type { Context } from './context.ts';
+import type { Exposed } from './expose.ts';
 import { listNames } from './names.ts';
 import type { Network } from './network.ts';
+import { expandRange } from './port-range.ts';
 import { expandIp } from './settings.ts';
 import { addressOfNamespace } from './targets.ts';
 
@@ -25,7 +27,8 @@ interface Parts {
   readonly port: RawPortRange;
   readonly to: string;
   readonly toPort: RawPortRange | undefined;
-  readonly protocol: Publish['protocol'];
+  /** undefined: nothing is said, which is TCP, or what the target exposes. */
+  readonly protocol: Publish['protocol'] | undefined;
   readonly address: string | undefined;
   readonly place: Place;
   readonly at: (key: string) => Place;
@@ -37,7 +40,7 @@ interface Scope {
   readonly family: 4 | 6 | undefined;
 }
 
-const SHORT_FORM = '[ADDRESS:]PORT[-PORT]:TARGET[:PORT[-PORT]][/tcp|/udp|/sctp]';
+const SHORT_FORM = '[ADDRESS:][PORT[-PORT]]:TARGET[:PORT[-PORT]][/tcp|/udp|/sctp]';
 
 // The target is an address in brackets, an IPv4 address or a name; a name may hold anything but a colon or a slash.
 // Nothing in the place of the port means one that is free.
@@ -65,12 +68,12 @@ function readShort({ report }: Context, text: string, at: string): Parts | undef
     report({ code: 'bad-publish', message: `'${text}' is not a published port`, place, help });
     return undefined;
   }
-  const [, address, port = '', to = '', toPort, protocol = 'tcp'] = match;
+  const [, address, port = '', to = '', toPort, protocol] = match;
   return {
     port: port === '' ? 'auto' : port,
     to: unbracket(to),
     toPort,
-    protocol: protocol as Publish['protocol'],
+    protocol: protocol as Publish['protocol'] | undefined,
     address: address === undefined ? undefined : unbracket(address),
     place,
     at: () => place,
@@ -82,7 +85,7 @@ function readLong(raw: Exclude<RawPublish, string>, at: string): Parts {
     port: raw.port,
     to: raw.to,
     toPort: raw['to-port'],
-    protocol: raw.protocol ?? 'tcp',
+    protocol: raw.protocol,
     address: raw.address,
     place: { pointer: at, part: 'value' },
     at: (key) => ({ pointer: `${at}/${key}`, part: 'value' }),
@@ -94,7 +97,7 @@ interface Where {
   readonly network: Network;
 }
 
-/** One, or as many as there are target ports where each of them gets a port of its own that is free. */
+/** One, or as many as there are ports of the target where each of them gets one of its own that is free. */
 function expandPublish(context: Context, parts: Parts, where: Where): Publish[] {
   const { report } = context;
   const ports = expandPorts(context, parts);
@@ -119,8 +122,8 @@ function expandPublish(context: Context, parts: Parts, where: Where): Publish[] 
     });
     return [];
   }
-  const { protocol, place } = parts;
-  return ports.map(({ port, toPort }) => ({
+  const { place } = parts;
+  return ports.map(({ protocol, port, toPort }) => ({
     protocol,
     address,
     port,
@@ -131,27 +134,59 @@ function expandPublish(context: Context, parts: Parts, where: Where): Publish[] 
   }));
 }
 
-function expandPorts(
-  context: Context,
-  parts: Parts,
-): { port: PortRange | undefined; toPort: PortRange }[] | undefined {
+type Ports = Pick<Publish, 'protocol' | 'port' | 'toPort'>;
+
+function expandPorts(context: Context, parts: Parts): Ports[] | undefined {
   const { report } = context;
-  const isChosen = parts.port === 'auto';
-  const port = isChosen ? undefined : expandRange(context, parts.port, parts.at('port'));
-  const toPort = parts.toPort === undefined ? port : expandRange(context, parts.toPort, parts.at('to-port'));
-  if (isChosen && parts.toPort === undefined) {
+  const { protocol = 'tcp', at } = parts;
+  if (parts.port === 'auto') {
+    const offered = parts.toPort === undefined ? offeredPorts(context, parts) : namedPorts(context, parts);
+    return offered?.flatMap((exposed) =>
+      single(exposed.port).map((toPort) => ({ protocol: exposed.protocol, port: undefined, toPort })),
+    );
+  }
+  const port = expandRange(parts.port, at('port'), report);
+  const toPort = parts.toPort === undefined ? port : expandRange(parts.toPort, at('to-port'), report);
+  if (port === undefined || toPort === undefined) return undefined;
+  const [size, toSize] = [sizeOf(port), sizeOf(toPort)];
+  if (size === toSize) return [{ protocol, port, toPort }];
+  const message = `${size} published ${size === 1 ? 'port' : 'ports'} cannot lead to ${toSize}; both ranges must have one size`;
+  report({ code: 'bad-publish', message, place: at('to-port') });
+  return undefined;
+}
+
+/** The ports that a chosen one leads to, where the entry says which. */
+function namedPorts(
+  { report }: Context,
+  { toPort = '', protocol = 'tcp', at }: Parts,
+): Exposed[] | undefined {
+  const port = expandRange(toPort, at('to-port'), report);
+  return port === undefined ? undefined : [{ protocol, port }];
+}
+
+/** Where it does not: those that the target exposes, of one protocol or of all. */
+function offeredPorts(
+  { exposed, declared, report }: Context,
+  { to, protocol, at }: Parts,
+): readonly Exposed[] | undefined {
+  if (parseIp(to) !== undefined) {
     const message = 'a port that is chosen needs the port that it leads to';
-    const help = 'write it behind the target, as in :web:80';
-    report({ code: 'bad-publish', message, place: parts.at('port'), help });
+    report({
+      code: 'bad-publish',
+      message,
+      place: at('port'),
+      help: `write it behind the target: :${to.includes(':') ? `[${to}]` : to}:80`,
+    });
     return undefined;
   }
-  if (toPort === undefined) return undefined;
-  if (isChosen) return single(toPort).map((one) => ({ port: undefined, toPort: one }));
-  if (port === undefined) return undefined;
-  const [size, toSize] = [sizeOf(port), sizeOf(toPort)];
-  if (size === toSize) return [{ port, toPort }];
-  const message = `${size} published ${size === 1 ? 'port' : 'ports'} cannot lead to ${toSize}; both ranges must have one size`;
-  report({ code: 'bad-publish', message, place: parts.at('to-port') });
+  const found = (exposed.get(to) ?? []).filter(
+    (port) => protocol === undefined || port.protocol === protocol,
+  );
+  // What is not declared is told of elsewhere.
+  if (found.length > 0 || !declared.has(to)) return found;
+  const what = protocol === undefined ? 'no port' : `no port of ${protocol.toUpperCase()}`;
+  const help = `write 'expose: [80]' at ${to}, or the port behind it: :${to}:80`;
+  report({ code: 'bad-publish', message: `${to} exposes ${what}`, place: at('to'), help });
   return undefined;
 }
 
@@ -190,18 +225,6 @@ function expandTarget(
     fail(`namespace ${to} has no ${kind} that packets could go to`, `give ${to} an ${kind}`);
   }
   return address;
-}
-
-function expandRange({ report }: Context, raw: RawPortRange, place: Place): PortRange | undefined {
-  const [first = 0, last = first] = String(raw).split('-').map(Number);
-  for (const port of [first, last]) {
-    if (port >= 1 && port <= 65535) continue;
-    report({ code: 'bad-publish', message: `port ${port} is not between 1 and 65535`, place });
-    return undefined;
-  }
-  if (first <= last) return { first, last };
-  report({ code: 'bad-publish', message: `the range ${raw} runs backwards; write ${last}-${first}`, place });
-  return undefined;
 }
 
 function single({ first, last }: PortRange): PortRange[] {
