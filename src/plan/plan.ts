@@ -157,21 +157,44 @@ function wholeCommands(
   const done = new Set<string>();
   const groupOf = ({ kind, namespace }: Resource) => `${kind} ${namespace}`;
   let members: Map<string, Resource[]> | undefined;
+  let changed: Map<string, Difference[]> | undefined;
   differences.forEach(({ wanted, live }) => {
     const resource = wanted ?? live;
     if (resource === undefined) return;
     const { whole } = kindOf(resource);
     if (whole === undefined) return;
     const group = groupOf(resource);
-    if (done.has(group) || differences.get(resource.namespace)?.action === 'delete') return;
+    const namespace = differences.get(resource.namespace)?.action;
+    if (done.has(group) || namespace === 'delete') return;
     done.add(group);
     members ??= groupBy(
       desired.filter((item) => kindOf(item).whole !== undefined),
       groupOf,
     );
-    commands.set(resource.id, whole(resource.namespace, members.get(group) ?? [], lab));
+    changed ??= groupDifferences(differences, groupOf);
+    const change = {
+      lab,
+      wanted: members.get(group) ?? [],
+      differences: changed.get(group) ?? [],
+      isNew: namespace === 'create' || namespace === 'replace',
+    };
+    commands.set(resource.id, whole(resource.namespace, change));
   });
   return commands;
+}
+
+/** The differences of kinds that are replaced as one. */
+function groupDifferences(
+  differences: DiffResult['differences'],
+  groupOf: (resource: Resource) => string,
+): Map<string, Difference[]> {
+  const groups = new Map<string, Difference[]>();
+  differences.forEach((difference) => {
+    const resource = difference.wanted ?? difference.live;
+    if (resource !== undefined && kindOf(resource).whole !== undefined)
+      append(groups, groupOf(resource), difference);
+  });
+  return groups;
 }
 
 function attributeChanges({ action, wanted, live, attributes }: Difference): readonly AttributeChange[] {

@@ -45,6 +45,10 @@ const hidden = new Set([
   'queue',
   'early',
   'mac',
+  'entry',
+  'content',
+  'neighbors',
+  'loopback',
 ]);
 
 /** Defaults that a new object shows only when they differ. */

@@ -130,6 +130,8 @@ function portOf(data: TopologyFile, member: Member, report: Report): object {
     priority: _priority,
     aliases: _aliases,
     publish: _publish,
+    expose: _expose,
+    'publish-all': _publishAll,
     macaddress: _macaddress,
     ...rest
   } = settings;

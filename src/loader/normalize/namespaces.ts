@@ -4,6 +4,7 @@ import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST, type Namespace } from '../../topology/model.ts';
 import type { Context } from './context.ts';
+import { readExposed } from './expose.ts';
 import { noNat, normalizeNat } from './nat.ts';
 import { normalizeNeighbors } from './neighbors.ts';
 import type { Network } from './network.ts';
@@ -43,6 +44,7 @@ export function normalizeNamespaces(
   declared: readonly DeclaredNamespace[],
   network: Network,
 ): Namespace[] {
+  readExposed(context, declared);
   const result = declared.map(({ name, raw, place }): Namespace => {
     // In the list form a namespace has no settings, so nothing has a pointer that begins with this one.
     const base = place.pointer;
