@@ -1,6 +1,6 @@
 // npm run bench [-- --write]: measures topoweave against a hand-written script, against the bare calls of the kernel
 // and against Mininet; prints the page, or writes it to docs/performance.md. Build first.
-//   BENCH_ONLY=chain-100,linear-100  some cases only      BENCH_ROUNDS=7  more rounds than 5
+//   BENCH_ONLY=chain-100,linear-100,published-ports  some cases only      BENCH_ROUNDS=7  more rounds than 5
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -8,6 +8,7 @@ import { findCandidates } from './candidates.mjs';
 import { isInside, runInside } from './host.mjs';
 import { describeMachine } from './machine.mjs';
 import { page } from './page.mjs';
+import { measurePublish, selectPublish } from './publish.mjs';
 import { measureCase, measureStart } from './rounds.mjs';
 import { settle } from './settle.mjs';
 import { selectCases } from './shapes.mjs';
@@ -40,12 +41,14 @@ async function measureAll(folder) {
   const cases = [];
   await settle();
   const start = measureStart(rounds, folder);
-  for (const entry of selectCases(only)) {
+  const { isWanted, rest, isAlone } = selectPublish(only);
+  for (const entry of isAlone ? [] : selectCases(rest)) {
     const began = performance.now();
     cases.push(await measureCase(entry, candidates, rounds, folder, say));
     say(`${entry.name}: ${((performance.now() - began) / 1000).toFixed(0)} s in all`);
   }
-  return { command: commandLine(), machine: describeMachine(), rounds, candidates, cases, start };
+  const publish = isWanted ? await measurePublish(rounds, folder, say) : [];
+  return { publish, command: commandLine(), machine: describeMachine(), rounds, candidates, cases, start };
 }
 
 function commandLine() {

@@ -6,7 +6,7 @@ import { judge } from './targets.mjs';
 const operations = { create: 'create', plan: 'second plan', change: 'one address', destroy: 'destroy' };
 const bases = { script: 'script', floor: 'floor', ip: 'ip engine', mininet: 'Mininet' };
 
-/** `results`: { command, machine, rounds, candidates, cases, start }. */
+/** `results`: { command, machine, rounds, candidates, cases, publish, start }. */
 export function page(results) {
   return `${[
     '# Performance',
@@ -21,6 +21,7 @@ export function page(results) {
     '2.00 twice the time.',
     '',
     ...results.cases.flatMap((result) => caseLines(result, results.candidates)),
+    ...publishLines(results),
     ...startLines(results),
     ...methodLines(results),
   ]
@@ -113,6 +114,42 @@ function row(operation, { key, title }, samples, columns) {
         ? ''
         : number(wallRatio(samples, operation, key, base)),
     ),
+  ];
+}
+
+function publishLines({ publish }) {
+  if (publish.length === 0) return [];
+  const names = { create: 'create', plan: 'second plan', change: 'one other target', destroy: 'destroy' };
+  const walls = ({ rounds }, operation) => rounds.map((round) => round[operation].wall);
+  const rows = Object.keys(names).flatMap((operation) =>
+    publish.map((sample, index) => {
+      const { median: middle, min, max } = summary(walls(sample, operation));
+      const before = publish[index - 1];
+      const growth =
+        before === undefined ? '' : number(ratio(walls(sample, operation), walls(before, operation)));
+      const peak = median(sample.rounds.map((round) => round[operation].peak));
+      const times = before === undefined ? '' : String(sample.size / before.size);
+      return [
+        names[operation],
+        sample.size,
+        middle.toFixed(3),
+        `${min.toFixed(3)}–${max.toFixed(3)}`,
+        peak.toFixed(0),
+        times,
+        growth,
+      ];
+    }),
+  );
+  return [
+    '## Published ports',
+    '',
+    'One router publishes ports of a machine behind it, with the netlink engine. All of them are one transaction.',
+    '',
+    ...markdownTable(
+      ['Operation', 'Ports', 'Time', 'Range', 'Peak MB', 'Times the ports', 'Times the time'],
+      rows,
+    ),
+    '',
   ];
 }
 

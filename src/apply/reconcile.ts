@@ -26,6 +26,7 @@ import { requireDisciplines } from './disciplines.ts';
 import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
+import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
 export interface Target {
@@ -75,13 +76,9 @@ export class ApplyError extends TopoweaveError {
  *
  * @param untouched namespaces that were read before and that nothing has touched since: they are not read again.
  */
-export async function planFor(
-  engine: Engine,
-  target: Target,
-  untouched?: Live,
-): Promise<{ plan: Plan; live: Live }> {
+export async function planFor(engine: Engine, target: Target, untouched?: Live): Promise<Planning> {
   const record = readRecord(target.lab);
-  const topology = withKeys(target, false);
+  const withoutPorts = withKeys(target, false);
   const request = {
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
@@ -96,21 +93,34 @@ export async function planFor(
   };
   const longNames = longNamesOf(target.topology);
   if (longNames !== undefined) Object.assign(request, { longNames });
-  const seen =
+  const found =
     untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
-  const live = topology === undefined ? seen : withNewNames(seen, topology);
-  const wanted = topology && withDatapath(topology, live);
+  const live = withoutPorts === undefined ? found : withNewNames(found, withoutPorts);
   const { lab } = target;
+  const findPortUse = portUseFinder(engine, lab, live);
+  const topology = withoutPorts && (await choosePorts(withoutPorts, record, findPortUse));
+  const wanted = topology && withDatapath(topology, live);
   const planRequest = { lab, topology: wanted, live, record };
   const plan = makePlan(planRequest);
-  if (topology === undefined) return { plan, live };
-  const found = exclusiveConflicts(topology, live, record);
+  if (topology === undefined) return { plan, live, topology };
+  const conflicts = [
+    ...plan.conflicts,
+    ...exclusiveConflicts(topology, live, record),
+    ...(await portConflicts(plan, topology, findPortUse)),
+  ];
   if (topology.interfaces.some(({ kind }) => kind === 'adopted')) {
     const { desired } = plan;
     const resources = readLive(planRequest, desired);
-    found.push(...adoptionConflicts({ topology, live, record, desired, found: resources }));
+    conflicts.push(...adoptionConflicts({ topology, live, record, desired, found: resources }));
   }
-  return { plan: found.length === 0 ? plan : { ...plan, conflicts: [...plan.conflicts, ...found] }, live };
+  return { plan: { ...plan, conflicts }, live, topology };
+}
+
+/** A plan, what it was made from, and the topology with what was decided for it. */
+interface Planning {
+  readonly plan: Plan;
+  readonly live: Live;
+  readonly topology: Topology | undefined;
 }
 
 /** By namespace and kernel's name; undefined where the file has none that is too long. */
@@ -166,8 +176,10 @@ export function reconcile(
 }
 
 async function converge(engine: Engine, wanted: Target, options: ReconcileOptions): Promise<ReconcileResult> {
-  const target: Target = { ...wanted, topology: withKeys(wanted, true) };
-  let { plan, live } = await planWhenReady(engine, target);
+  const first = await planWhenReady(engine, { ...wanted, topology: withKeys(wanted, true) });
+  let { plan, live } = first;
+  // What was decided stays for the whole run.
+  const target: Target = { ...wanted, topology: first.topology };
   options.onFirstPlan?.(plan);
   const { summary } = plan;
   const hadNothingToDo = plan.steps.length === 0;
@@ -215,9 +227,10 @@ function without(live: Live, touched: ReadonlySet<string>): Live {
  * The kernel refuses a route whose preferred source is an IPv6 address still under duplicate address detection, which
  * takes one to two seconds (ip6_route_info_create in net/ipv6/route.c): such a plan waits for it.
  */
-async function planWhenReady(engine: Engine, target: Target): Promise<{ plan: Plan; live: Live }> {
+async function planWhenReady(engine: Engine, target: Target): Promise<Planning> {
   for (let attempt = 0; ; attempt += 1) {
-    const { plan, live } = await planFor(engine, target);
+    const planning = await planFor(engine, target);
+    const { plan, live } = planning;
     const sources = plan.steps.flatMap(({ kind, after, namespace }) =>
       kind === 'route' && String(after?.['from'] ?? '').includes(':')
         ? [`${namespace} ${after?.['from']}`]
@@ -225,7 +238,7 @@ async function planWhenReady(engine: Engine, target: Target): Promise<{ plan: Pl
     );
     const isWaiting =
       sources.length > 0 && tentativeAddresses(live).some((address) => sources.includes(address));
-    if (!isWaiting || attempt >= 50) return { plan, live };
+    if (!isWaiting || attempt >= 50) return planning;
     await setTimeout(100);
   }
 }
@@ -305,9 +318,12 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
     if (adopted[resource] === undefined || (isExact && !adopted[resource].isExact))
       adopted[resource] = formerState(before, isExact);
   }
+  const { ports: _ports, ...rest } = record;
   return {
-    ...record,
+    ...rest,
+    ...withPorts(topology),
     adopted,
+    ...withOptions({ ...formerOptions(plan), ...record.options }),
     claims: [...new Set([...record.claims, ...claims])].sort(),
     ...(record.ovs === true || plansOvs(plan) ? { ovs: true } : {}),
     ...withFdb([...(record.fdb ?? []), ...namespacesWithFdb(topology)]),
@@ -357,18 +373,36 @@ function finishRecord(target: Target, plan: Plan): void {
     ),
   );
   const ids = new Set(plan.desired.map(({ id }) => id));
-  const { fdb: _fdb, ovs: _ovs, ...rest } = record;
+  const { fdb: _fdb, ovs: _ovs, ports: _ports, options = {}, ...rest } = record;
   const next: LabRecord = {
     ...withFiles(rest, target),
+    ...withPorts(topology),
     ...(plansOvs(plan) ? { ovs: true } : {}),
     claims: [],
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
     hostObjects: record.hostObjects.filter((id) => ids.has(id)),
     adopted: Object.fromEntries(Object.entries(record.adopted).filter(([id]) => ids.has(id))),
     sysctls,
+    ...withOptions(Object.fromEntries(Object.entries(options).filter(([id]) => ids.has(id)))),
     ...withFdb(namespacesWithFdb(topology)),
   };
   if (JSON.stringify(next) !== JSON.stringify(record)) writeRecord(next);
+}
+
+function withPorts(topology: Topology | undefined): Pick<LabRecord, 'ports'> {
+  const ports = portsToRecord(topology);
+  return Object.keys(ports).length === 0 ? {} : { ports };
+}
+
+/** The values that options of the file have now; of an interface that is about to be made, the kernel's own. */
+function formerOptions({ desired, steps }: Plan): Record<string, string> {
+  const before = new Map(steps.map((step) => [step.resource, step.before?.['value']]));
+  const options = desired.filter(({ kind }) => kind === 'option');
+  return Object.fromEntries(options.map(({ id }) => [id, String(before.get(id) ?? '')]));
+}
+
+function withOptions(options: Readonly<Record<string, string>>): Pick<LabRecord, 'options'> {
+  return Object.keys(options).length === 0 ? {} : { options };
 }
 
 function withFdb(namespaces: readonly string[]): Pick<LabRecord, 'fdb'> {

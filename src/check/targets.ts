@@ -1,4 +1,10 @@
-import type { Check, Namespace, Publish, Topology } from '../topology/model.ts';
+import {
+  type Check,
+  isNumbered,
+  type Namespace,
+  type NumberedPublish,
+  type Topology,
+} from '../topology/model.ts';
 
 /** Where a packet to a check's address and port ends: a port in a namespace of the file. */
 export interface Target {
@@ -7,7 +13,7 @@ export interface Target {
   readonly port: number;
 }
 
-type Protocol = Publish['protocol'];
+type Protocol = NumberedPublish['protocol'];
 
 /** Published ports that lead to published ports: more hops than this are a loop in the file. */
 const MAX_HOPS = 8;
@@ -21,34 +27,54 @@ export function finalTargets(topology: Topology, check: Check): Target[] {
   if (check.kind === 'ping' || port === undefined) return [];
   const protocol = check.kind;
   const targets = ownersOf(topology, { address: check.address, from: check.from }).flatMap((namespace) =>
-    follow(topology, { namespace, address: check.address, port }, { protocol, hops: 0 }),
+    follow(
+      topology,
+      { namespace, address: check.address, port },
+      { protocol, expect: check.expect, hops: 0 },
+    ),
   );
   const unique = new Map(targets.map((target) => [JSON.stringify(target), target]));
   return [...unique.values()];
 }
 
-function follow(topology: Topology, target: Target, way: { protocol: Protocol; hops: number }): Target[] {
+interface Way {
+  readonly protocol: Protocol;
+  readonly expect: Check['expect'];
+  readonly hops: number;
+}
+
+function follow(topology: Topology, target: Target, way: Way): Target[] {
   const owner = topology.namespaces.find(({ name }) => name === target.namespace);
-  const publish = owner === undefined ? undefined : publishOf(owner, target, way.protocol);
+  const publish = owner === undefined ? undefined : publishOf(owner, target, way);
   if (publish === undefined) return [target];
   if (way.hops === MAX_HOPS) return [];
   const next = { address: publish.to, port: mappedPort(publish, target.port) };
   return ownersOf(topology, { address: publish.to, from: target.namespace }).flatMap((namespace) =>
-    follow(topology, { namespace, ...next }, { protocol: way.protocol, hops: way.hops + 1 }),
+    follow(topology, { namespace, ...next }, { ...way, hops: way.hops + 1 }),
   );
 }
 
-function publishOf(namespace: Namespace, { address, port }: Target, protocol: Protocol): Publish | undefined {
-  return namespace.nat.publish.find(
-    (publish) =>
-      publish.protocol === protocol &&
-      (publish.address === undefined || publish.address === address) &&
-      publish.port.first <= port &&
-      port <= publish.port.last,
-  );
+function publishOf(
+  { nat }: Namespace,
+  { address, port }: Target,
+  { protocol, expect }: Way,
+): NumberedPublish | undefined {
+  const found = nat.publish
+    .filter(isNumbered)
+    .filter(
+      (publish) =>
+        publish.protocol === protocol &&
+        publish.to.includes(':') === address.includes(':') &&
+        publish.port.first <= port &&
+        port <= publish.port.last,
+    );
+  const here = found.find((publish) => publish.address === undefined || publish.address === address);
+  // Published at another address only, and not to be reached at this one: where it would come to has to listen, or the
+  // silence would mean nothing.
+  return here ?? (expect === 'unreachable' ? found[0] : undefined);
 }
 
-function mappedPort({ port, toPort }: Publish, wanted: number): number {
+function mappedPort({ port, toPort }: NumberedPublish, wanted: number): number {
   return toPort.first === toPort.last ? toPort.first : toPort.first + (wanted - port.first);
 }
 

@@ -173,6 +173,26 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./commands/kernel.ts')).inspect,
   },
   {
+    name: 'ports',
+    summary: 'list the published ports of a lab and where they lead, as docker port does',
+    description:
+      'A namespace is the one that publishes or the one that the port leads to; the port is the one that it leads to. With a port, only the addresses are printed, for scripts. What is listed is what the kernel has, with the numbers that were chosen.',
+    arguments: [
+      { name: '[lab|file]', description: 'the name of a lab, or its file; without it, every lab' },
+      { name: '[namespace]', description: 'only what this namespace publishes, or what leads to it' },
+      { name: '[port]', description: 'PORT or PORT/PROTOCOL that it leads to; tcp when not given' },
+    ],
+    options: [json, engine],
+    examples: [
+      { command: 'topoweave ports', explains: 'of every lab' },
+      { command: 'topoweave ports office', explains: 'of one lab' },
+      { command: 'topoweave ports office web', explains: 'what leads to web' },
+      { command: 'topoweave ports office web 80/tcp', explains: 'prints 0.0.0.0:8080' },
+    ],
+    exitCodes: [{ code: exitCodes.failed, means: 'no such lab, namespace or port' }, unavailable],
+    load: async () => (await import('./commands/kernel.ts')).ports,
+  },
+  {
     name: 'check',
     summary: "run the file's checks: ping, tcp, udp; reachable or unreachable",
     arguments: [file],

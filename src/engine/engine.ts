@@ -1,5 +1,6 @@
 import type { Command } from '../kinds/resource.ts';
 import type { ExtraTable, LiveNamespace } from '../observe/live.ts';
+import type { PortUseTexts } from '../observe/port-use.ts';
 import type { Batch, Step } from '../plan/step.ts';
 
 /** `ip`: the programs of iproute2 and nftables. `netlink`: the kernel's own interface, in this process. */
@@ -66,6 +67,8 @@ export interface Engine {
     namespaces: readonly string[],
     request: ReadRequest,
   ) => Promise<ReadonlyMap<string, LiveNamespace>>;
+  /** What holds ports in a namespace: sockets and rules of others. */
+  readonly readPortUse: (namespace: string) => Promise<PortUseTexts>;
   /** Performs batches that do not depend on each other, in any order. One that fails does not stop the others. */
   readonly perform: (batches: readonly Batch[], options: PerformOptions) => Promise<BatchResult[]>;
   /**

@@ -40,7 +40,7 @@ function defineFirewall(name: string, family: FirewallFamily): Kind {
     update: () => [],
     remove: () => [],
     isBeforeLinks: true,
-    whole: (namespace, wanted, lab, live) => [
+    whole: (namespace, { wanted, lab, live }) => [
       { tool: 'nft', namespace, script: firewallScript({ family, lab, wanted, live }) },
     ],
   };

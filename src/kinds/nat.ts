@@ -1,15 +1,7 @@
-import { append, groupBy } from '../lib/collections.ts';
+import { append } from '../lib/collections.ts';
 import type { Place } from '../lib/diagnostic.ts';
-import { contains, parseCidr, parseIp } from '../lib/ip.ts';
 import type { LiveNamespace } from '../observe/live.ts';
-import {
-  HOST,
-  type Interface,
-  type Namespace,
-  type OutInterface,
-  type Publish,
-  type Topology,
-} from '../topology/model.ts';
+import { HOST, type Namespace, type OutInterface, type Topology } from '../topology/model.ts';
 import {
   type ChainName,
   chainFacts,
@@ -19,54 +11,90 @@ import {
   ruleComment,
   tableScript,
 } from './nft.ts';
-import { type Kind, type LiveResource, type Resource, sameValue } from './resource.ts';
+import {
+  isEntry,
+  labelOf,
+  lowerPublish,
+  publishComment,
+  publishSets,
+  readPublish,
+  readPublished,
+  readPublishRules,
+  toMapping,
+} from './publish.ts';
+import {
+  type Command,
+  type Kind,
+  type LiveResource,
+  type Resource,
+  sameValue,
+  type WholeChange,
+} from './resource.ts';
 
 /**
  * NAT of a namespace: masquerade, source NAT and published ports, in one nftables table of the lab's own that is
- * replaced as a whole, in one transaction. A rule's identity is its content.
+ * replaced as a whole, in one transaction. A rule's identity is its content; that of a published port, where it is.
  */
 export const natKind: Kind = {
   name: 'nat',
-  changes: {},
+  changes: {
+    to: 'in-place',
+    content: 'in-place',
+    chains: 'in-place',
+    neighbors: 'in-place',
+    loopback: 'in-place',
+  },
   lower: ({ topology }) => topology.namespaces.flatMap((namespace) => lowerNat(topology, namespace)),
-  read: (live, { lab }) => [...live.namespaces.values()].flatMap((namespace) => readNat(namespace, lab)),
+  read: (live, { lab, wanted }) => {
+    const published = new Map<string, Resource[]>();
+    wanted.forEach((resource) => {
+      if (resource.kind === 'nat' && isEntry(resource)) append(published, resource.namespace, resource);
+    });
+    return [...live.namespaces.values()].flatMap((namespace) =>
+      readNat(namespace, lab, published.get(namespace.name) ?? []),
+    );
+  },
   requires: ({ namespace }) => (namespace === HOST ? [] : [namespace]),
-  // How the rules read is in the hash of the comment: nft prints them in other words than they were given in.
-  same: (attribute, wanted, live) => attribute === 'rules' || sameValue(attribute, wanted, live),
+  same: (attribute, wanted, live) => told.has(attribute) || sameValue(attribute, wanted, live),
   create: () => [],
   update: () => [],
   remove: () => [],
-  whole: (namespace, wanted, lab) => [
-    {
-      tool: 'nft',
-      namespace,
-      script: tableScript(
-        lab,
-        wanted.flatMap(({ attributes }) =>
-          (attributes['rules'] as readonly string[]).map((rule) => ({
-            chain: rule.slice(0, rule.indexOf(' ')) as ChainName,
-            text: rule.slice(rule.indexOf(' ') + 1),
-            comment: String(attributes['comment']),
-          })),
-        ),
-      ),
-    },
-  ],
-  disrupts: (_change, action) => (action === 'delete' ? 'connections that it translates break' : undefined),
+  whole: replaceTable,
+  disrupts: (change, action) => {
+    if (action === 'delete') return 'connections that it translates break';
+    return change?.attributes.includes('to') ? 'connections to the earlier target break' : undefined;
+  },
 };
 
-/** The devices over which a namespace reaches its own published ports from 127.0.0.1, which needs route_localnet. */
-export function localnetDevices(
-  topology: Topology,
-  namespace: Namespace,
-): { device: string; place: Place }[] {
-  const devices = new Map<string, Place>();
-  for (const publish of namespace.nat.publish) {
-    if (!reachesFromLoopback(publish)) continue;
-    const via = subnetOf(topology, namespace.name, publish.to);
-    if (via !== undefined && !devices.has(via.device)) devices.set(via.device, publish.place);
-  }
-  return [...devices].map(([device, place]) => ({ device, place }));
+/** How rules read is in the hash of their comments: nft prints them in other words. `entry` is what `to` says. */
+const told: ReadonlySet<string> = new Set(['rules', 'entry']);
+
+function replaceTable(namespace: string, { lab, wanted, differences, isNew }: WholeChange): Command[] {
+  const rules = wanted
+    .filter((resource) => !isEntry(resource))
+    .flatMap((resource) =>
+      (resource.attributes['rules'] as readonly string[]).map((rule) => ({
+        chain: rule.slice(0, rule.indexOf(' ')) as ChainName,
+        text: rule.slice(rule.indexOf(' ') + 1),
+        comment: String(resource.attributes['comment'] ?? publishComment(resource)),
+      })),
+    );
+  const script = tableScript(lab, { sets: publishSets(wanted), rules });
+  const replace: Command = { tool: 'nft', namespace, script };
+  // A new namespace has no connections yet.
+  const mappings = isNew ? [] : differences.flatMap((item) => toMapping(item.wanted, item.live) ?? []);
+  return mappings.length === 0 ? [replace] : [replace, { tool: 'conntrack', namespace, mappings }];
+}
+
+/** What the lab's table in a namespace does, a line each. */
+export function describeNat(namespace: LiveNamespace): string[] {
+  const comments = namespace.nft.flatMap(({ rule }) =>
+    rule === undefined ? [] : [String(rule['comment'] ?? '')],
+  );
+  const rules = [...new Set(comments)]
+    .filter((comment) => readPublishRules(namespace.name, comment, []) === undefined)
+    .map((comment) => comment.replace(/ \[[0-9a-f]{12}\]$/, ''));
+  return [...readPublished(namespace).map(labelOf), ...rules];
 }
 
 function lowerNat(topology: Topology, namespace: Namespace): Resource[] {
@@ -82,13 +110,11 @@ function lowerNat(topology: Topology, namespace: Namespace): Resource[] {
       attributes: {
         comment,
         rules: parts.map(({ chain, text }) => `${chain} ${text}`),
-        chains: chainList(parts),
+        chains: parts.map(({ chain }) => chain).sort(),
       },
       place,
     });
   };
-  for (const publish of nat.publish)
-    add(publishLabel(publish), publish.place, publishRules(topology, name, publish));
   for (const { from, out, to, place } of nat.snat) {
     const text = `${sourceMatch(from ?? familyPrefix(to))}${outMatch(out)}snat ${family(to)} to ${to}`;
     add(`snat ${from ?? 'any'}${outLabel(out)} to ${to}`, place, [{ chain: 'postrouting', text }]);
@@ -97,82 +123,10 @@ function lowerNat(topology: Topology, namespace: Namespace): Resource[] {
     const text = `${sourceMatch(from)}${outMatch(out)}masquerade`;
     add(`masquerade ${from ?? 'any'}${outLabel(out)}`, place, [{ chain: 'postrouting', text }]);
   }
-  return rules;
+  return [...lowerPublish(topology, namespace), ...rules];
 }
 
-/**
- * The rules of one published port: for packets from outside (prerouting) and from the namespace itself (output), to
- * any of its addresses or to the one that is named; a masquerade for clients in the target's own subnet, whose answers
- * would otherwise go past the namespace, and for 127.0.0.1, with a guard, because route_localnet would else let the
- * neighbours reach the loopback addresses.
- */
-function publishRules(topology: Topology, namespace: string, publish: Publish): NftRule[] {
-  const { protocol, address, port, to, toPort } = publish;
-  const ip = family(to);
-  const nfproto = ip === 'ip' ? 'ipv4' : 'ipv6';
-  const destination = address === undefined ? 'fib daddr type local' : `${ip} daddr ${address}`;
-  const match = `meta nfproto ${nfproto} ${destination} ${protocol} dport ${range(port)}`;
-  const text = `${match} ${dnat(publish, ip)}`;
-  const rules: NftRule[] = [
-    { chain: 'prerouting', text },
-    { chain: 'output', text },
-  ];
-  const target = `${ip} daddr ${to} ${protocol} dport ${range(toPort)} ct status dnat masquerade`;
-  const via = subnetOf(topology, namespace, to);
-  if (via !== undefined) rules.push({ chain: 'postrouting', text: `${ip} saddr ${via.subnet} ${target}` });
-  if (reachesFromLoopback(publish) && via !== undefined) {
-    rules.push({ chain: 'postrouting', text: `ip saddr 127.0.0.0/8 ${target}` });
-    rules.push({
-      chain: 'guard',
-      text: `iifname != "lo" ip daddr 127.0.0.0/8 ${protocol} dport ${range(port)} drop`,
-    });
-  }
-  return rules;
-}
-
-function dnat({ protocol, port, to, toPort }: Publish, ip: 'ip' | 'ip6'): string {
-  // The kernel keeps a port that is inside the range, so an equal range needs no ports.
-  if (port.first === toPort.first && port.last === toPort.last) return `dnat ${ip} to ${to}`;
-  const host = ip === 'ip6' ? `[${to}]` : to;
-  if (port.first === port.last) return `dnat ${ip} to ${host}:${toPort.first}`;
-  const pairs: string[] = [];
-  for (let offset = 0; port.first + offset <= port.last; offset += 1) {
-    pairs.push(`${port.first + offset} : ${to} . ${toPort.first + offset}`);
-  }
-  return `dnat ${ip} to ${protocol} dport map { ${pairs.join(', ')} }`;
-}
-
-function reachesFromLoopback({ address, to }: Publish): boolean {
-  return family(to) === 'ip' && (address === undefined || address.startsWith('127.'));
-}
-
-/** The namespace's interface and subnet that the target is in. */
-function subnetOf(
-  topology: Topology,
-  namespace: string,
-  target: string,
-): { device: string; subnet: string } | undefined {
-  const host = parseIp(target);
-  if (host === undefined) return undefined;
-  for (const { name, addresses } of interfacesOf(topology, namespace)) {
-    for (const { address, prefixLength } of addresses) {
-      const subnet = parseCidr(`${address}/${prefixLength}`);
-      if (subnet !== undefined && contains(subnet, host))
-        return { device: name, subnet: `${address}/${prefixLength}` };
-    }
-  }
-  return undefined;
-}
-
-const interfaceCache = new WeakMap<Topology, Map<string, Interface[]>>();
-
-function interfacesOf(topology: Topology, namespace: string): readonly Interface[] {
-  const byNamespace = interfaceCache.get(topology) ?? groupBy(topology.interfaces, (item) => item.namespace);
-  interfaceCache.set(topology, byNamespace);
-  return byNamespace.get(namespace) ?? [];
-}
-
-function readNat(namespace: LiveNamespace, lab: string): LiveResource[] {
+function readNat(namespace: LiveNamespace, lab: string, wanted: readonly Resource[]): LiveResource[] {
   const facts = new Map<string, string>();
   const parts = new Map<string, string[]>();
   let isTable = false;
@@ -185,27 +139,24 @@ function readNat(namespace: LiveNamespace, lab: string): LiveResource[] {
     const comment = String(rule['comment'] ?? `foreign rule, handle ${rule['handle']}`);
     append(parts, comment, String(rule['chain']));
   }
+  if (!isTable) return [];
   const isIntact = (Object.keys(chains) as ChainName[]).every((name) => facts.get(name) === chainFacts[name]);
   const resource = (comment: string, list: readonly string[]): LiveResource => ({
     kind: 'nat',
     id: `${namespace.name}/nat/${comment}`,
     namespace: namespace.name,
     label: comment.replace(/ \[[0-9a-f]{12}\]$/, ''),
-    attributes: { comment, chains: isIntact ? [...list].sort() : ['the table is damaged'] },
+    attributes: { comment, chains: list },
     owner: 'ours',
   });
+  const published = readPublish(namespace, wanted);
   // A table without rules is what remains when somebody flushed it.
-  if (isTable && parts.size === 0) return [resource('empty table', [])];
-  return [...parts].map(([comment, list]) => resource(comment, list));
-}
-
-function chainList(rules: readonly NftRule[]): string[] {
-  return rules.map(({ chain }) => chain).sort();
-}
-
-function publishLabel({ protocol, address, port, to, toPort }: Publish): string {
-  const from = address === undefined ? '' : `${address.includes(':') ? `[${address}]` : address}:`;
-  return `publish ${from}${range(port)} -> ${to.includes(':') ? `[${to}]` : to}:${range(toPort)}/${protocol}`;
+  if (parts.size === 0 && published.length === 0) return [resource('empty table', [])];
+  const rules = [...parts].map(([comment, list]) => {
+    const found = isIntact ? [...list].sort() : ['the table is damaged'];
+    return readPublishRules(namespace.name, comment, found) ?? resource(comment, found);
+  });
+  return [...published, ...rules];
 }
 
 function sourceMatch(from: string | undefined): string {
@@ -218,10 +169,6 @@ function outMatch(out: OutInterface | undefined): string {
 
 function outLabel(out: OutInterface | undefined): string {
   return out === undefined ? '' : ` out ${out.not ? '!' : ''}${out.name}`;
-}
-
-function range({ first, last }: { readonly first: number; readonly last: number }): string {
-  return first === last ? String(first) : `${first}-${last}`;
 }
 
 function family(address: string): 'ip' | 'ip6' {

@@ -24,6 +24,23 @@ export interface NftRule {
   readonly text: string;
 }
 
+/** A set or a map: many entries that one rule looks up, in a time that does not grow with their number. */
+export interface NftSet {
+  readonly name: string;
+  /** `map` with a value at each element. */
+  readonly kind: 'set' | 'map';
+  readonly type: string;
+  /** Elements may be prefixes. */
+  readonly isInterval?: boolean;
+  readonly elements: readonly string[];
+}
+
+/** The content of a table. */
+export interface NftTable {
+  readonly sets: readonly NftSet[];
+  readonly rules: readonly (NftRule & { readonly comment: string })[];
+}
+
 /** The lab's own table, of family inet: the same name in each namespace that needs one. */
 export function nftTable(lab: string): string {
   return `topoweave-${lab}`;
@@ -34,17 +51,23 @@ export function nftTable(lab: string): string {
  * versions of nft print rules. nftables takes at most 127 bytes.
  */
 export function ruleComment(label: string, rules: readonly NftRule[]): string {
+  return `${label.replace(/["\\]/g, '').slice(0, 100)} [${rulesHash(rules.map(({ chain, text }) => `${chain} ${text}`))}]`;
+}
+
+/** Of rules, each with its chain in front. */
+export function rulesHash(rules: readonly string[]): string {
   const hash = createHash('sha256');
-  for (const { chain, text } of rules) hash.update(`${chain} ${text}\n`);
-  return `${label.replace(/["\\]/g, '').slice(0, 100)} [${hash.digest('hex').slice(0, 12)}]`;
+  for (const rule of rules) hash.update(`${rule}\n`);
+  return hash.digest('hex').slice(0, 12);
 }
 
 /** The script that puts the whole table in place in one transaction (nft(8), "atomic rule replacement"). */
-export function tableScript(lab: string, rules: readonly (NftRule & { readonly comment: string })[]): string {
+export function tableScript(lab: string, { sets, rules }: NftTable): string {
   const name = nftTable(lab);
   const lines = [`add table inet ${name}`, `delete table inet ${name}`];
   if (rules.length === 0) return `${lines.join('\n')}\n`;
   lines.push(`table inet ${name} {`);
+  for (const set of sets) lines.push(...setLines(set));
   for (const chain of Object.keys(chains) as ChainName[]) {
     lines.push(`  chain ${chain} {`, `    ${chains[chain]}`);
     for (const rule of rules) {
@@ -54,4 +77,16 @@ export function tableScript(lab: string, rules: readonly (NftRule & { readonly c
   }
   lines.push('}');
   return `${lines.join('\n')}\n`;
+}
+
+function setLines({ name, kind, type, isInterval, elements }: NftSet): string[] {
+  return [
+    `  ${kind} ${name} {`,
+    `    type ${type}`,
+    ...(isInterval === true ? ['    flags interval'] : []),
+    '    elements = {',
+    ...elements.map((element) => `      ${element},`),
+    '    }',
+    '  }',
+  ];
 }

@@ -2,6 +2,7 @@ import type { Place } from '../lib/diagnostic.ts';
 import type { Live } from '../observe/live.ts';
 import type { LabRecord } from '../system/record.ts';
 import type { Topology } from '../topology/model.ts';
+import type { Mapping } from './publish.ts';
 
 export type Value = string | number | boolean | readonly string[];
 export type Attributes = Readonly<Record<string, Value>>;
@@ -44,6 +45,8 @@ export type Command =
   | { readonly tool: 'tc'; readonly namespace: string; readonly args: readonly string[] }
   | { readonly tool: 'sysctl'; readonly namespace: string; readonly name: string; readonly value: string }
   | { readonly tool: 'nft'; readonly namespace: string; readonly script: string }
+  /** Makes the kernel forget connections that it translates as these ports were published before. */
+  | { readonly tool: 'conntrack'; readonly namespace: string; readonly mappings: readonly Mapping[] }
   /** A command of ovs-vsctl; those of a batch are one transaction. */
   | { readonly tool: 'ovs'; readonly namespace: string; readonly args: readonly string[] };
 
@@ -112,12 +115,7 @@ export interface Kind {
   /** Whether the kernel sets it down, and up again, along with a link that it is on top of. */
   readonly fallsWithLink?: (resource: LiveResource) => boolean;
   /** For kinds that are replaced as one per namespace: the commands for the whole, instead of those of each resource. */
-  readonly whole?: (
-    namespace: string,
-    wanted: readonly Resource[],
-    lab: string,
-    live: readonly LiveResource[],
-  ) => readonly Command[];
+  readonly whole?: (namespace: string, change: WholeChange) => readonly Command[];
   /** It is in place before an interface of its namespace comes up, and goes after those that go. */
   readonly isBeforeLinks?: boolean;
   /** What creating, changing or removing it does to traffic; undefined: nothing. */
@@ -125,6 +123,20 @@ export interface Kind {
     change: Change | undefined,
     action: 'update' | 'replace' | 'delete',
   ) => string | undefined;
+}
+
+/** What a kind that is replaced as one is to become in a namespace. */
+export interface WholeChange {
+  readonly lab: string;
+  readonly wanted: readonly Resource[];
+  readonly live: readonly LiveResource[];
+  /** The resources that differ, as they are wanted and as they are. */
+  readonly differences: readonly {
+    readonly wanted: Resource | undefined;
+    readonly live: LiveResource | undefined;
+  }[];
+  /** The namespace is made in the same run. */
+  readonly isNew: boolean;
 }
 
 export interface Change {

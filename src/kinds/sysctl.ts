@@ -2,7 +2,7 @@ import { append } from '../lib/collections.ts';
 import type { LiveNamespace } from '../observe/live.ts';
 import { HOST, type Namespace, type Sysctl, type Topology } from '../topology/model.ts';
 import { interfaceId } from './interface.ts';
-import { localnetDevices } from './nat.ts';
+import { localnetDevices } from './publish.ts';
 import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
 
 const IPV4_FORWARDING = 'net.ipv4.ip_forward';

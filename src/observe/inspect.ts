@@ -1,4 +1,5 @@
 import { parseMark } from '../kinds/marks.ts';
+import { describeNat } from '../kinds/nat.ts';
 import { readAllRoutes } from '../kinds/route.ts';
 import { HOST } from '../topology/model.ts';
 import type { IpLink, Live, LiveNamespace } from './live.ts';
@@ -95,9 +96,7 @@ function inspectNamespace(live: Live, namespace: LiveNamespace, lab: string | un
         metric: Number(attributes['metric']),
         protocol,
       })),
-    nat: namespace.nft
-      .flatMap(({ rule }) => (rule === undefined ? [] : [String(rule['comment'] ?? '')]))
-      .filter(isFirst),
+    nat: describeNat(namespace),
   };
 }
 
@@ -146,8 +145,4 @@ function forwards({ netconf }: LiveNamespace, family: 'inet' | 'inet6'): boolean
 
 function isMulticast(destination: string): boolean {
   return destination.startsWith('ff00::') || destination.startsWith('fe80::');
-}
-
-function isFirst(value: string, index: number, all: readonly string[]): boolean {
-  return all.indexOf(value) === index;
 }

@@ -34,6 +34,8 @@ function translate(command: Command, long: ReadonlySet<string>): Command {
     case 'ovs':
       // The loader takes no such name for what Open vSwitch has: its ports are found by the kernel's names.
       return command;
+    case 'conntrack':
+      return command;
     case 'nft':
       return { ...command, script: command.script.replace(/"([^"\n]+)"/g, (_, text) => `"${of(text)}"`) };
     default: {

@@ -162,6 +162,7 @@ function wholeCommands(
   const done = new Set<string>();
   const groupOf = ({ kind, namespace }: Resource) => `${kind} ${namespace}`;
   let members: { wanted: Map<string, Resource[]>; live: Map<string, LiveResource[]> } | undefined;
+  let changed: Map<string, Difference[]> | undefined;
   const isPart = (item: Resource) => kindOf(item).whole !== undefined;
   differences.forEach(({ wanted, live: found }) => {
     const resource = wanted ?? found;
@@ -169,16 +170,38 @@ function wholeCommands(
     const { whole } = kindOf(resource);
     if (whole === undefined) return;
     const group = groupOf(resource);
-    if (done.has(group) || differences.get(resource.namespace)?.action === 'delete') return;
+    const namespace = differences.get(resource.namespace)?.action;
+    if (done.has(group) || namespace === 'delete') return;
     done.add(group);
     members ??= {
       wanted: groupBy(desired.filter(isPart), groupOf),
       live: groupBy(live.filter(isPart), groupOf),
     };
-    const [ours, theirs] = [members.wanted.get(group) ?? [], members.live.get(group) ?? []];
-    commands.set(resource.id, whole(resource.namespace, ours, lab, theirs));
+    changed ??= groupDifferences(differences, groupOf);
+    const change = {
+      lab,
+      wanted: members.wanted.get(group) ?? [],
+      live: members.live.get(group) ?? [],
+      differences: changed.get(group) ?? [],
+      isNew: namespace === 'create' || namespace === 'replace',
+    };
+    commands.set(resource.id, whole(resource.namespace, change));
   });
   return commands;
+}
+
+/** The differences of kinds that are replaced as one. */
+function groupDifferences(
+  differences: DiffResult['differences'],
+  groupOf: (resource: Resource) => string,
+): Map<string, Difference[]> {
+  const groups = new Map<string, Difference[]>();
+  differences.forEach((difference) => {
+    const resource = difference.wanted ?? difference.live;
+    if (resource !== undefined && kindOf(resource).whole !== undefined)
+      append(groups, groupOf(resource), difference);
+  });
+  return groups;
 }
 
 function attributeChanges({ action, wanted, live, attributes }: Difference): readonly AttributeChange[] {

@@ -1,3 +1,4 @@
+import { conntrackLines } from '../engine/conntrack.ts';
 import { ovsTransaction } from '../engine/ovs.ts';
 import type { Command } from '../kinds/resource.ts';
 import { sysctlPath } from '../lib/sysctl.ts';
@@ -10,7 +11,10 @@ export function formatCommands({ batches }: Plan): string {
     .flatMap(({ tool, commands }) =>
       tool === 'ovs'
         ? `ovs-vsctl ${ovsTransaction(commands).map(quote).join(' ')}\n`
-        : commands.map(({ command }) => `${shellCommand(command)}\n`),
+        : commands.flatMap(({ command }) => {
+            const line = shellCommand(command);
+            return line === '' ? [] : `${line}\n`;
+          }),
     )
     .join('');
 }
@@ -30,6 +34,11 @@ export function shellCommand(command: Command): string {
       return `${exec}sysctl -q -w ${quote(`${sysctlPath(command.name)}=${command.value}`)}`;
     case 'nft':
       return `${exec}nft -f - <<'EOF'\n${command.script}EOF`;
+    case 'conntrack':
+      return command.mappings
+        .flatMap(conntrackLines)
+        .map((args) => `${exec}conntrack ${args.map(quote).join(' ')}`)
+        .join('\n');
     case 'ovs':
       return `ovs-vsctl ${command.args.map(quote).join(' ')}`;
   }

@@ -45,7 +45,7 @@ function formatNamespace(namespace: InspectedNamespace, paint: Paint): string {
     ];
     text += `  ${words.filter((word) => word !== '').join(' ')}\n`;
   }
-  for (const rule of nat) text += `  nat ${rule.replace(/ \[[0-9a-f]+\]$/, '')}\n`;
+  for (const rule of nat) text += `  nat ${rule}\n`;
   return text;
 }
 

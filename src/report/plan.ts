@@ -50,6 +50,10 @@ const hidden = new Set([
   'types',
   'hook',
   'order',
+  'entry',
+  'content',
+  'neighbors',
+  'loopback',
 ]);
 
 /** Defaults that a new object shows only when they differ. */

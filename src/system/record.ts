@@ -29,6 +29,8 @@ export interface LabRecord {
   readonly claims: readonly string[];
   /** Values from before the lab changed them: namespace → sysctl → value. */
   readonly sysctls: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Options of interfaces that the lab set, by id, with the value from before; '' where a new one got it at once. */
+  readonly options?: Readonly<Record<string, string>>;
   /** Identities of addresses and routes on objects of the host that carry no mark. */
   readonly hostObjects: readonly string[];
   /** The lab has bridges or ports in the database of Open vSwitch, which must answer for them to be seen. */
@@ -37,6 +39,8 @@ export interface LabRecord {
   readonly adopted: Readonly<Record<string, AdoptedRecord>>;
   /** Namespaces with static forwarding entries of bridges: those that leave the file are looked for there. */
   readonly fdb?: readonly string[];
+  /** Numbers of published ports that the file leaves open, by what they are for. */
+  readonly ports?: Readonly<Record<string, number>>;
 }
 
 export interface AdoptedRecord {

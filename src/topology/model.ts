@@ -190,14 +190,24 @@ export interface PortRange {
 }
 
 export interface Publish {
-  readonly protocol: 'tcp' | 'udp';
-  /** Only packets to this address of the namespace; undefined: to any of its addresses. */
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  /** Only packets to this address of the namespace; undefined: to any of its addresses of the target's family. */
   readonly address: string | undefined;
-  readonly port: PortRange;
+  /** undefined: one that is free, which is chosen when the namespace is looked at; see apply/ports.ts. */
+  readonly port: PortRange | undefined;
+  /** The file leaves the port to topoweave. */
+  readonly isChosen: boolean;
   /** The target's address; a namespace's name in the file is resolved to it. */
   readonly to: string;
   readonly toPort: PortRange;
   readonly place: Place;
+}
+
+/** A published port whose number is known. */
+export type NumberedPublish = Publish & { readonly port: PortRange };
+
+export function isNumbered(publish: Publish): publish is NumberedPublish {
+  return publish.port !== undefined;
 }
 
 /** An address with its prefix length, in canonical form: `10.0.0.1/24`. */
@@ -229,6 +239,20 @@ export interface AddressSettings {
   readonly exclusive: boolean;
 }
 
+export interface InterfaceOptions {
+  readonly promiscuous?: boolean;
+  readonly 'all-multicast'?: boolean;
+  readonly multicast?: boolean;
+  readonly arp?: boolean;
+  /** Packets. */
+  readonly 'transmit-queue-length'?: number;
+  /** Bytes. */
+  readonly 'gso-max-size'?: number;
+  readonly 'gso-max-segments'?: number;
+  /** Bytes. */
+  readonly 'gro-max-size'?: number;
+}
+
 interface InterfaceBase {
   readonly namespace: string;
   readonly name: string;
@@ -245,6 +269,8 @@ interface InterfaceBase {
   readonly was?: string | undefined;
   /** Kernel parameters of the interface itself, which go with it; undefined: none. */
   readonly sysctls?: readonly Sysctl[] | undefined;
+  /** What `ip link set` can change of any interface; undefined: nothing. */
+  readonly options?: InterfaceOptions | undefined;
   /** The bridge, the bond or the VRF, in the same namespace, that this interface is a port or a member of. */
   readonly master: string | undefined;
   /** The Open vSwitch bridge that this interface is a port of, or in a bond of; it has no master then. */

@@ -228,6 +228,30 @@ checks:
     await expectCode(0, 'check', file);
   });
 
+  test('publishes what members say, and keeps the numbers that are chosen', async () => {
+    const text = (more: string) => `name: lab
+namespaces: [web, db, outside]
+networks:
+  lan:
+    subnet: 172.30.0.0/16
+    publish-address: 192.0.2.1
+    members: { web: { publish: ["8080:80", "81"], expose: [90], publish-all: true }${more} }
+links:
+  - endpoints: { host:uplink: [192.0.2.1/24, 192.0.2.5/24], outside:eth0: 192.0.2.2/24 }
+checks:
+  - tcp: { from: outside, to: "192.0.2.1:8080" }
+  - tcp: { from: outside, to: "192.0.2.5:8080", expect: unreachable, within: 1s }
+`;
+    const ports = async () => (await expectCode(0, 'ports', 'lab', 'web')).stdout;
+    const file = write(text(''));
+    await settle(file);
+    await expectCode(0, 'check', file);
+    const chosen = await ports();
+    expect(chosen.match(/192\.0\.2\.1:\d+/g)).toHaveLength(3);
+    await settle(write(text(', db: { publish: [80] }')));
+    expect(await ports()).toBe(chosen);
+  });
+
   test('in several, the default route is that of the highest priority', async () => {
     const text = (priority: number) => `name: lab
 namespaces: [m]

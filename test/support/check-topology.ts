@@ -49,7 +49,13 @@ function namespaceOf(name: string, publish: readonly Publishing[]): Namespace {
     nat: {
       masquerade: [],
       snat: [],
-      publish: publish.map((one) => ({ protocol: 'tcp', address: undefined, place, ...one })),
+      publish: publish.map((one) => ({
+        protocol: 'tcp',
+        address: undefined,
+        isChosen: false,
+        place,
+        ...one,
+      })),
     },
     firewall: noFirewall,
   };

@@ -95,7 +95,7 @@ export function namespaces(): string[] {
 }
 
 /** Waits, at most 10 s, until duplicate address detection has ended everywhere: a busy machine takes its time. */
-function addressesSettle(spaces: readonly string[]): void {
+export function addressesSettle(spaces: readonly string[]): void {
   for (let left = 50; left > 0; left--) {
     if (spaces.every((namespace) => ip(namespace, '-6', 'address', 'show', 'tentative').trim() === ''))
       return;

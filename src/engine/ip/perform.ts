@@ -5,6 +5,7 @@ import { sysctlComesAfter } from '../../plan/order.ts';
 import type { Batch, Step } from '../../plan/step.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
+import { performConntrack } from '../conntrack.ts';
 import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
 import { performOvs } from '../ovs.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
@@ -19,15 +20,15 @@ export async function perform(
   { onDone, signal }: PerformOptions,
 ): Promise<BatchResult[]> {
   const left: BatchResult = { outcome: 'left-out' };
-  const others = batches.filter(({ tool }) => tool !== 'ovs');
+  const others = batches.filter((batch) => !isSpecial(batch));
   const index = (batch: Batch | undefined) => (batch === undefined ? -1 : batches.indexOf(batch));
-  const ovs = batches.filter(({ tool }) => tool === 'ovs');
-  const [results, ovsResults] = await Promise.all([
+  const special = batches.filter(isSpecial);
+  const [results, specialResults] = await Promise.all([
     performJobs(others, { signal, onDone: (at, isDone) => onDone(index(others[at]), isDone) }),
     Promise.all(
-      ovs.map(async (batch) => {
+      special.map(async (batch) => {
         if (signal?.aborted) return left;
-        const result = await performOvs(batch);
+        const result = await (batch.tool === 'ovs' ? performOvs(batch) : performConntrack(batch));
         onDone(index(batch), result.outcome === 'done');
         return result;
       }),
@@ -35,8 +36,13 @@ export async function perform(
   ]);
   return batches.map(
     (batch) =>
-      (batch.tool === 'ovs' ? ovsResults[ovs.indexOf(batch)] : results[others.indexOf(batch)]) ?? left,
+      (isSpecial(batch) ? specialResults[special.indexOf(batch)] : results[others.indexOf(batch)]) ?? left,
   );
+}
+
+/** What is no job of the helpers. */
+function isSpecial({ tool }: Batch): boolean {
+  return tool === 'ovs' || tool === 'conntrack';
 }
 
 async function performJobs(
@@ -108,7 +114,8 @@ function toJob(batch: Batch): Job {
       input: commands.map((command) => (command.tool === 'nft' ? command.script : '')).join(''),
     };
   }
-  if (batch.tool === 'ovs') throw new Error('a batch of Open vSwitch is no job of the helpers');
+  if (batch.tool === 'ovs' || batch.tool === 'conntrack')
+    throw new Error(`a batch of ${batch.tool} is no job of the helpers`);
   if (batch.tool === 'wg') return { netns, verb: 'wg', input: wgInput(commands) };
   const writes = (late: boolean): SysctlWrite[] =>
     commands.flatMap((command) =>

@@ -4,6 +4,7 @@ import type { Engine } from '../engine.ts';
 import { loadLibc } from './libc.ts';
 import { holdNamespaces, releaseNamespaces } from './namespace.ts';
 import { perform } from './perform.ts';
+import { readPortUse } from './port-use.ts';
 import { read } from './read.ts';
 import { releaseProc } from './sysctl.ts';
 
@@ -15,6 +16,7 @@ const LOCK_NB = 4;
 export const netlinkEngine: Engine = {
   name: 'netlink',
   read,
+  readPortUse,
   perform,
   lock: (fd) => loadLibc().flock(fd, LOCK_EX | LOCK_NB) === 0,
   hold: holdNamespaces,

@@ -70,6 +70,18 @@ export function listTable(table: string, family: 'inet' | 'bridge' = 'inet'): Nf
   throw new Error(error.trim());
 }
 
+/**
+ * Every table of the namespace, as `nft list ruleset` prints it: what iptables made is in it, in words that the JSON does
+ * not have.
+ *
+ * @throws Error with nft's own words.
+ */
+export function listRuleset(): string {
+  const { code, output, error } = execute('list ruleset', 0);
+  if (code !== 0) throw new Error(error.trim());
+  return output;
+}
+
 function execute(script: string, flags: number): { code: number; output: string; error: string } {
   const nft = loadNftables();
   const context = nft.create(0);

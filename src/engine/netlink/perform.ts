@@ -6,6 +6,7 @@ import type { Batch } from '../../plan/step.ts';
 import type { BatchResult, PerformOptions } from '../engine.ts';
 import { perform as performWithIp } from '../ip/perform.ts';
 import { performOvs } from '../ovs.ts';
+import { forgetConnections } from './conntrack.ts';
 import { NeedsProgram } from './errors.ts';
 import { addNamespace, forgetNamespaces, removeNamespace, visit } from './namespace.ts';
 import { addNamespaces, isWorthTwo } from './namespace-team.ts';
@@ -198,6 +199,8 @@ function performDirectly(command: Command, sysctlsBefore: Map<string, string>): 
   } else if (command.tool === 'nft') {
     record('nft', command.namespace, Buffer.from(command.script));
     runNft(command.script);
+  } else if (command.tool === 'conntrack') {
+    forgetConnections(command.mappings);
   } else if (command.tool === 'ovs') {
     throw new Error('a command of Open vSwitch in a batch of another program');
   } else if (command.tool === 'wg') {

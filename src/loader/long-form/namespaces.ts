@@ -154,7 +154,8 @@ function longSource({ from, out }: Masquerade): object {
 }
 
 function longPublish({ port, to, toPort, protocol, address }: Publish): object {
-  return defined({ port: longRange(port), to, 'to-port': longRange(toPort), protocol, address });
+  const from = port === undefined ? 'auto' : longRange(port);
+  return defined({ port: from, to, 'to-port': longRange(toPort), protocol, address });
 }
 
 function longRange({ first, last }: PortRange): number | string {

@@ -87,6 +87,20 @@ export function addNat<Key extends 'masquerade' | 'snat' | 'publish'>(
   );
 }
 
+/** Adds to what a namespace exposes. */
+export function addExposed(
+  draft: Draft,
+  { namespace, origin }: { readonly namespace: string; readonly origin: string },
+  entry: NonNullable<NamespaceDraft['expose']>[number],
+): void {
+  const target = namespaceOf(draft, namespace, origin);
+  if (target === undefined) return;
+  const place = { at: pointer('namespaces', namespace, 'expose'), origin };
+  addTo(draft, place, { item: entry, present: target.expose ?? [] }, (list) => {
+    target.expose = list;
+  });
+}
+
 /** The list of the file is copied once, and then added to. */
 function addTo<Item>(
   { own, origins }: Draft,

@@ -138,6 +138,8 @@ function portOf(data: TopologyFile, member: Member, report: Report): object {
     interface: _interface,
     priority: _priority,
     publish: _publish,
+    expose: _expose,
+    'publish-all': _publishAll,
     macaddress: _macaddress,
     ...rest
   } = settings;

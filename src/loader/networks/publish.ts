@@ -1,66 +1,114 @@
 import type { Place } from '../../lib/diagnostic.ts';
-import { parseIp } from '../../lib/ip.ts';
+import { type Ip, parseIp } from '../../lib/ip.ts';
 import type { Report } from '../normalize/problem.ts';
-import { addNat, type Draft } from './draft.ts';
+import { addExposed, addNat, type Draft } from './draft.ts';
 import type { Member } from './members.ts';
 import type { Net } from './read.ts';
 
 const RANGE = '[0-9]+(?:-[0-9]+)?';
+const SHORT_FORM = '[[ADDRESS:][PORT]:]PORT[/tcp|/udp|/sctp]';
+
+// As docker run -p: with nothing in the place of the router's port, or without it, one is chosen that is free.
 const shortForm = new RegExp(
-  `^(?:(\\[[^\\]]*\\]|[^:[\\]]+):(${RANGE}):|(${RANGE}):)(${RANGE})(?:/(tcp|udp))?$`,
+  `^(?:(?:(\\[[^\\]]*\\]|[^:[\\]]+):(${RANGE})?:)|(?:(${RANGE}):))?(${RANGE})(?:/(tcp|udp|sctp))?$`,
 );
 
-/** The published ports of a network's members, as entries of the router's `nat`. */
+interface Subject {
+  readonly net: Net;
+  readonly member: Member;
+  readonly report: Report;
+}
+
+/** The published ports of a network's members, as entries of the router's `nat`, and what they expose. */
 export function addPublished(
   draft: Draft,
   { net, members }: { readonly net: Net; readonly members: readonly Member[] },
   report: Report,
 ): void {
   for (const member of members) {
-    for (const [index, entry] of (member.settings.publish ?? []).entries())
-      addOne(draft, { net, member, text: String(entry), at: `${member.at}/publish/${index}` }, report);
+    const { settings, at, namespace } = member;
+    for (const [index, entry] of (settings.expose ?? []).entries())
+      addExposed(draft, { namespace, origin: `${at}/expose/${index}` }, entry);
+    for (const [index, entry] of (settings.publish ?? []).entries())
+      addOne(draft, { net, member, report }, { text: String(entry), at: `${at}/publish/${index}` });
+    if (settings['publish-all'] === true) addAll(draft, { net, member, report }, `${at}/publish-all`);
   }
 }
 
-interface Entry {
-  readonly net: Net;
-  readonly member: Member;
+interface Bound {
   readonly text: string;
+  /** The place of the address. */
   readonly at: string;
 }
 
-function addOne(draft: Draft, { net, member, text, at }: Entry, report: Report): void {
+/** An address that ports are bound to. */
+function readBound({ report }: Subject, { text, at }: Bound): Ip | undefined {
+  const ip = parseIp(text.replace(/^\[|\]$/g, ''));
+  if (ip === undefined)
+    report({
+      code: 'bad-publish',
+      message: `'${text}' is not an address`,
+      place: { pointer: at, part: 'value' },
+    });
+  return ip;
+}
+
+/** 0.0.0.0 and [::] stand for all addresses of one family. */
+function boundTo(ip: Ip | undefined): { readonly address?: string } {
+  return ip === undefined || ip.value === 0n ? {} : { address: ip.address };
+}
+
+/** What the network says where an entry does not; undefined where it says nothing. */
+function defaultBound({ raw, base }: Net): Bound | undefined {
+  const text = raw['publish-address'];
+  return text === undefined ? undefined : { text, at: `${base}/publish-address` };
+}
+
+function isOpen({ net, member, report }: Subject, place: Place): boolean {
+  if (!net.isInternal) return true;
+  const message = `network ${net.name} is internal, so a port of ${member.namespace} cannot be published`;
+  report({ code: 'bad-publish', message, place });
+  return false;
+}
+
+function addOne(draft: Draft, subject: Subject, { text, at }: { text: string; at: string }): void {
+  const { net, member, report } = subject;
   const place: Place = { pointer: at, part: 'value' };
   const fail = (message: string, help?: string) =>
     report({ code: 'bad-publish', message, place, ...(help === undefined ? {} : { help }) });
-  if (net.isInternal) {
-    fail(`network ${net.name} is internal, so a port of ${member.namespace} cannot be published`);
-    return;
-  }
+  if (!isOpen(subject, place)) return;
   const match = shortForm.exec(text);
   if (match === null) {
-    fail(`'${text}' is not a published port`, 'write [ADDRESS:]PORT:PORT[/tcp|/udp], such as 8080:80');
+    fail(`'${text}' is not a published port`, `write ${SHORT_FORM}, such as 8080:80`);
     return;
   }
-  const [, bound = net.raw['publish-address'], first, second = first ?? '', target = '', protocol = 'tcp'] =
-    match;
-  const ip = bound === undefined ? undefined : parseIp(bound.replace(/^\[|\]$/g, ''));
-  if (bound !== undefined && ip === undefined) {
-    fail(`'${bound}' is not an address`);
-    return;
-  }
-  // 0.0.0.0 and [::] stand for all addresses of one family.
-  const address = ip === undefined || ip.value === 0n ? {} : { address: ip.address };
+  const [, address, bound, plain, target = '', protocol = 'tcp'] = match;
+  const given = address === undefined ? defaultBound(net) : { text: address, at };
+  const ip = given && readBound(subject, given);
+  if (given !== undefined && ip === undefined) return;
+  const port = bound ?? plain ?? 'auto';
   const targets = [...member.ips.values()].filter(({ family }) => ip === undefined || ip.family === family);
   if (targets.length === 0)
     fail(`${member.namespace} has no address of IPv${ip?.family ?? 4} in the network`);
-  for (const { address: to } of targets) {
+  // A port that is chosen is chosen once: not another one for each family.
+  for (const { address: to } of port === 'auto' ? targets.slice(0, 1) : targets) {
     addNat(draft, { namespace: net.namespace, origin: at }, 'publish', {
-      port: second,
+      port,
       to,
       'to-port': target,
-      protocol: protocol === 'udp' ? 'udp' : 'tcp',
-      ...address,
+      protocol: protocol as 'tcp' | 'udp' | 'sctp',
+      ...boundTo(ip),
     });
   }
+}
+
+/** All that the namespace exposes, each at a port that is free. */
+function addAll(draft: Draft, subject: Subject, at: string): void {
+  const { net, member } = subject;
+  if (!isOpen(subject, { pointer: at, part: 'value' })) return;
+  const given = defaultBound(net);
+  const ip = given && readBound(subject, given);
+  if (given !== undefined && ip === undefined) return;
+  const entry = { port: 'auto', to: member.namespace, ...boundTo(ip) };
+  addNat(draft, { namespace: net.namespace, origin: at }, 'publish', entry);
 }

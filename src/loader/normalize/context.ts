@@ -17,6 +17,7 @@ import {
   type Wireguard,
 } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
+import type { Exposed } from './expose.ts';
 import { listNames } from './names.ts';
 import type { Report } from './problem.ts';
 
@@ -57,6 +58,8 @@ export interface Context {
   readonly report: Report;
   /** Every name under `namespaces`, with its place. */
   readonly declared: ReadonlyMap<string, Place>;
+  /** By namespace: the ports that it exposes; filled in before any is published. */
+  readonly exposed: Map<string, readonly Exposed[]>;
   /** By `NAMESPACE/INTERFACE`, in the order of the file. */
   readonly entries: Map<string, Entry>;
   /** Interfaces of the host that are adopted, with the place. */
@@ -73,6 +76,7 @@ export function createContext(
     defaults: data.defaults ?? {},
     report,
     declared,
+    exposed: new Map(),
     entries: new Map(),
     adoptedFrom: new Map(),
   };

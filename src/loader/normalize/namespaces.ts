@@ -5,6 +5,7 @@ import { pointer } from '../../lib/pointer.ts';
 import { noFirewall } from '../../topology/firewall.ts';
 import { HOST, type Namespace } from '../../topology/model.ts';
 import type { Context } from './context.ts';
+import { readExposed } from './expose.ts';
 import { normalizeFirewall } from './firewall.ts';
 import { noNat, normalizeNat } from './nat.ts';
 import { normalizeNeighbors } from './neighbors.ts';
@@ -45,6 +46,7 @@ export function normalizeNamespaces(
   declared: readonly DeclaredNamespace[],
   network: Network,
 ): Namespace[] {
+  readExposed(context, declared);
   const result = declared.map(({ name, raw, place }): Namespace => {
     // In the list form a namespace has no settings, so nothing has a pointer that begins with this one.
     const base = place.pointer;

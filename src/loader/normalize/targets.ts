@@ -4,11 +4,18 @@ import type { Network, Subnet } from './network.ts';
 /**
  * The address by which one namespace knows another: in a subnet that both have, else the first one, IPv4 before IPv6;
  * addresses of `lo` last, and no link-local ones, which mean nothing without an interface.
+ *
+ * @param family only an address of this family.
  */
-export function addressOfNamespace(network: Network, namespace: string, from: string): string | undefined {
+export function addressOfNamespace(
+  network: Network,
+  namespace: string,
+  from: string,
+  family?: 4 | 6,
+): string | undefined {
   let best: { subnet: Subnet; rank: number } | undefined;
   for (const subnet of network.subnetsOf(namespace)) {
-    if (isLinkLocal(subnet.cidr)) continue;
+    if (isLinkLocal(subnet.cidr) || (family !== undefined && subnet.cidr.family !== family)) continue;
     const rank = rankOf(network, subnet, from);
     if (best === undefined || rank < best.rank) best = { subnet, rank };
   }

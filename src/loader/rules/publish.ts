@@ -1,5 +1,5 @@
 import { parseCidr, parseIp } from '../../lib/ip.ts';
-import { HOST, type Namespace, type Publish } from '../../topology/model.ts';
+import { HOST, isNumbered, type Namespace, type NumberedPublish } from '../../topology/model.ts';
 import type { Report } from '../normalize/problem.ts';
 import { SubnetTable } from '../normalize/subnet-table.ts';
 import type { Subject } from './rules.ts';
@@ -8,8 +8,10 @@ import type { Subject } from './rules.ts';
 export function checkPublishedPorts({ topology }: Subject, report: Report): void {
   for (const { nat } of topology.namespaces) {
     if (nat.publish.length === 0) continue;
-    const groups = new Map<string, Publish[]>();
+    const groups = new Map<string, NumberedPublish[]>();
     for (const publish of nat.publish) {
+      // One that is chosen is chosen so that it is free.
+      if (!isNumbered(publish)) continue;
       const key = `${publish.protocol} ${publish.to.includes(':')}`;
       const group = groups.get(key) ?? [];
       groups.set(key, group);
@@ -20,10 +22,10 @@ export function checkPublishedPorts({ topology }: Subject, report: Report): void
 }
 
 /** By first port, one overlaps an earlier one when that one reaches as far: of those, the farthest is enough. */
-function checkGroup(group: readonly Publish[], report: Report): void {
+function checkGroup(group: readonly NumberedPublish[], report: Report): void {
   const sorted = [...group].sort((a, b) => a.port.first - b.port.first);
-  const farthest = new Map<string, Publish>();
-  const keep = (key: string, publish: Publish) => {
+  const farthest = new Map<string, NumberedPublish>();
+  const keep = (key: string, publish: NumberedPublish) => {
     if ((farthest.get(key)?.port.last ?? 0) < publish.port.last) farthest.set(key, publish);
   };
   for (const publish of sorted) {
@@ -46,6 +48,21 @@ function checkGroup(group: readonly Publish[], report: Report): void {
     keep('all', publish);
     keep(address ?? 'any', publish);
   }
+}
+
+/** Not every kernel follows SCTP, and none does without being told; said once for a file. */
+export function checkPublishedSctp({ topology }: Subject, report: Report): void {
+  const first = topology.namespaces
+    .flatMap(({ nat }) => nat.publish)
+    .find(({ protocol }) => protocol === 'sctp');
+  if (first === undefined) return;
+  report({
+    severity: 'warning',
+    code: 'publish-sctp',
+    message: 'only a kernel with NF_CT_PROTO_SCTP leads SCTP on, and who uses it needs the module sctp',
+    place: first.place,
+    help: 'modprobe sctp, if the kernel comes with it',
+  });
 }
 
 /** A target that the namespace has no way to. */

@@ -20,7 +20,7 @@ import { checkMtus } from './mtus.ts';
 import { checkForeignNames, checkInterfaceNames, checkKernelNames, checkNamespaceNames } from './names.ts';
 import { checkForwarding, checkNatInterfaces } from './nat.ts';
 import { checkNextHops } from './next-hops.ts';
-import { checkPublishedPorts, checkPublishTargets } from './publish.ts';
+import { checkPublishedPorts, checkPublishedSctp, checkPublishTargets } from './publish.ts';
 import { checkRouteDevices, checkRouteForms, checkRouteSources, checkRoutesTwice } from './routes.ts';
 import { findSegments, type Segments } from './segments.ts';
 import { checkStackLoops, checkStacks, checkVrfTables } from './stacks.ts';
@@ -72,6 +72,7 @@ const rules: readonly Rule[] = [
   checkNatInterfaces,
   checkForwarding,
   checkPublishedPorts,
+  checkPublishedSctp,
   checkPublishTargets,
   checkHairpins,
   checkFirewallInterfaces,

@@ -35,6 +35,14 @@ test('protocol and address of a published port count', () => {
   expect(finalTargets(inner, tcp(53, '10.0.0.1'))[0]?.namespace).toBe('web');
 });
 
+test('what must be unreachable at an address has its listener where the port leads to at another', () => {
+  const base = { port: one(53), to: '10.0.0.3', toPort: one(53) };
+  const topology = checkTopology({ addresses, publish: { gw: [{ ...base, address: '127.0.0.1' }] } });
+  const silent = { ...tcp(53), expect: 'unreachable' as const };
+  expect(finalTargets(topology, silent)).toEqual([{ namespace: 'web', address: '10.0.0.3', port: 53 }]);
+  expect(finalTargets(topology, { ...silent, port: 54 })[0]?.namespace).toBe('gw');
+});
+
 test('ports that are published in a circle have no target', () => {
   const publish = {
     gw: [{ port: one(80), to: '10.0.0.3', toPort: one(80) }],

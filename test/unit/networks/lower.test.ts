@@ -284,6 +284,46 @@ ${networks}`);
   });
 });
 
+describe('published ports', () => {
+  const nat = async (network: string, member: string) => {
+    const { namespaces } = await long(`name: lab
+namespaces: { m: { expose: [22] } }
+networks:
+  a: { subnet: [10.1.0.0/24, "fd00:1::/64"]${network}, members: { m: { addresses: [10.1.0.2, "fd00:1::2"], ${member} } } }
+`);
+    return { publish: (namespaces['host']?.nat as { publish: object[] }).publish };
+  };
+
+  test('one that is free is chosen once', async () => {
+    expect((await nat('', 'publish: [80, "127.0.0.1::53/udp", "[::]::81"]')).publish).toEqual([
+      { port: 'auto', to: '10.1.0.2', 'to-port': 80, protocol: 'tcp' },
+      { port: 'auto', to: '10.1.0.2', 'to-port': 53, protocol: 'udp', address: '127.0.0.1' },
+      { port: 'auto', to: 'fd00:1::2', 'to-port': 81, protocol: 'tcp' },
+    ]);
+  });
+
+  test('the address of the network counts where an entry says none', async () => {
+    const { publish } = await nat(
+      ', publish-address: 192.0.2.1',
+      'publish: ["80:8080", "0.0.0.0:81:81", 82]',
+    );
+    expect(publish).toEqual([
+      { port: 80, to: '10.1.0.2', 'to-port': 8080, protocol: 'tcp', address: '192.0.2.1' },
+      { port: 81, to: '10.1.0.2', 'to-port': 81, protocol: 'tcp' },
+      { port: 'auto', to: '10.1.0.2', 'to-port': 82, protocol: 'tcp', address: '192.0.2.1' },
+    ]);
+  });
+
+  test('publish-all is for what the namespace and the member say', async () => {
+    const { publish } = await nat('', 'expose: [80, 53/udp], publish-all: true');
+    expect(publish).toEqual([
+      { port: 'auto', to: '10.1.0.2', 'to-port': 22, protocol: 'tcp' },
+      { port: 'auto', to: '10.1.0.2', 'to-port': 80, protocol: 'tcp' },
+      { port: 'auto', to: '10.1.0.2', 'to-port': 53, protocol: 'udp' },
+    ]);
+  });
+});
+
 describe('pools', () => {
   test('each link has a subnet of its own, whatever the order of its ends', async () => {
     const text = (ends: string) => `name: lab
