@@ -20,7 +20,7 @@ import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts'
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
-import { requireLinkKinds, requirePrograms } from './capabilities.ts';
+import { requireFirewallFeatures, requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { requireDisciplines } from './disciplines.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
@@ -182,6 +182,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     if (round === 0) {
       await requireLinkKinds(plan);
       await requirePrograms(engine, plan);
+      await requireFirewallFeatures(plan);
       await requireDisciplines(plan);
     }
     if (waited === 0) options.onPlan?.(plan);
