@@ -20,6 +20,7 @@ import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts'
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
+import { withBridgeFilters } from './bridge-filters.ts';
 import { requireFirewallFeatures, requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { requireDisciplines } from './disciplines.ts';
@@ -78,12 +79,13 @@ export async function planFor(
   untouched?: Live,
 ): Promise<{ plan: Plan; live: Live }> {
   const record = readRecord(target.lab);
-  const topology = withKeys(target, false);
+  const keyed = withKeys(target, false);
+  const topology = keyed && withBridgeFilters(keyed);
   const request = {
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     firewall: new Set(target.topology?.namespaces.filter(hasFirewall).map(({ name }) => name)),
-    sysctls: sysctlsToRead(target.topology, record),
+    sysctls: sysctlsToRead(topology, record),
     ovs: hasOvs(target.topology),
     extra: extraToRead(target.topology, record),
     fdb: new Set([...namespacesWithFdb(target.topology), ...(record.fdb ?? [])]),

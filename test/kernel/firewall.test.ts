@@ -243,6 +243,44 @@ links: [{ endpoints: { host:lan0: 10.0.0.1/24, a:eth0: 10.0.0.2/24 } }]
   });
 });
 
+describe('what others filter', () => {
+  test('a policy of the machine that drops is named, until its rules let the lab through', async () => {
+    const file = folder.write(
+      'routed.yaml',
+      'name: lab\nnamespaces: { host: { forwarding: [ipv4] }, a: {} }\nlinks: [{ endpoints: { host:lan0: 10.0.0.1/24, a:eth0: 10.0.0.2/24 } }]\n',
+    );
+    expect((await expectCode(0, 'plan', file)).stderr).not.toContain('warning');
+    nft(
+      'host',
+      'table ip filter { chain DOCKER-USER { }; chain FORWARD { type filter hook forward priority 0; policy drop; jump DOCKER-USER; }; }',
+    );
+    const { stderr } = await expectCode(0, 'plan', file);
+    expect(stderr).toContain('warning[foreign-filter] the chain ip filter FORWARD (docker) drops');
+    expect(stderr).toContain('iptables -I DOCKER-USER -i lan0 -j ACCEPT');
+    const { stdout } = await expectCode(0, 'plan', '--json', file);
+    expect(JSON.parse(stdout)).toMatchObject({ warnings: [{ code: 'foreign-filter' }] });
+    expect((await expectCode(0, 'doctor')).stdout).toMatch(/forwarding +limited/);
+    for (const key of ['iifname', 'oifname'])
+      nft('host', 'add', 'rule', 'ip', 'filter', 'DOCKER-USER', key, 'lan0', 'counter', 'accept');
+    expect((await expectCode(0, 'plan', file)).stderr).not.toContain('warning');
+    nft('host', 'delete', 'table', 'ip', 'filter');
+  });
+
+  test('forward rules of a namespace do not see what its bridge passes', async () => {
+    const file = folder.write(
+      'bridged.yaml',
+      `name: lab
+namespaces: { gw: { forwarding: true, firewall: { forward: { policy: drop } } }, a: {}, b: {} }
+bridges: { lan: { namespace: gw, ports: { a:eth0: 10.0.0.2/24, b:eth0: 10.0.0.3/24 } } }
+checks: [{ ping: { from: a, to: b } }]
+`,
+    );
+    await expectCode(0, 'apply', file);
+    await expectCode(0, 'check', file);
+    await expectCode(0, 'plan', '--detailed-exitcode', file);
+  });
+});
+
 describe('before interfaces come up', () => {
   test('the policy is there, and drops', async () => {
     const file = lab('- { protocol: icmpv6, action: accept }');
