@@ -337,3 +337,20 @@ test('both engines load the same rule set', async () => {
   await expectCode(0, 'apply', '--engine', engineName === 'ip' ? 'netlink' : 'ip', matrix);
   expect(ruleset('gw')).toBe(own);
 });
+
+test('what the kernel cannot do in a bridge is said before anything is touched', async () => {
+  const file = folder.write(
+    'answers.yaml',
+    `name: lab
+namespaces: { gw: { firewall: { bridge: { input: { rules: [{ protocol: tcp, action: reject }] }, forward: { rules: [{ state: established, action: accept }] } } } } }
+`,
+  );
+  const { code, stderr } = await topoweave('apply', file);
+  if (code === 0) {
+    await expectCode(0, 'plan', '--detailed-exitcode', file);
+    return;
+  }
+  expect(code).toBe(69);
+  expect(stderr).toMatch(/this kernel has no '(reject|state)' for rules of a bridge; nothing was changed/);
+  expect(namespaces()).toEqual([]);
+});
