@@ -254,7 +254,9 @@ function describe({ request, lab, path, packets, outcome, live }: Found): Explan
   const dropped = dropOf(hops, packets.there);
   if (dropped !== undefined)
     return { ...base, hops: hops.slice(0, dropped.at + 1), verdict: 'dropped', summary: dropped.summary };
-  if (outcome === 'answered') return { ...base, verdict: 'answered', summary: 'answered' };
+  // On a busy machine ping may have given up before.
+  const isLate = request.protocol === 'icmp' && hasReached(packets.back.get(request.from), 'input');
+  if (outcome === 'answered' || isLate) return { ...base, verdict: 'answered', summary: 'answered' };
   const last = path.hops.at(-1);
   const arrived = last !== undefined && hasReached(packets.there.get(last.namespace), 'input');
   const port = request.port === undefined ? '' : ` on port ${packetPort(packets, last) ?? request.port}`;

@@ -122,6 +122,13 @@ test('a rule of a bridge drops it', async () => {
   expect(other.hops[1]?.rules.map(({ chain }) => chain)).toContain('forward');
 });
 
+test('over a tunnel between bridges', async () => {
+  await expectCode(0, 'apply', 'topologies/vxlan.yaml');
+  await expectCode(0, 'check', 'topologies/vxlan.yaml');
+  const found = await explained('a1', '172.20.2.1', 0);
+  expect(way(found)).toBe('a1 sends, site1 bridges, site2 bridges, b1 receives');
+});
+
 test('a way out of the lab is not taken', async () => {
   sh('ip', 'link', 'add', 'out0', 'type', 'veth', 'peer', 'name', 'out1');
   sh('ip', 'address', 'add', '198.51.100.1/24', 'dev', 'out0');
