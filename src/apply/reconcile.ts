@@ -20,7 +20,8 @@ import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts'
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
-import { requireLinkKinds, requirePrograms } from './capabilities.ts';
+import { withBridgeFilters } from './bridge-filters.ts';
+import { requireFirewallFeatures, requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { requireDisciplines } from './disciplines.ts';
 import { exclusiveConflicts } from './exclusive.ts';
@@ -78,12 +79,13 @@ export class ApplyError extends TopoweaveError {
  */
 export async function planFor(engine: Engine, target: Target, untouched?: Live): Promise<Planning> {
   const record = readRecord(target.lab);
-  const withoutPorts = withKeys(target, false);
+  const keyed = withKeys(target, false);
+  const withoutPorts = keyed && withBridgeFilters(keyed);
   const request = {
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     firewall: new Set(target.topology?.namespaces.filter(hasFirewall).map(({ name }) => name)),
-    sysctls: sysctlsToRead(target.topology, record),
+    sysctls: sysctlsToRead(withoutPorts, record),
     ovs: hasOvs(target.topology),
     extra: extraToRead(target.topology, record),
     fdb: new Set([...namespacesWithFdb(target.topology), ...(record.fdb ?? [])]),
@@ -196,6 +198,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     if (round === 0) {
       await requireLinkKinds(plan);
       await requirePrograms(engine, plan);
+      await requireFirewallFeatures(plan);
       await requireDisciplines(plan);
     }
     if (waited === 0) options.onPlan?.(plan);

@@ -304,7 +304,7 @@ export const commands: readonly CommandSpec[] = [
     summary:
       'show the way of a packet through a lab: interfaces, routes, rules that match, NAT, and where it is lost',
     description:
-      'Sends one packet from the namespace and lets the kernel tell what happens to it, in each namespace on its way. For that it puts a table of its own, topoweave-explain, into those namespaces and takes it away again. The packet stays in the namespaces of the lab: where the routes lead out of it, nothing is sent, and the way is what the routes say.',
+      'Sends one packet from the namespace and lets the kernel tell what happens to it, in each namespace on its way. For that it puts a table of its own, topoweave_explain, into those namespaces and takes it away again. The packet stays in the namespaces of the lab: where the routes lead out of it, nothing is sent, and the way is what the routes say.',
     arguments: [
       { name: '<from>', description: 'the namespace that sends' },
       {

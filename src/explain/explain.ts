@@ -143,12 +143,21 @@ interface Packets {
 function sortPackets({ traces }: ProbeResult, number: number): Packets {
   const there = new Map<string, PacketTrace>();
   const back = new Map<string, PacketTrace>();
+  const seen = new Set<string>();
   for (const [namespace, text] of traces) {
     for (const trace of groupTrace(parseTrace(text))) {
       const header = trace.events.find(({ what }) => what === 'packet')?.text ?? '';
       const isThere = /echo-request/.test(header) || parseHeader(header).sourcePort === number;
+      // Of a connection, the packets that open it.
+      if (/tcp flags == (?!syn|.*rst)/.test(header)) continue;
       const map = isThere ? there : back;
-      if (!map.has(namespace)) map.set(namespace, trace);
+      // One that was sent again takes the same way.
+      const key = `${namespace} ${isThere} ${trace.events[0]?.family} ${parseHeader(header).in}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      // The kernel gives a packet another number when a bridge takes it to itself.
+      const events = [...(map.get(namespace)?.events ?? []), ...trace.events];
+      map.set(namespace, { ...trace, events });
     }
   }
   return { there, back };
@@ -241,10 +250,13 @@ function describe({ request, lab, path, packets, outcome, live }: Found): Explan
       .filter((namespace) => !crossed.has(namespace))
       .map((namespace) => bridgeHop(hop, namespace, packets.there.get(namespace))),
   ]);
-  const dropped = dropOf(hops, packets.there);
   const base = { request, lab, hops, answer: [] };
-  if (dropped !== undefined) return { ...base, verdict: 'dropped', summary: dropped };
-  if (outcome === 'answered') return { ...base, verdict: 'answered', summary: 'answered' };
+  const dropped = dropOf(hops, packets.there);
+  if (dropped !== undefined)
+    return { ...base, hops: hops.slice(0, dropped.at + 1), verdict: 'dropped', summary: dropped.summary };
+  // On a busy machine ping may have given up before.
+  const isLate = request.protocol === 'icmp' && hasReached(packets.back.get(request.from), 'input');
+  if (outcome === 'answered' || isLate) return { ...base, verdict: 'answered', summary: 'answered' };
   const last = path.hops.at(-1);
   const arrived = last !== undefined && hasReached(packets.there.get(last.namespace), 'input');
   const port = request.port === undefined ? '' : ` on port ${packetPort(packets, last) ?? request.port}`;
@@ -258,7 +270,12 @@ function describe({ request, lab, path, packets, outcome, live }: Found): Explan
     const answer = answerHops(packets, hops);
     const lost = dropOf(answer, packets.back);
     if (lost !== undefined)
-      return { ...base, answer, verdict: 'dropped', summary: `the answer is lost: ${lost}` };
+      return {
+        ...base,
+        answer: answer.slice(0, lost.at + 1),
+        verdict: 'dropped',
+        summary: `the answer is lost: ${lost.summary}`,
+      };
     return {
       ...base,
       answer,
@@ -302,20 +319,29 @@ function answerHops({ back }: Packets, hops: readonly ExplainedHop[]): Explained
   });
 }
 
-function dropOf(hops: readonly ExplainedHop[], traces: ReadonlyMap<string, PacketTrace>): string | undefined {
-  for (const { namespace } of hops) {
+interface Drop {
+  /** The index of the hop. */
+  readonly at: number;
+  readonly summary: string;
+}
+
+function dropOf(hops: readonly ExplainedHop[], traces: ReadonlyMap<string, PacketTrace>): Drop | undefined {
+  for (const [at, { namespace }] of hops.entries()) {
     const trace = traces.get(namespace);
     const drop = trace === undefined ? undefined : readPassage(trace, TRACE_TABLE).drop;
-    if (drop === undefined) continue;
-    const where = `chain ${drop.chain} of table ${drop.family} ${drop.table}`;
-    if (drop.table === TRACE_TABLE)
-      return `${namespace} would send it out of the lab, and topoweave stopped it there`;
-    if (drop.what === 'policy')
-      return `${namespace} drops it: no rule of ${where} accepts it, and its policy is drop`;
-    const does = /\breject\b/.test(drop.text) ? 'rejects' : 'drops';
-    return `${namespace} ${does} it: ${where}, rule: ${drop.text}`;
+    if (drop !== undefined) return { at, summary: describeDrop(namespace, drop) };
   }
   return undefined;
+}
+
+function describeDrop(namespace: string, { family, table, chain, what, text }: TraceEvent): string {
+  if (table === TRACE_TABLE)
+    return `${namespace} would send it out of the lab, and topoweave stopped it there`;
+  const where = `chain ${chain} of table ${family} ${table}`;
+  if (what === 'policy')
+    return `${namespace} drops it: no rule of ${where} accepts it, and its policy is drop`;
+  const does = /\breject\b/.test(text) ? 'rejects' : 'drops';
+  return `${namespace} ${does} it in ${where}, by the rule: ${text.replace(/ comment "[^"]*"$/, '')}`;
 }
 
 function hasReached(trace: PacketTrace | undefined, chain: string): boolean {

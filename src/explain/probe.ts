@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { inNamespace } from '../check/agents.ts';
 import { TopoweaveError } from '../lib/errors.ts';
@@ -28,8 +29,6 @@ export interface ProbeResult {
 
 /** Milliseconds: before TCP sends the first packet a second time. */
 const PATIENCE = 800;
-/** For what comes after the answer. */
-const AFTERWARDS = 120;
 
 /** Sends one packet and collects what the kernel tells of it. The tables for that are always taken away again. */
 export async function sendProbe(request: ProbeRequest): Promise<ProbeResult> {
@@ -50,9 +49,9 @@ export async function sendProbe(request: ProbeRequest): Promise<ProbeResult> {
         });
       monitors.push(startMonitor(namespace));
     }
-    await Promise.all(monitors.map(({ ready }) => ready));
+    await Promise.all(monitors.map(({ ready }) => ready()));
     const outcome = await send(request);
-    await setTimeout(AFTERWARDS);
+    await Promise.all(monitors.map(({ settled }) => settled()));
     return { outcome, traces: new Map(monitors.map(({ namespace, text }) => [namespace, text()])) };
   } finally {
     await Promise.all(monitors.map(({ stop }) => stop()));
@@ -67,12 +66,14 @@ async function load(namespace: string, script: string): Promise<string | undefin
 
 interface Monitor {
   readonly namespace: string;
-  readonly ready: Promise<void>;
+  readonly ready: () => Promise<void>;
+  /** What the kernel has told so far is read. */
+  readonly settled: () => Promise<void>;
   readonly text: () => string;
   readonly stop: () => Promise<void>;
 }
 
-/** nft says nothing when it begins to listen; its socket is there when /proc shows that it belongs to a group. */
+/** nft says nothing when it begins to listen; its socket is there when /proc shows that it is in the group. */
 function startMonitor(namespace: string): Monitor {
   const [program = '', ...args] = inNamespace(namespace, ['nft', 'monitor', 'trace']);
   const child: ChildProcess = spawn(program, args, {
@@ -80,16 +81,40 @@ function startMonitor(namespace: string): Monitor {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   let text = '';
+  let isOver = false;
   child.stdout?.setEncoding('utf8').on('data', (part: string) => {
     text += part;
   });
   const ended = new Promise<void>((resolve) => {
-    child.once('error', () => resolve());
-    child.once('close', () => resolve());
+    const end = () => {
+      isOver = true;
+      resolve();
+    };
+    child.once('error', end);
+    child.once('close', end);
   });
+  const waitFor = async (condition: () => boolean): Promise<void> => {
+    const deadline = Date.now() + MOST_PATIENCE;
+    while (!condition()) {
+      if (isOver || Date.now() > deadline)
+        throw new TopoweaveError(
+          'explain',
+          `cannot follow packets in ${namespace}: nft monitor does not answer`,
+        );
+      await setTimeout(10);
+    }
+  };
   return {
     namespace,
-    ready: setTimeout(READY),
+    ready: async () => waitFor(() => queueOf(child.pid) !== undefined),
+    settled: async () => {
+      let before = -1;
+      await waitFor(() => {
+        const isQuiet = queueOf(child.pid) === 0 && text.length === before;
+        before = text.length;
+        return isQuiet;
+      });
+    },
     text: () => text,
     stop: () => {
       child.kill();
@@ -98,7 +123,29 @@ function startMonitor(namespace: string): Monitor {
   };
 }
 
-const READY = 250;
+/** Milliseconds, on a machine that is busy. */
+const MOST_PATIENCE = 10_000;
+/** NETLINK_NETFILTER (linux/netlink.h), and the bit of NFNLGRP_NFTRACE (linux/netfilter/nfnetlink.h). */
+const [NETFILTER, TRACE_GROUP] = ['12', 0x100];
+
+/** How many bytes wait for a listener to traces; undefined: it does not listen yet. */
+function queueOf(pid: number | undefined): number | undefined {
+  const lines = readProc(`/proc/${pid}/net/netlink`).split('\n');
+  for (const line of lines) {
+    const [, protocol, port, groups = '', queued] = line.trim().split(/\s+/);
+    const isListening = (Number.parseInt(groups, 16) & TRACE_GROUP) !== 0;
+    if (protocol === NETFILTER && port === String(pid) && isListening) return Number(queued);
+  }
+  return undefined;
+}
+
+function readProc(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
 
 async function send(request: ProbeRequest): Promise<string> {
   const { from, address, port, protocol, number } = request;

@@ -67,6 +67,8 @@ function leave(live: Live, { end, crossings }: Arrival, search: Search): Arrival
   if (own === undefined) return [];
   const kind = link.linkinfo?.info_kind;
   if (kind === 'veth') return peersOf(live, end).map((peer) => ({ end: peer, crossings }));
+  const ends = tunnelEnds(live, end, search.lab);
+  if (ends.length > 0) return ends.map((other) => ({ end: other, crossings }));
   if (kind === 'bridge') return flood(live, { own, bridge: link.ifname, from: undefined, crossings }, search);
   const lower = own.links.find(({ ifname }) => ifname === link.link);
   if (lower !== undefined && kind !== undefined) {
@@ -134,6 +136,27 @@ export function peersOf(live: Live, { namespace, link }: End): End[] {
   const other = name === undefined ? undefined : live.namespaces.get(name);
   const peer = other?.links.find(({ ifindex }) => ifindex === link.link_index);
   return other === undefined || peer === undefined ? [] : [{ namespace: other.name, link: peer }];
+}
+
+/** The other ends of a tunnel that carries frames: those of the same network, or of the addresses turned round. */
+function tunnelEnds(live: Live, { namespace, link }: End, lab: string): End[] {
+  const { info_kind: kind, info_data: own } = link.linkinfo ?? {};
+  if (kind === undefined || own === undefined) return [];
+  const isEnd = (other: Readonly<Record<string, unknown>>) =>
+    kind === 'vxlan' || kind === 'geneve'
+      ? other['id'] === own['id']
+      : /^(ip6)?gretap$/.test(kind) && other['local'] === own['remote'] && other['remote'] === own['local'];
+  return [...live.namespaces.values()].flatMap(({ name, links }) =>
+    links
+      .filter(
+        (other) =>
+          other.linkinfo?.info_kind === kind &&
+          isEnd(other.linkinfo.info_data ?? {}) &&
+          linkBelongsTo(other, lab) &&
+          !(name === namespace && other.ifname === link.ifname),
+      )
+      .map((other) => ({ namespace: name, link: other })),
+  );
 }
 
 /** An interface that is not the lab's own: of the machine, or adopted. */

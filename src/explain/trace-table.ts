@@ -1,7 +1,10 @@
 import type { ProbeProtocol } from './request.ts';
 
-/** One name for all: what a killed run left behind is taken away by the next one. */
-export const TRACE_TABLE = 'topoweave-explain';
+/**
+ * One name for all: what a killed run left behind is taken away by the next one. No lab's table is called so: theirs
+ * begin with `topoweave-`.
+ */
+export const TRACE_TABLE = 'topoweave_explain';
 
 /** What tells the packets of a probe from all others, on their way and back, however NAT changes the rest. */
 export interface ProbeIdentity {

@@ -72,7 +72,10 @@ export async function walk(request: WalkRequest): Promise<Walk> {
       return { hops, exit: next.exit };
     }
     if (next.end === undefined) {
-      hops.push({ ...hop, reason: `nobody behind ${route.out} has the address ${route.via ?? destination}` });
+      hops.push({
+        ...hop,
+        reason: `nobody that is known behind ${route.out} has the address ${route.via ?? destination}`,
+      });
       break;
     }
     hops.push({ ...hop, crossings: next.crossings });

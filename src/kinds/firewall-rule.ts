@@ -180,7 +180,8 @@ function markMatch({ value, mask }: NonNullable<FirewallRule['mark']>): string {
 /** What the rule does, in the order in which nft does it. */
 function effectWords(rule: FirewallRule): string[] {
   const { limit, counter, log, setMark, mss, action, rejectWith } = rule;
-  const words: string[] = [];
+  // The size of segments is agreed on by the packets with SYN.
+  const words = mss === undefined ? [] : ['tcp flags & (syn | rst) == syn'];
   if (limit !== undefined) {
     const over = limit.over ? 'over ' : '';
     words.push(`limit rate ${over}${limit.packets}/${limit.per} burst ${limit.burst} packets`);
@@ -189,11 +190,7 @@ function effectWords(rule: FirewallRule): string[] {
     words.push(counter === true ? 'counter' : `counter name ${quoted(counterName(counter))}`);
   if (log !== undefined) words.push(log === '' ? 'log' : `log prefix ${quoted(log)}`);
   if (setMark !== undefined) words.push(markSetting(setMark));
-  // The size is agreed on by the packets with SYN.
-  if (mss !== undefined)
-    words.push(
-      `tcp flags & (syn | rst) == syn tcp option maxseg size set ${mss === 'clamp' ? 'rt mtu' : mss}`,
-    );
+  if (mss !== undefined) words.push(`tcp option maxseg size set ${mss === 'clamp' ? 'rt mtu' : mss}`);
   if (action === 'reject')
     words.push(rejectWith === 'tcp-reset' ? 'reject with tcp reset' : `reject with icmpx ${rejectWith}`);
   else if (action !== 'continue') words.push(action);

@@ -1,3 +1,4 @@
+import { foreignWarningsFor } from '../../apply/foreign-filters.ts';
 import {
   ApplyError,
   ConflictError,
@@ -40,7 +41,8 @@ export async function dryRun(
   { locate, isJson }: { locate: Locate; isJson: boolean },
 ): Promise<ExitCode> {
   const { plan } = await planFor(engine, target);
-  printPlan(context, plan, locate, isJson);
+  const warnings = await foreignWarningsFor(target.topology, engine.name);
+  printPlan(context, plan, { locate, isJson, warnings });
   return plan.conflicts.length > 0 ? exitCodes.failed : exitCodes.done;
 }
 

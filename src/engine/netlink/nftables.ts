@@ -64,7 +64,12 @@ export function runNft(script: string): void {
  * @throws Error with nft's own words.
  */
 export function listTable(table: string, family: 'inet' | 'bridge' = 'inet'): NftObject[] {
-  const { code, output, error } = execute(`list table ${family} ${table}`, JSON_OUTPUT);
+  return listJson(`list table ${family} ${table}`);
+}
+
+/** What `nft -j` prints for a command that lists; none where there is no such object. */
+export function listJson(command: string): NftObject[] {
+  const { code, output, error } = execute(command, JSON_OUTPUT);
   if (code === 0) return (JSON.parse(output) as { nftables: NftObject[] }).nftables;
   if (/No such file/.test(error)) return [];
   throw new Error(error.trim());

@@ -1,7 +1,6 @@
 import type { FirewallRule as RawRule } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import {
-  type FirewallAction,
   type FirewallFamily,
   type FirewallHook,
   type FirewallLimit,
@@ -30,7 +29,6 @@ import {
 } from './firewall-values.ts';
 import { listNames } from './names.ts';
 import type { Report } from './problem.ts';
-import { expandMac } from './settings.ts';
 
 export interface RuleEntry {
   readonly raw: RawRule;
@@ -125,7 +123,7 @@ function matcher({ raw, base, names, report }: RuleEntry) {
       case 'macs':
         return expandMatch({
           ...common,
-          name: (text, place) => expandMac(text, place.pointer, report),
+          name: readMac,
         });
     }
   };
@@ -140,6 +138,15 @@ function readInterface(text: string, place: Place, report: Report): string | und
       ? "'*' is any interface; leave it out"
       : `'${text}' is not the name of an interface; a '*' may stand at its end`;
   report({ code: 'firewall-rule', message, place });
+  return undefined;
+}
+
+/** Those of groups and the one of all are addresses of frames too. */
+function readMac(text: string, place: Place, report: Report): string | undefined {
+  const mac = text.toLowerCase();
+  if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)) return mac;
+  const message = `'${text}' is not a MAC address; write six bytes such as 02:42:ac:11:00:02, in quotes`;
+  report({ code: 'bad-mac', message, place });
   return undefined;
 }
 
@@ -327,8 +334,6 @@ function needsSeveral(rule: FirewallRule, families: readonly (4 | 6)[]): boolean
   return (hasAddress && families.length > 1) || isSplit(rule.in) || isSplit(rule.out);
 }
 
-const terminal: ReadonlySet<FirewallAction> = new Set(['accept', 'drop', 'reject']);
-
 function checkAction(rule: FirewallRule, raw: RawRule, fail: Fail): void {
   const does =
     rule.setMark !== undefined || rule.mss !== undefined || rule.log !== undefined || rule.counter !== false;
@@ -342,6 +347,10 @@ function checkAction(rule: FirewallRule, raw: RawRule, fail: Fail): void {
     fail('reject-with is for action: reject', 'reject-with');
   if (rule.action === 'reject' && rule.rejectWith === 'tcp-reset' && rule.protocols.join() !== 'tcp')
     fail('only tcp can be reset', 'reject-with', 'add protocol: tcp, or choose another answer');
-  if (terminal.has(rule.action) && rule.mss !== undefined && rule.action !== 'accept')
-    fail('what is dropped needs no mss', 'mss');
+  if (rule.mss !== undefined && rule.action !== 'continue')
+    fail(
+      'mss is about the first packets of connections alone',
+      'mss',
+      `write action: ${rule.action} in a rule of its own`,
+    );
 }

@@ -291,7 +291,7 @@ namespaces: { m: { expose: [22] } }
 networks:
   a: { subnet: [10.1.0.0/24, "fd00:1::/64"]${network}, members: { m: { addresses: [10.1.0.2, "fd00:1::2"], ${member} } } }
 `);
-    return { publish: (namespaces['host']?.nat as { publish: object[] }).publish };
+    return namespaces['host']?.nat as { readonly publish: readonly object[] };
   };
 
   test('one that is free is chosen once', async () => {
