@@ -64,6 +64,8 @@ export interface ExplainContext {
 
 /** Rounds in which a probe may show that NAT leads it to a namespace that was not followed. */
 const MOST_ROUNDS = 8;
+/** A packet that is lost without a reason is sent again. */
+const MOST_LOSSES = 3;
 
 /** Follows a packet: by the routes, and by a probe of which the kernel tells what happens to it. */
 export async function explain(request: ExplainRequest, context: ExplainContext): Promise<Explanation> {
@@ -75,6 +77,7 @@ export async function explain(request: ExplainRequest, context: ExplainContext):
   let path = await walk(walking);
   if (path.exit !== undefined) return notSent(request, lab, path);
   const followed = new Set<string>();
+  let losses = 0;
   for (let round = 1; ; round += 1) {
     for (const name of namespacesOf(path)) followed.add(name);
     const namespaces = [...followed];
@@ -96,7 +99,10 @@ export async function explain(request: ExplainRequest, context: ExplainContext):
       if (path.exit !== undefined) return notSent(request, lab, path);
       if (namespacesOf(path).some((name) => !followed.has(name))) continue;
     }
-    return describe({ request, lab, path, packets, outcome: result.outcome, live });
+    const explanation = describe({ request, lab, path, packets, outcome: result.outcome, live });
+    // Right after a start, a bridge does not pass frames yet, and neighbours are not known.
+    losses += 1;
+    if (explanation.verdict !== 'lost' || losses >= MOST_LOSSES) return explanation;
   }
 }
 

@@ -39,6 +39,7 @@ function way({ hops }: Explained): string {
 describe('a router with a packet filter', () => {
   beforeEach(async () => {
     await expectCode(0, 'apply', office);
+    await expectCode(0, 'check', office);
   });
 
   test('an answered ping, over a bridge', async () => {
@@ -112,6 +113,7 @@ describe('a router with a packet filter', () => {
 
 test('a rule of a bridge drops it', async () => {
   await expectCode(0, 'apply', bridged);
+  await expectCode(0, 'check', bridged);
   const found = await explained('other', '172.30.0.3:5432');
   expect(found.verdict).toBe('dropped');
   expect(found.summary).toContain(
