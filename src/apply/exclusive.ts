@@ -20,12 +20,13 @@ interface Holder {
 
 /**
  * Subnets that the file wants for itself and that the machine has already: what is sent to them would go elsewhere, or
- * what others send there would come to the lab.
+ * what others send there would come to the lab. What the lab has already stays its own, whoever comes later.
  */
 export function exclusiveConflicts(topology: Topology, live: Live, { lab }: LabRecord): Conflict[] {
-  const claims = topology.interfaces.flatMap(claimsOf);
   const host = live.namespaces.get(HOST);
-  if (claims.length === 0 || host === undefined) return [];
+  if (host === undefined) return [];
+  const claims = topology.interfaces.flatMap(claimsOf).filter((claim) => !isHeld(claim, host));
+  if (claims.length === 0) return [];
   const holders = holdersOf(host, topology, lab);
   return claims.flatMap((claim) => {
     const holder = holders.find(({ cidr }) => overlaps(cidr, claim.cidr));
@@ -39,6 +40,14 @@ function claimsOf(item: Interface): Claim[] {
     const ip = address.settings?.exclusive === true ? parseIp(address.address) : undefined;
     return ip === undefined ? [] : [{ item, address, cidr: withLength(ip, address.prefixLength) }];
   });
+}
+
+function isHeld({ item, address }: Claim, host: LiveNamespace): boolean {
+  return host.links.some(
+    ({ ifname, addr_info: list = [] }) =>
+      ifname === item.name &&
+      list.some(({ local, prefixlen }) => local === address.address && prefixlen === address.prefixLength),
+  );
 }
 
 /** What others have: addresses first, since they say more than the routes that the kernel makes of them. */

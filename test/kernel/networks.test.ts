@@ -333,8 +333,27 @@ networks: { lan: { subnet: [10.30.0.0/16, "fd00:30::/64"], members: [m] } }
     expect(dump()).toBe(taken);
     ip('host', ...line.map((word) => (word === 'add' ? 'del' : word)));
     await settle(file());
+    // Who comes later is not in the way of what is there.
+    ip('host', ...line);
+    await expectCode(0, 'plan', '--detailed-exitcode', file());
     await expectCode(0, 'destroy', 'lab');
     ip('host', 'link', 'del', 'd0');
+    if (line.includes('blackhole')) ip('host', ...line.map((word) => (word === 'add' ? 'del' : word)));
+  });
+
+  test('the subnet of a link from a pool must be free too', async () => {
+    ip('host', 'link', 'add', 'd0', 'type', 'bridge');
+    ip('host', 'address', 'add', '10.255.0.1/16', 'dev', 'd0');
+    const lab = write(`name: lab
+namespaces: [m]
+pools: { p: { subnet: 10.255.0.0/16 } }
+defaults: { pool: p }
+links: [[host:m0, m:eth0]]
+`);
+    const { stderr } = await expectCode(1, 'apply', lab);
+    expect(stderr).toMatch(/of m0 overlaps the address 10\.255\.0\.1\/16 of d0.*lab\.yaml:5/);
+    ip('host', 'link', 'del', 'd0');
+    await settle(lab);
   });
 
   test('what another lab has is a conflict that names it; default routes are none', async () => {
