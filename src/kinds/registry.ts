@@ -5,6 +5,7 @@ import { bridgeKind } from './bridge.ts';
 import { bridgeFdbKind } from './bridge-fdb.ts';
 import { dummyKind } from './dummy.ts';
 import { fdbKind } from './fdb.ts';
+import { bridgeFirewallKind, firewallKind } from './firewall.ts';
 import { geneveKind } from './geneve.ts';
 import { greKind } from './gre.ts';
 import { ifbKind } from './ifb.ts';
@@ -75,6 +76,8 @@ export const kinds: readonly Kind[] = [
   routeKind,
   ruleKind,
   natKind,
+  firewallKind,
+  bridgeFirewallKind,
   impairmentKind,
   redirectKind,
 ];

@@ -11,7 +11,7 @@ import type {
   Rule,
   Topology,
 } from '../../topology/model.ts';
-
+import { longFirewall } from './firewall.ts';
 import { longDevices, longSettings } from './interfaces.ts';
 
 export function longNamespaces({ namespaces, interfaces }: Topology): object {
@@ -29,7 +29,7 @@ export function longNamespaces({ namespaces, interfaces }: Topology): object {
 }
 
 function longNamespace(
-  { forwarding, sysctls, routes, rules, nexthops, neighbors, nat }: Namespace,
+  { forwarding, sysctls, routes, rules, nexthops, neighbors, nat, firewall }: Namespace,
   interfaces: object,
 ): object {
   return {
@@ -44,6 +44,7 @@ function longNamespace(
       : { nexthops: Object.fromEntries(nexthops.map((nexthop) => [nexthop.name, longNexthop(nexthop)])) }),
     ...(neighbors.length === 0 ? {} : { neighbors: neighbors.map(longNeighbor) }),
     ...longNat(nat),
+    ...longFirewall(firewall),
     ...(Object.keys(interfaces).length === 0 ? {} : { interfaces }),
   };
 }

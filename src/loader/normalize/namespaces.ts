@@ -2,8 +2,10 @@ import type { Namespace as RawNamespace, TopologyFile } from '../../generated/to
 import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
+import { noFirewall } from '../../topology/firewall.ts';
 import { HOST, type Namespace } from '../../topology/model.ts';
 import type { Context } from './context.ts';
+import { normalizeFirewall } from './firewall.ts';
 import { noNat, normalizeNat } from './nat.ts';
 import { normalizeNeighbors } from './neighbors.ts';
 import type { Network } from './network.ts';
@@ -73,6 +75,7 @@ export function normalizeNamespaces(
         network,
       }),
       nat: normalizeNat(context, { namespace: name, base: `${base}/nat`, raw: raw.nat, network }),
+      firewall: normalizeFirewall(context, `${base}/firewall`, raw.firewall),
     };
   });
   checkTables(context);
@@ -92,6 +95,7 @@ function emptyNamespace(name: string, place: Place): Namespace {
     nexthops: [],
     neighbors: [],
     nat: noNat,
+    firewall: noFirewall,
   };
 }
 
