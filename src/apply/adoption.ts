@@ -85,6 +85,12 @@ function findObstacle(item: Adopted, subject: Subject, others: readonly LabRecor
         }
       : { message: `${origin} is gone: the lab had it as ${namespace}:${name}`, hint: 'plug it in again' };
   }
+  const { info_kind: kind } = found.link.linkinfo ?? {};
+  if (item.isBridge === true && kind !== 'bridge')
+    return {
+      message: `${origin} of the host is ${kind ?? 'a device'} and no bridge`,
+      hint: 'take a bridge, or make one: leave adopt out',
+    };
   if (before !== undefined && (before.isExact || !isExact)) return undefined;
   // Its addresses stay where it only gets more of them.
   return isExact ? takingObstacle(item, subject, found.link) : undefined;

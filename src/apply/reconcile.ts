@@ -22,6 +22,7 @@ import { adoptionConflicts } from './adoption.ts';
 import { requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { requireDisciplines } from './disciplines.ts';
+import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
@@ -38,6 +39,8 @@ export interface Target {
 /** Foreign objects are in the way of declared names: nothing was changed. */
 export class ConflictError extends TopoweaveError {
   readonly conflicts: readonly Conflict[];
+  /** Where the file says so: set by who knows the file. */
+  locate: ((place: Place) => string) | undefined;
 
   constructor(conflicts: readonly Conflict[]) {
     super(
@@ -88,9 +91,9 @@ export async function planFor(engine: Engine, target: Target, untouched?: Live):
   };
   const longNames = longNamesOf(target.topology);
   if (longNames !== undefined) Object.assign(request, { longNames });
-  const found =
+  const seen =
     untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
-  const live = withoutPorts === undefined ? found : withNewNames(found, withoutPorts);
+  const live = withoutPorts === undefined ? seen : withNewNames(seen, withoutPorts);
   const { lab } = target;
   const findPortUse = portUseFinder(engine, lab, live);
   const topology = withoutPorts && (await choosePorts(withoutPorts, record, findPortUse));
@@ -98,7 +101,11 @@ export async function planFor(engine: Engine, target: Target, untouched?: Live):
   const planRequest = { lab, topology: wanted, live, record };
   const plan = makePlan(planRequest);
   if (topology === undefined) return { plan, live, topology };
-  const conflicts = [...plan.conflicts, ...(await portConflicts(plan, topology, findPortUse))];
+  const conflicts = [
+    ...plan.conflicts,
+    ...exclusiveConflicts(topology, live, record),
+    ...(await portConflicts(plan, topology, findPortUse)),
+  ];
   if (topology.interfaces.some(({ kind }) => kind === 'adopted')) {
     const { desired } = plan;
     const resources = readLive(planRequest, desired);

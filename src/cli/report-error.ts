@@ -2,7 +2,7 @@ import { ApplyError, ConflictError } from '../apply/reconcile.ts';
 import type { StepFailure } from '../engine/engine.ts';
 import { InvalidFileError, TopoweaveError } from '../lib/errors.ts';
 import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
-import type { Step } from '../plan/step.ts';
+import type { Conflict, Step } from '../plan/step.ts';
 import { shellCommand } from '../report/commands.ts';
 import { diagnosticsJson, formatDiagnostics } from '../report/diagnostics.ts';
 import { stepTitle } from '../report/plan.ts';
@@ -36,7 +36,10 @@ export function reportError(error: unknown, { io, color }: Context, isJson: bool
   }
   io.stderr(`${paint('red', 'error:')} ${error.message}\n`);
   if (error instanceof ConflictError) {
-    for (const { message, hint } of error.conflicts) io.stderr(`  ${message}\n    help: ${hint}\n`);
+    for (const conflict of error.conflicts) {
+      const at = whereOf(conflict, error);
+      io.stderr(`  ${conflict.message}${at === undefined ? '' : `  # ${at}`}\n    help: ${conflict.hint}\n`);
+    }
   }
   if (error instanceof ApplyError) {
     for (const { step, command, message } of error.failures) {
@@ -56,8 +59,11 @@ export function reportError(error: unknown, { io, color }: Context, isJson: bool
   return error.exitCode;
 }
 
-/** `office.yaml:14`: what of the file the step is for. */
-function whereOf({ place }: Step, { locate }: ApplyError): string | undefined {
+/** `office.yaml:14`: what of the file the step or the conflict is about. */
+function whereOf(
+  { place }: Pick<Step | Conflict, 'place'>,
+  { locate }: ApplyError | ConflictError,
+): string | undefined {
   const at = place === undefined ? undefined : locate?.(place);
   return at === '' ? undefined : at;
 }

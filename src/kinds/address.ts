@@ -237,7 +237,7 @@ function addressMode(dev: string): string {
   return `net.ipv6.conf.${dev.replaceAll('.', '/')}.addr_gen_mode`;
 }
 
-function addressId(namespace: string, dev: string, addressWithLength: string): string {
+export function addressId(namespace: string, dev: string, addressWithLength: string): string {
   return `${namespace}/${dev}/${addressWithLength}`;
 }
 

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import type { Topology } from '../topology/model.ts';
+import { lowerNetworks } from './networks/lower.ts';
 import { normalize } from './normalize/normalize.ts';
 import type { Problem } from './normalize/problem.ts';
 import { type LoadOptions, type ParsedFile, parseTopologyFile } from './parse.ts';
@@ -34,20 +35,32 @@ export async function loadText(
 
 /** The same from a file that is read already. */
 export function loadParsed(parsed: ParsedFile): LoadedFile {
-  const { source, data, diagnostics: found, refused = [], overrides = [] } = parsed;
+  const { data, diagnostics: found, refused = [], overrides = [] } = parsed;
   const diagnostics = [...found];
-  const files = { source, texts: parsed.texts ?? new Map([[source.path, source.text]]), overrides };
-  if (data === undefined) return { topology: undefined, diagnostics, ...files };
+  const texts = parsed.texts ?? new Map([[parsed.source.path, parsed.source.text]]);
+  if (data === undefined)
+    return { topology: undefined, diagnostics, source: parsed.source, texts, overrides };
   // What lacks a part only because that part was refused is not worth a second message.
   const incomplete = new Set(refused.map((pointer) => pointer.slice(0, pointer.lastIndexOf('/'))));
-  const report = (problem: Problem) => {
+  const reporter = (source: Source) => (problem: Problem) => {
     if (!incomplete.has(problem.place.pointer)) diagnostics.push(toDiagnostic(problem, source));
   };
-  const { topology, network } = normalize(data, report);
+  const lowered = lowerNetworks({ data, source: parsed.source }, reporter(parsed.source));
+  const reportAll = reporter(lowered.source);
+  const report = (problem: Problem) => {
+    if (!lowered.isKnown(problem)) reportAll(problem);
+  };
+  const { topology, network } = normalize(lowered.data, report);
   checkRules({ topology, network }, report);
   diagnostics.sort(({ location: a }, { location: b }) => a.line - b.line || a.column - b.column);
   const isValid = diagnostics.every(({ severity }) => severity !== 'error');
-  return { topology: isValid ? topology : undefined, diagnostics, ...files };
+  return {
+    topology: isValid ? topology : undefined,
+    diagnostics,
+    source: lowered.source,
+    texts,
+    overrides,
+  };
 }
 
 async function examine(parsed: ParsedFile): Promise<LoadedFile> {

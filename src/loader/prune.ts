@@ -81,7 +81,7 @@ function remove(root: object, path: Path, origins: Map<unknown, number[]>): void
 
 /** What is named elsewhere in the file stays there without its settings: else each mention would be an error too. */
 function standInFor(path: Path): unknown {
-  const named = ['namespaces', 'bridges', 'ports', 'endpoints', 'interfaces'];
+  const named = ['namespaces', 'bridges', 'ports', 'endpoints', 'interfaces', 'members'];
   if (named.includes(path.at(-2) ?? '')) return {};
   return path.length === 3 && path[0] === 'tunnels' && path[2] === 'id' ? 16_777_215 : undefined;
 }

@@ -233,6 +233,8 @@ export interface AddressSettings {
   readonly broadcast: string | undefined;
   readonly prefixRoute: boolean;
   readonly dad: boolean;
+  /** Whether its subnet must be free on the machine. */
+  readonly exclusive: boolean;
 }
 
 interface InterfaceBase {
@@ -498,6 +500,8 @@ export interface Adopted extends InterfaceBase {
   readonly kind: 'adopted';
   /** Its name in the machine's own namespace. */
   readonly origin: string;
+  /** It is a bridge, and stands under `bridges`. */
+  readonly isBridge?: true;
 }
 
 export type Tunnel = Gre | IpTunnel | Geneve | Vxlan;

@@ -1,4 +1,11 @@
-import { ApplyError, planFor, type ReconcileResult, reconcile, type Target } from '../../apply/reconcile.ts';
+import {
+  ApplyError,
+  ConflictError,
+  planFor,
+  type ReconcileResult,
+  reconcile,
+  type Target,
+} from '../../apply/reconcile.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import { type Locate, noChanges, planJson } from '../../report/plan.ts';
@@ -66,7 +73,7 @@ export async function applyTarget(
     else io.stdout(`${outcome(result, target, done)}\n`);
     return exitCodes.done;
   } catch (error) {
-    if (error instanceof ApplyError) error.locate = locate;
+    if (error instanceof ApplyError || error instanceof ConflictError) error.locate = locate;
     await progress.end(error);
     throw error;
   } finally {

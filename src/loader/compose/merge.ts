@@ -53,9 +53,14 @@ function isNothing(tree: Tree): boolean {
 /** Two forms of the same, in the long one. */
 function alike(base: Tree, over: Tree, path: readonly string[]): readonly [Tree, Tree] {
   const last = path.at(-1);
-  if (path.length === 1 ? last === 'namespaces' : last === 'ports' && path[0] === 'bridges')
+  const [section] = path;
+  const isPortList = last === 'ports' && section === 'bridges';
+  const isMemberList = last === 'members' && section === 'networks';
+  if (path.length === 1 ? last === 'namespaces' : isPortList || isMemberList)
     return [namedMap(base), namedMap(over)];
-  const isEndpoint = path.length === 4 && ['ports', 'endpoints', 'interfaces'].includes(path[2] ?? '');
+  const isMember = section === 'networks' && path[2] === 'members';
+  const isEndpoint =
+    path.length === 4 && (isMember || ['ports', 'endpoints', 'interfaces'].includes(path[2] ?? ''));
   if (!isEndpoint || base.kind === over.kind || (base.kind !== 'map' && over.kind !== 'map'))
     return [base, over];
   return [settingsOf(base), settingsOf(over)];

@@ -1,16 +1,17 @@
 import { forwardedProtocols, type PortVlans } from '../../topology/bridge.ts';
-import type { Address, Adopted, Bridge, Device, Interface, Veth } from '../../topology/model.ts';
+import type { Address, Adopted, Bridge, Device, Interface, OvsBridge, Veth } from '../../topology/model.ts';
 import { deviceRules } from '../devices/rules.ts';
 import { interfaceKey } from '../normalize/context.ts';
 import { isDevice } from '../normalize/devices.ts';
 import { isTunnel } from '../normalize/underlay.ts';
+import { isSwitch, type Switch } from '../rules/tags.ts';
 import { longOvsBridge } from './ovs.ts';
 
 /** The bridges, each with its ports and members. */
 export function longBridges(interfaces: readonly Interface[]): object {
   const veths = vethsByKey(interfaces);
   const members = membersByKey(interfaces);
-  const bridges = interfaces.filter((item) => item.kind === 'bridge' || item.kind === 'ovs-bridge');
+  const bridges = interfaces.filter(isSwitch);
   return Object.fromEntries(
     bridges.map((bridge) => [
       bridge.name,
@@ -35,7 +36,7 @@ function membersByKey(interfaces: readonly Interface[]): Map<string, Interface[]
 }
 
 function longBridge(
-  bridge: Bridge,
+  bridge: Exclude<Switch, OvsBridge>,
   attached: readonly Interface[],
   veths: ReadonlyMap<string, Veth>,
 ): object {
@@ -54,6 +55,8 @@ function longBridge(
         ...longPort(item),
       };
   }
+  const attachments = { ...(Object.keys(ports).length === 0 ? {} : { ports }), ...longMembers(members) };
+  if (bridge.kind === 'adopted') return { adopt: true, ...longSettings(bridge), ...attachments };
   return {
     namespace: bridge.namespace,
     ...longSettings(bridge),
@@ -62,8 +65,7 @@ function longBridge(
       ...bridge.parameters,
       'group-forward-mask': forwardedProtocols(bridge.parameters['group-forward-mask']),
     },
-    ...(Object.keys(ports).length === 0 ? {} : { ports }),
-    ...longMembers(members),
+    ...attachments,
     ...longFdb(bridge),
   };
 }
@@ -130,7 +132,8 @@ export function longDevices(interfaces: readonly Interface[]): Map<string, Recor
   const found = new Map<string, Record<string, object>>();
   const members = membersByKey(interfaces);
   for (const item of interfaces) {
-    if (!isDevice(item) && item.kind !== 'adopted') continue;
+    const isPlain = item.kind === 'adopted' && item.isBridge !== true;
+    if (!isDevice(item) && !isPlain) continue;
     const devices = found.get(item.namespace) ?? {};
     devices[item.name] = isDevice(item)
       ? longDevice(item, members.get(interfaceKey(item.namespace, item.name)) ?? [])
@@ -176,7 +179,7 @@ export function longSettings(item: Interface): object {
 function longAddress({ address, prefixLength, settings }: Address): string | object {
   const text = `${address}/${prefixLength}`;
   if (settings === undefined) return text;
-  const { peer, scope, lifetime, preferred, label, broadcast, prefixRoute, dad } = settings;
+  const { peer, scope, lifetime, preferred, label, broadcast, prefixRoute, dad, exclusive } = settings;
   const entries = Object.entries({
     address: peer === undefined ? text : address,
     peer: peer === undefined ? undefined : `${peer}/${prefixLength}`,
@@ -187,6 +190,7 @@ function longAddress({ address, prefixLength, settings }: Address): string | obj
     broadcast,
     'prefix-route': prefixRoute ? undefined : false,
     dad: dad ? undefined : false,
+    exclusive: exclusive ? true : undefined,
   });
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }

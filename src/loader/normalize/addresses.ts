@@ -60,11 +60,12 @@ function expandLong(raw: RawAddressSettings, base: string, report: Report): Addr
     broadcast: raw.broadcast === undefined ? undefined : expandIp(raw.broadcast, at('broadcast'), report),
     prefixRoute: raw['prefix-route'] ?? true,
     dad: raw.dad ?? true,
+    exclusive: raw.exclusive ?? false,
   };
   checkSettings(address, settings, at, report);
-  const { scope, label, broadcast, prefixRoute, dad, preferred } = settings;
-  const isPlain =
-    (peer ?? scope ?? label ?? broadcast) === undefined && prefixRoute && dad && preferred === 'forever';
+  const { scope, label, broadcast, prefixRoute, dad, preferred, exclusive } = settings;
+  const isUsual = prefixRoute && dad && !exclusive && preferred === 'forever';
+  const isPlain = (peer ?? scope ?? label ?? broadcast) === undefined && isUsual;
   const { address: text, prefixLength, family, place } = address;
   if (isPlain && lifetime === 'forever') return { address: text, prefixLength, family, place };
   return { address: text, prefixLength, family, settings, place };

@@ -38,7 +38,11 @@ interface PortDraft {
 export function normalizeBridges(context: Context): void {
   const unnamed: PortDraft[] = [];
   for (const [name, raw] of Object.entries(context.data.bridges ?? {})) {
-    const bridge = isOvsBridge(raw) ? addOvsBridge(context, name, raw) : addBridge(context, name, raw ?? {});
+    const bridge = isOvsBridge(raw)
+      ? addOvsBridge(context, name, raw)
+      : raw?.adopt === true
+        ? addAdoptedBridge(context, name, raw)
+        : addBridge(context, name, raw ?? {});
     for (const port of listEndpoints<Port | OvsPort>(raw?.ports, ['bridges', name, 'ports'])) {
       addPort(context, { bridge, port, unnamed });
     }
@@ -94,6 +98,53 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
       fdb: [],
       place: { pointer: base, part: 'key' },
       ...(was === undefined ? {} : { was }),
+    },
+    mtu,
+  };
+  addEntry(context, entry);
+  return entry;
+}
+
+/** What an adopted bridge can have. */
+const adoptedKeys: ReadonlySet<string> = new Set([
+  ...['type', 'adopt', 'namespace', 'addresses', 'macaddress', 'mtu', 'state', 'sysctls', 'ports', 'members'],
+  ...['accept-ra', 'link-local', 'ipv6-privacy', 'ipv6-address-generation', 'dad'],
+]);
+
+/** A bridge of the machine, which gets ports. */
+function addAdoptedBridge(context: Context, name: string, raw: NonNullable<Bridge>): Entry {
+  const base = pointer('bridges', name);
+  const fail = (key: string, message: string, help: string) =>
+    context.report({
+      code: 'bridge-adopt',
+      message,
+      place: { pointer: `${base}/${key}`, part: 'key' },
+      help,
+    });
+  for (const key of Object.keys(raw)) {
+    if (!adoptedKeys.has(key)) fail(key, `an adopted bridge keeps its own ${key}`, `leave ${key} out`);
+  }
+  if (raw.namespace !== undefined && raw.namespace !== HOST)
+    fail('namespace', `the bridge that is there already is in the host`, 'leave namespace out');
+  const { addresses, macaddress, mtu, state, sysctls } = expandSettings(raw, base, context.report);
+  const place: Place = { pointer: base, part: 'key' };
+  context.adoptedFrom.set(name, place);
+  const entry: Entry = {
+    item: {
+      kind: 'adopted',
+      namespace: HOST,
+      name,
+      addresses,
+      mtu: undefined,
+      mtuPlace: undefined,
+      macaddress,
+      state,
+      alias: undefined,
+      master: undefined,
+      place,
+      origin: name,
+      isBridge: true,
+      sysctls: nameSysctls(sysctls, name),
     },
     mtu,
   };

@@ -32,7 +32,7 @@ const sha256: (text: string) => string =
     ? (text) => crypto.createHash('sha256').update(text).digest('hex')
     : (text) => crypto.hash('sha256', text, 'hex');
 
-function macOfAddress(address: string): string {
+export function macOfAddress(address: string): string {
   const bytes = (parseIp(address)?.value ?? 0n).toString(16).padStart(8, '0');
   return `02:42:${bytes.match(/../g)?.join(':')}`;
 }

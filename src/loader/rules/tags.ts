@@ -1,4 +1,4 @@
-import type { Bridge, Interface, OvsBridge, OvsVlan, Topology } from '../../topology/model.ts';
+import type { Adopted, Bridge, Interface, OvsBridge, OvsVlan, Topology } from '../../topology/model.ts';
 import { interfaceKey } from '../normalize/context.ts';
 
 /** A VLAN tag that frames of the topology may carry. */
@@ -8,7 +8,9 @@ export interface Tag {
 }
 
 /** What passes frames between its ports. */
-export type Switch = Bridge | OvsBridge;
+export type Switch = Bridge | OvsBridge | AdoptedBridge;
+
+type AdoptedBridge = Adopted & { readonly isBridge: true };
 
 /** The bridges, and the tags that matter: those that some interface takes off. */
 export interface Tags {
@@ -19,6 +21,7 @@ export interface Tags {
 }
 
 export function isSwitch(item: Interface): item is Switch {
+  if (item.kind === 'adopted') return item.isBridge === true;
   return item.kind === 'bridge' || item.kind === 'ovs-bridge';
 }
 
@@ -78,7 +81,8 @@ export function insideNode(item: Interface, bridge: Switch, tag?: Tag): string |
   if (bridge.kind === 'ovs-bridge') return insideOvs(bridge, vlanOf(item, bridge), tag);
   const key = interfaceKey(bridge.namespace, bridge.name);
   const { vlans } = item;
-  if (vlans === undefined) return wireNode(bridge, tag);
+  // What an adopted bridge filters is not known here.
+  if (vlans === undefined || bridge.kind === 'adopted') return wireNode(bridge, tag);
   const inside = (vlan: number) => vlanNode(key, vlan);
   if (tag === undefined) return vlans.native === undefined ? undefined : inside(vlans.native);
   if (tag.protocol !== bridge.parameters['vlan-protocol']) return wireNode(bridge, tag);
