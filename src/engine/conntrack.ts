@@ -42,7 +42,7 @@ async function forgetByProgram(namespace: string, mappings: readonly Mapping[]):
 /** The words of conntrack(8) that do the same, as far as it can: one call for each port. */
 export function conntrackLines({ protocol, family, address, port, before }: Mapping): string[][] {
   // Without a target from before, it cannot tell packets to the namespace from those that pass through.
-  if (before === undefined && (address === undefined || protocol === 'tcp')) return [];
+  if (before === undefined && address === undefined) return [];
   const lines: string[][] = [];
   for (let offset = 0; port.first + offset <= port.last; offset += 1) {
     lines.push([

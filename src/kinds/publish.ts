@@ -199,7 +199,9 @@ export function toMapping(wanted: Resource | undefined, live: LiveResource | und
   const before = live === undefined ? undefined : targetOf(live.attributes);
   const after = wanted === undefined ? undefined : targetOf(wanted.attributes);
   const isSame = before?.address === after?.address && before?.port === after?.port;
-  return isSame ? undefined : { protocol, family, address, port, before, after };
+  // TCP that was not led on was answered by the namespace itself, and goes on so.
+  const hadNone = before === undefined && protocol === 'tcp';
+  return isSame || hadNone ? undefined : { protocol, family, address, port, before, after };
 }
 
 /** The published ports that a namespace has, of the lab whose table was read. */

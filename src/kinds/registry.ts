@@ -17,6 +17,7 @@ import { namespaceKind } from './namespace.ts';
 import { natKind } from './nat.ts';
 import { neighborKind } from './neighbor.ts';
 import { nexthopKind } from './nexthop.ts';
+import { optionKind } from './option.ts';
 import { otherLinkKind } from './other-link.ts';
 import { ovsBridgeKind, ovsInternalKind } from './ovs.ts';
 import { ovsPortKind } from './ovs-port.ts';
@@ -63,6 +64,7 @@ export const kinds: readonly Kind[] = [
   macvtapKind,
   ipvlanKind,
   otherLinkKind,
+  optionKind,
   ovsPortKind,
   fdbKind,
   bridgeFdbKind,

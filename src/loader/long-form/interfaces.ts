@@ -161,7 +161,7 @@ function longDevice(item: Device, members: readonly Interface[]): object {
 
 /** The settings that every interface takes. */
 export function longSettings(item: Interface): object {
-  const { addresses, macaddress, mtu, state, alias, was, sysctls } = item;
+  const { addresses, macaddress, mtu, state, alias, was, sysctls, options } = item;
   return {
     ...(addresses.length === 0 ? {} : { addresses: addresses.map(longAddress) }),
     ...(macaddress === undefined ? {} : { macaddress }),
@@ -173,6 +173,7 @@ export function longSettings(item: Interface): object {
     ...(sysctls === undefined
       ? {}
       : { sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [shortName(name), value])) }),
+    ...(options === undefined ? {} : { options }),
   };
 }
 

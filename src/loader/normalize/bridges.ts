@@ -63,7 +63,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
   if (raw.namespace !== undefined) {
     checkNamespace(context, namespace, { pointer: `${base}/namespace`, part: 'value' });
   }
-  const { addresses, macaddress, mtu, state, alias, was, sysctls } = expandSettings(
+  const { addresses, macaddress, mtu, state, alias, was, sysctls, options } = expandSettings(
     raw,
     base,
     context.report,
@@ -82,6 +82,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
       alias,
       master: undefined,
       sysctls: nameSysctls(sysctls, name),
+      options,
       // Whether it filters follows from its ports; see bridge-vlans.ts.
       parameters: {
         ...bridgeDefaults,

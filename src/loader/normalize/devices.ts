@@ -95,7 +95,7 @@ function reportAdoptedTwice({ report, adoptedFrom }: Context, origin: string, ba
 
 function addDevice(at: DevicePlace, raw: RawDevice): void {
   const { context, namespace, name, base } = at;
-  const { addresses, macaddress, mtu, state, alias, was, sysctls } = expandSettings(
+  const { addresses, macaddress, mtu, state, alias, was, sysctls, options } = expandSettings(
     raw,
     base,
     context.report,
@@ -125,6 +125,7 @@ function addDevice(at: DevicePlace, raw: RawDevice): void {
       alias,
       master: undefined,
       sysctls: nameSysctls(sysctls, name),
+      options,
       place: { pointer: base, part: 'key' },
       link: expandLink(at, raw),
       settings,

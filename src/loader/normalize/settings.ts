@@ -1,6 +1,6 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { addressBits, formatNetwork, parseCidr, parseIp, withLength } from '../../lib/ip.ts';
-import type { Address } from '../../topology/model.ts';
+import type { Address, InterfaceOptions } from '../../topology/model.ts';
 import { expandAddresses, type RawAddress } from './addresses.ts';
 import {
   expandInterfaceSysctls,
@@ -17,6 +17,7 @@ export interface RawSettings extends RawInterfaceSysctls {
   readonly state?: 'up' | 'down';
   readonly alias?: string;
   readonly was?: string;
+  readonly options?: InterfaceOptions;
 }
 
 export interface Settings {
@@ -28,6 +29,7 @@ export interface Settings {
   readonly was?: string | undefined;
   /** Parameters of the interface, whose name is not known here. */
   readonly sysctls: readonly InterfaceSysctl[] | undefined;
+  readonly options?: InterfaceOptions;
 }
 
 /** Expands the settings of one interface; `base` is their pointer. */
@@ -39,7 +41,7 @@ export function expandSettings(
   if (typeof raw === 'string') return withAddresses(expandAddresses(raw, base, report));
   if (isList(raw)) return withAddresses(expandAddresses(raw, base, report));
   if (raw === null || raw === undefined) return withAddresses([]);
-  const { addresses, macaddress, mtu, state, alias, was } = raw;
+  const { addresses, macaddress, mtu, state, alias, was, options } = raw;
   return {
     addresses: addresses === undefined ? [] : expandAddresses(addresses, `${base}/addresses`, report),
     macaddress: macaddress === undefined ? undefined : expandMac(macaddress, `${base}/macaddress`, report),
@@ -48,6 +50,7 @@ export function expandSettings(
     alias: alias === '' ? undefined : alias,
     ...(was === undefined ? {} : { was }),
     sysctls: expandInterfaceSysctls(raw, base, report),
+    ...(options === undefined ? {} : { options }),
   };
 }
 
