@@ -491,6 +491,7 @@ describe('a port that is chosen', () => {
 });
 
 test('ports of a network, with all that a member exposes', async () => {
+  await topoweave('destroy', 'pub');
   await expectCode(0, 'apply', 'topologies/network-publish.yaml');
   const { ports } = JSON.parse((await expectCode(0, 'ports', 'network-publish', '--json')).stdout) as {
     ports: { protocol: string; address: string; port: number; toPort: number; target: string }[];
