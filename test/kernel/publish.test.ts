@@ -490,6 +490,34 @@ describe('a port that is chosen', () => {
   });
 });
 
+test('ports of a network, with all that a member exposes', async () => {
+  await topoweave('destroy', 'pub');
+  await expectCode(0, 'apply', 'topologies/network-publish.yaml');
+  const { ports } = JSON.parse((await expectCode(0, 'ports', 'network-publish', '--json')).stdout) as {
+    ports: { protocol: string; address: string; port: number; toPort: number; target: string }[];
+  };
+  const led = (target: string) =>
+    ports
+      .filter((entry) => entry.target === target)
+      .map(({ address, toPort, protocol }) => `${address} ${toPort}/${protocol}`)
+      .sort();
+  expect(led('web')).toEqual([
+    '0.0.0.0 80/tcp',
+    '192.0.2.1 53/udp',
+    '192.0.2.1 53/udp',
+    '192.0.2.1 80/tcp',
+    '192.0.2.1 80/tcp',
+    '192.0.2.1 8000/tcp',
+    '192.0.2.1 8001/tcp',
+  ]);
+  expect(led('db')).toEqual(['127.0.0.1 5432/tcp', '127.0.0.1 5433/tcp']);
+  expect(led('cache')).toEqual(['192.0.2.1 6379/tcp']);
+  const chosen = ports.find(({ toPort }) => toPort === 6379)?.port ?? 0;
+  await serve('cache', { port: 6379 });
+  expect(ask('world', '192.0.2.1', chosen)).toBe('cache 192.0.2.2');
+  await expectCode(0, 'destroy', 'network-publish');
+});
+
 test('what others have in nftables is the same before, during and after', async () => {
   const others = `table ip nat {
   chain DOCKER {

@@ -88,7 +88,7 @@ export function addNat<Key extends 'masquerade' | 'snat' | 'publish'>(
 }
 
 /** Adds to what a namespace exposes. */
-export function addExposed(
+export function addExposedPort(
   draft: Draft,
   { namespace, origin }: { readonly namespace: string; readonly origin: string },
   entry: NonNullable<NamespaceDraft['expose']>[number],

@@ -12,7 +12,7 @@ import { addLinkAddresses } from './links.ts';
 import { LoweredSource } from './lowered-source.ts';
 import { addAutomatic, type Member, macOf, nameInterfaces, readMembers } from './members.ts';
 import { checkBridges, checkOverlaps, readPools } from './overlaps.ts';
-import { addPublished } from './publish.ts';
+import { addExposed, addPublished } from './publish.ts';
 import { type Net, readNetwork, textsOf } from './read.ts';
 import { hasDefault, withDefault } from './routes.ts';
 import { addFixed, scanFile } from './scan.ts';
@@ -49,6 +49,7 @@ export function lowerNetworks({ data, source }: File, report: Report): Lowered {
     (a, b) => b.priority - a.priority || compareNames(a.net.name, b.net.name),
   );
   nameInterfaces(byPriority, scan.names);
+  addExposed(draft, members);
   for (const net of nets) addNetwork(draft, { data, net, members: membersOf(net, members) }, report);
   addForwarding(draft, nets);
   const subjects = nets.map((net) => ({ net, members: membersOf(net, members) }));

@@ -1,7 +1,7 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { type Ip, parseIp } from '../../lib/ip.ts';
 import type { Report } from '../normalize/problem.ts';
-import { addExposed, addNat, type Draft } from './draft.ts';
+import { addExposedPort, addNat, type Draft } from './draft.ts';
 import type { Member } from './members.ts';
 import type { Net } from './read.ts';
 
@@ -19,16 +19,21 @@ interface Subject {
   readonly report: Report;
 }
 
-/** The published ports of a network's members, as entries of the router's `nat`, and what they expose. */
+/** What members expose, as what their namespaces do. */
+export function addExposed(draft: Draft, members: readonly Member[]): void {
+  for (const { namespace, settings, at } of members)
+    for (const [index, port] of (settings.expose ?? []).entries())
+      addExposedPort(draft, { namespace, origin: `${at}/expose/${index}` }, port);
+}
+
+/** The published ports of a network's members, as entries of the router's `nat`. */
 export function addPublished(
   draft: Draft,
   { net, members }: { readonly net: Net; readonly members: readonly Member[] },
   report: Report,
 ): void {
   for (const member of members) {
-    const { settings, at, namespace } = member;
-    for (const [index, entry] of (settings.expose ?? []).entries())
-      addExposed(draft, { namespace, origin: `${at}/expose/${index}` }, entry);
+    const { settings, at } = member;
     for (const [index, entry] of (settings.publish ?? []).entries())
       addOne(draft, { net, member, report }, { text: String(entry), at: `${at}/publish/${index}` });
     if (settings['publish-all'] === true) addAll(draft, { net, member, report }, `${at}/publish-all`);
@@ -102,13 +107,18 @@ function addOne(draft: Draft, subject: Subject, { text, at }: { text: string; at
   }
 }
 
-/** All that the namespace exposes, each at a port that is free. */
+/** Each port that the member exposes, in this network or elsewhere in the file, at one that is free. */
 function addAll(draft: Draft, subject: Subject, at: string): void {
-  const { net, member } = subject;
-  if (!isOpen(subject, { pointer: at, part: 'value' })) return;
-  const given = defaultBound(net);
-  const ip = given && readBound(subject, given);
-  if (given !== undefined && ip === undefined) return;
-  const entry = { port: 'auto', to: member.namespace, ...boundTo(ip) };
-  addNat(draft, { namespace: net.namespace, origin: at }, 'publish', entry);
+  const { member, report } = subject;
+  const place: Place = { pointer: at, part: 'value' };
+  if (!isOpen(subject, place)) return;
+  const exposed = draft.namespaces.get(member.namespace)?.expose ?? [];
+  for (const port of exposed) addOne(draft, subject, { text: String(port), at });
+  if (exposed.length > 0) return;
+  report({
+    code: 'bad-publish',
+    message: `${member.namespace} exposes no port`,
+    place,
+    help: 'write the ports: expose: [80, "53/udp"]',
+  });
 }
