@@ -1,8 +1,11 @@
+import { accessSync, constants } from 'node:fs';
+import { basename } from 'node:path';
 import type { Engine } from '../engine/engine.ts';
 import { kernelFeatures, kernelNeeds, linesToTry } from '../kinds/interface.ts';
 import { UnavailableError } from '../lib/errors.ts';
 import type { Plan } from '../plan/step.ts';
-import { run } from '../system/run.ts';
+import { findProgram } from '../system/find-program.ts';
+import { packages, run } from '../system/run.ts';
 
 /**
  * Tries the kinds of links that a plan makes in a network namespace of its own, which goes with the process: a kernel
@@ -48,8 +51,30 @@ async function requireFeatures({ steps }: Plan): Promise<void> {
  *
  * @throws UnavailableError naming its package.
  */
-export async function requirePrograms(engine: Engine, { batches }: Plan): Promise<void> {
+export async function requirePrograms(engine: Engine, { batches, steps }: Plan): Promise<void> {
+  for (const { action, kind, namespace, label, after } of steps) {
+    if (kind !== 'service' || action === 'delete') continue;
+    const [program = ''] = after?.['command'] as readonly string[];
+    // One in the service's own folder, or one that a file of it says, is not there yet.
+    if (program.includes('{folder}') || isInstalled(program)) continue;
+    const name = basename(program);
+    throw new UnavailableError(
+      'missing-program',
+      `the program '${program}' of the service ${namespace}/${label} is not installed; nothing was changed`,
+      packages[name] === undefined ? undefined : `install it with: apt-get install ${packages[name]}`,
+    );
+  }
   if (engine.name !== 'netlink' && batches.some(({ tool }) => tool === 'wg')) await run(['wg', '--version']);
+}
+
+function isInstalled(program: string): boolean {
+  if (!program.includes('/')) return findProgram(program) !== undefined;
+  try {
+    accessSync(program, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function kernelMakes(kind: string): Promise<boolean> {

@@ -162,7 +162,8 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'inspect',
-    summary: 'show what is there: namespaces, interfaces, peers, bridge ports, addresses, routes, NAT',
+    summary:
+      'show what is there: namespaces, interfaces, peers, bridge ports, addresses, routes, NAT, services',
     arguments: [{ name: '[file|name]', description: 'a lab; without it, everything on this machine' }],
     options: [json, ...several, engine],
     examples: [
@@ -202,6 +203,30 @@ export const commands: readonly CommandSpec[] = [
     examples: [{ command: 'topoweave shell alice', explains: 'leave it with exit' }],
     exitCodes: [unavailable],
     load: async () => (await import('./commands/exec.ts')).runShell,
+  },
+  {
+    name: 'logs',
+    summary: 'show what a service has printed',
+    arguments: [
+      { name: '<file|name>', description: 'a lab' },
+      {
+        name: '[service]',
+        description: 'SERVICE, or NAMESPACE/SERVICE where several namespaces have one; without it, all are listed',
+      },
+    ],
+    options: [
+      { flags: '-f, --follow', description: 'go on with what it prints from now on; Ctrl-C ends that' },
+      { flags: '-n, --lines <number>', description: 'only the last lines, all without this' },
+      { flags: '--previous', description: 'of the start before' },
+      json,
+    ],
+    examples: [
+      { command: 'topoweave logs services', explains: 'the services of the lab, and their logs' },
+      { command: 'topoweave logs services httpd -n 20', explains: 'the last 20 lines' },
+      { command: 'topoweave logs ospf r1/ospfd -f', explains: 'follow one of several' },
+    ],
+    exitCodes: [{ code: exitCodes.failed, means: 'there is no such lab or service' }, unavailable],
+    load: async () => (await import('./commands/logs.ts')).run,
   },
   {
     name: 'destroy',

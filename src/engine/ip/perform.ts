@@ -6,7 +6,7 @@ import type { Batch, Step } from '../../plan/step.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
 import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
-import { performOvs } from '../ovs.ts';
+import { isAside, performAside } from '../aside.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
 
 /**
@@ -19,23 +19,22 @@ export async function perform(
   { onDone, signal }: PerformOptions,
 ): Promise<BatchResult[]> {
   const left: BatchResult = { outcome: 'left-out' };
-  const others = batches.filter(({ tool }) => tool !== 'ovs');
+  const others = batches.filter((batch) => !isAside(batch));
   const index = (batch: Batch | undefined) => (batch === undefined ? -1 : batches.indexOf(batch));
-  const ovs = batches.filter(({ tool }) => tool === 'ovs');
-  const [results, ovsResults] = await Promise.all([
+  const aside = batches.filter(isAside);
+  const [results, asideResults] = await Promise.all([
     performJobs(others, { signal, onDone: (at, isDone) => onDone(index(others[at]), isDone) }),
     Promise.all(
-      ovs.map(async (batch) => {
-        if (signal?.aborted) return left;
-        const result = await performOvs(batch);
-        onDone(index(batch), result.outcome === 'done');
+      aside.map(async (batch) => {
+        const result = await performAside(batch, signal);
+        if (result.outcome !== 'left-out') onDone(index(batch), result.outcome === 'done');
         return result;
       }),
     ),
   ]);
   return batches.map(
     (batch) =>
-      (batch.tool === 'ovs' ? ovsResults[ovs.indexOf(batch)] : results[others.indexOf(batch)]) ?? left,
+      (isAside(batch) ? asideResults[aside.indexOf(batch)] : results[others.indexOf(batch)]) ?? left,
   );
 }
 
@@ -108,7 +107,8 @@ function toJob(batch: Batch): Job {
       input: commands.map((command) => (command.tool === 'nft' ? command.script : '')).join(''),
     };
   }
-  if (batch.tool === 'ovs') throw new Error('a batch of Open vSwitch is no job of the helpers');
+  if (batch.tool === 'ovs' || batch.tool === 'file' || batch.tool === 'service')
+    throw new Error(`a batch of ${batch.tool} is no job of the helpers`);
   if (batch.tool === 'wg') return { netns, verb: 'wg', input: wgInput(commands) };
   const writes = (late: boolean): SysctlWrite[] =>
     commands.flatMap((command) =>

@@ -18,7 +18,7 @@ import {
   expandVlans,
   type RawPortSettings,
 } from './port-settings.ts';
-import { expandSettings, type Settings } from './settings.ts';
+import { expandSettingsWithDhcp, type Settings } from './settings.ts';
 
 interface PortDraft {
   readonly bridge: Entry;
@@ -59,7 +59,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
   if (raw.namespace !== undefined) {
     checkNamespace(context, namespace, { pointer: `${base}/namespace`, part: 'value' });
   }
-  const { addresses, macaddress, mtu, state, alias, was, sysctls } = expandSettings(
+  const { addresses, macaddress, mtu, state, alias, was, sysctls, dhcp4 } = expandSettingsWithDhcp(
     raw,
     base,
     context.report,
@@ -94,6 +94,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
       fdb: [],
       place: { pointer: base, part: 'key' },
       ...(was === undefined ? {} : { was }),
+      ...(dhcp4 === undefined ? {} : { dhcp4 }),
     },
     mtu,
   };

@@ -2,14 +2,17 @@ import type { Namespace as RawNamespace, TopologyFile } from '../../generated/to
 import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
-import { HOST, type Namespace } from '../../topology/model.ts';
+import { HOST, type Namespace, type Service } from '../../topology/model.ts';
 import type { Context } from './context.ts';
+import { makeServices } from './made-services.ts';
+import { createNameBook, normalizeNames } from './names-files.ts';
 import { noNat, normalizeNat } from './nat.ts';
 import { normalizeNeighbors } from './neighbors.ts';
 import type { Network } from './network.ts';
 import { normalizeNexthops } from './nexthops.ts';
 import { normalizeRoutes } from './routes.ts';
 import { normalizeRules } from './routing-policy.ts';
+import { checkServiceOrder, normalizeServices } from './services.ts';
 import { normalizeSysctls } from './sysctls.ts';
 import { checkTables } from './tables.ts';
 
@@ -43,6 +46,8 @@ export function normalizeNamespaces(
   declared: readonly DeclaredNamespace[],
   network: Network,
 ): Namespace[] {
+  const book = createNameBook(context, declared);
+  const made = makeServices(context, network, book);
   const result = declared.map(({ name, raw, place }): Namespace => {
     // In the list form a namespace has no settings, so nothing has a pointer that begins with this one.
     const base = place.pointer;
@@ -51,6 +56,13 @@ export function normalizeNamespaces(
       base: `${base}/nexthops`,
       raw: raw.nexthops,
       network,
+    });
+    const names = normalizeNames(context, { namespace: name, raw, base, place, network, book });
+    const services = normalizeServices(context, {
+      namespace: name,
+      base: `${base}/services`,
+      raw: raw.services,
+      made: made.get(name) ?? [],
     });
     return {
       name,
@@ -73,12 +85,21 @@ export function normalizeNamespaces(
         network,
       }),
       nat: normalizeNat(context, { namespace: name, base: `${base}/nat`, raw: raw.nat, network }),
+      ...(raw.aliases === undefined || raw.aliases.length === 0 ? {} : { aliases: raw.aliases }),
+      ...(names === undefined ? {} : { names }),
+      ...(services.length === 0 ? {} : { services }),
     };
   });
   checkTables(context);
   const [implied] = network.interfacesOf(HOST);
-  if (implied !== undefined && !context.declared.has(HOST)) result.push(emptyNamespace(HOST, implied.place));
+  if (implied !== undefined && !context.declared.has(HOST))
+    result.push({ ...emptyNamespace(HOST, implied.place), ...servicesOf(made.get(HOST)) });
+  checkServiceOrder(context, result);
   return result.sort((a, b) => compareNames(a.name, b.name));
+}
+
+function servicesOf(services: readonly Service[] | undefined): Pick<Namespace, 'services'> {
+  return services === undefined ? {} : { services };
 }
 
 function emptyNamespace(name: string, place: Place): Namespace {
