@@ -42,11 +42,15 @@ mkdir -p "$cache"
 key=$release-$(cat "/boot/config-$release" "$here"/{init,stage2,make-initrd.sh,extract-kernel.sh} "$(command -v busybox)" 2>/dev/null | cat - <(stat -c '%s %Y' "/boot/vmlinuz-$release") | sha256sum | cut -c1-16)
 initrd=$cache/initrd-$key
 kernel=$cache/vmlinux-$key
+# Another run may be making it.
+exec {lock}>"$cache/lock"
+flock "$lock"
 if [[ ! -e $initrd ]]; then
   rm -f "$cache"/initrd-* "$cache"/vmlinux-*
   bash "$here/extract-kernel.sh" "/boot/vmlinuz-$release" "$kernel" || : >"$kernel"
   bash "$here/make-initrd.sh" "$release" "$initrd"
 fi
+exec {lock}>&-
 [[ -s $kernel && ${GUEST_PVH:-1} == 1 ]] || kernel=/boot/vmlinuz-$release
 
 # --- this run ---

@@ -1,3 +1,4 @@
+import { hashedName } from '../lib/interface-name.ts';
 import type { IpLink } from '../observe/live.ts';
 import type { Device, DeviceKind } from '../topology/model.ts';
 import { defineLinkKind, interfaceId, type KernelNeed, type LinkContext } from './interface.ts';
@@ -61,17 +62,34 @@ export function defineDeviceKind(kind: DeviceKind, spec: DeviceKindSpec): Kind {
       const own = Object.keys(attributes).filter(
         (attribute) => attribute in spec.changes || isOwn(attribute),
       );
+      const type = ['type', infoKind, ...spec.words(attributes, own)];
+      if (below === undefined || below === namespace) {
+        const link = name === undefined ? [] : ['link', name];
+        return [
+          { tool: 'ip', namespace, args: ['link', 'add', ...link, 'name', label, ...settings, ...type] },
+        ];
+      }
+      // The kernel looks the interface below up where the message is sent; and before Linux 6.15 it refuses a name that
+      // is taken there, though the new device goes elsewhere (__rtnl_newlink in net/core/rtnetlink.c).
+      const passing = hashedName('tw', resource.id);
       return [
         {
           tool: 'ip',
-          // The kernel looks the interface below up where the message is sent.
-          namespace: below ?? namespace,
+          namespace: below,
           args: [
-            ...['link', 'add', ...(name === undefined ? [] : ['link', name]), 'name', label, ...settings],
-            ...(below === undefined || below === namespace ? [] : ['netns', namespace]),
-            ...['type', infoKind, ...spec.words(attributes, own)],
+            'link',
+            'add',
+            'link',
+            String(name),
+            'name',
+            passing,
+            ...settings,
+            'netns',
+            namespace,
+            ...type,
           ],
         },
+        { tool: 'ip', namespace, args: ['link', 'set', 'dev', passing, 'name', label] },
       ];
     },
     typeMessages: (attributes, changed) => [spec.words(attributes, [...new Set([...always, ...changed])])],

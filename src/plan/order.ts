@@ -240,7 +240,7 @@ export function sysctlComesAfter(batch: Batch, command: Command): boolean {
 
 const linkWords = new WeakMap<Batch, ReadonlySet<string>>();
 
-/** The words of the commands of a batch that make links, the names of the links among them. */
+/** The words of the commands of a batch that make or rename links, the names of the links among them. */
 function wordsOfNewLinks(batch: Batch): ReadonlySet<string> {
   const known = linkWords.get(batch);
   if (known !== undefined) return known;
@@ -248,8 +248,9 @@ function wordsOfNewLinks(batch: Batch): ReadonlySet<string> {
   for (const { command } of batch.commands) {
     if (command.tool !== 'ip') continue;
     const [object, verb] = command.args;
-    if (verb !== 'add' || (object !== 'link' && object !== 'tuntap')) continue;
-    for (const word of command.args) words.add(word);
+    const isNew = verb === 'add' && (object === 'link' || object === 'tuntap');
+    const isRenamed = object === 'link' && verb === 'set' && command.args[4] === 'name';
+    if (isNew || isRenamed) for (const word of command.args) words.add(word);
   }
   linkWords.set(batch, words);
   return words;

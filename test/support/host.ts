@@ -94,10 +94,21 @@ export function namespaces(): string[] {
   }
 }
 
+/** Waits, at most 10 s, until duplicate address detection has ended everywhere: a busy machine takes its time. */
+function addressesSettle(spaces: readonly string[]): void {
+  for (let left = 50; left > 0; left--) {
+    if (spaces.every((namespace) => ip(namespace, '-6', 'address', 'show', 'tentative').trim() === ''))
+      return;
+    sh('sleep', '0.2');
+  }
+}
+
 /** Everything that a lab could leave behind, of the host and of every namespace, as one text. */
 export function dump(): string {
   const parts: string[] = [];
-  for (const namespace of ['host', ...namespaces()]) {
+  const spaces = ['host', ...namespaces()];
+  addressesSettle(spaces);
+  for (const namespace of spaces) {
     parts.push(`== ${namespace}`);
     for (const args of [
       ['link'],

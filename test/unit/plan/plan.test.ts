@@ -191,6 +191,7 @@ describe('the order', () => {
         if (args[0] === 'tuntap') own.add(`${batch.namespace}/${dev}`);
         if ((args[0] === 'address' || args[1] === 'set') && dev !== 'lo')
           expect(own.has(`${batch.namespace}/${dev}`)).toBe(true);
+        if (args[1] === 'set' && args[4] === 'name') own.add(`${batch.namespace}/${args[5]}`);
       }
       for (const name of own) next.add(name);
     }
