@@ -54,7 +54,7 @@ async function requireFeatures({ steps }: Plan): Promise<void> {
 export async function requirePrograms(engine: Engine, { batches, steps }: Plan): Promise<void> {
   for (const { action, kind, namespace, label, after } of steps) {
     if (kind !== 'service' || action === 'delete') continue;
-    const [program = ''] = after?.['command'] as readonly string[];
+    const [program = ''] = (after?.['command'] ?? []) as readonly string[];
     // One in the service's own folder, or one that a file of it says, is not there yet.
     if (program.includes('{folder}') || isInstalled(program)) continue;
     const name = basename(program);

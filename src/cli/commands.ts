@@ -208,24 +208,25 @@ export const commands: readonly CommandSpec[] = [
     name: 'logs',
     summary: 'show what a service has printed',
     arguments: [
-      { name: '<file|name>', description: 'a lab' },
       {
         name: '[service]',
-        description: 'SERVICE, or NAMESPACE/SERVICE where several namespaces have one; without it, all are listed',
+        description:
+          'NAMESPACE/SERVICE, or SERVICE where only one namespace has it; without it, all are listed',
       },
     ],
     options: [
+      { flags: '--lab <name>', description: 'only services of this lab' },
       { flags: '-f, --follow', description: 'go on with what it prints from now on; Ctrl-C ends that' },
       { flags: '-n, --lines <number>', description: 'only the last lines, all without this' },
       { flags: '--previous', description: 'of the start before' },
       json,
     ],
     examples: [
-      { command: 'topoweave logs services', explains: 'the services of the lab, and their logs' },
-      { command: 'topoweave logs services httpd -n 20', explains: 'the last 20 lines' },
-      { command: 'topoweave logs ospf r1/ospfd -f', explains: 'follow one of several' },
+      { command: 'topoweave logs', explains: 'all services, and their logs' },
+      { command: 'topoweave logs httpd -n 20', explains: 'the last 20 lines' },
+      { command: 'topoweave logs -f r1/ospfd', explains: 'go on with what it prints' },
     ],
-    exitCodes: [{ code: exitCodes.failed, means: 'there is no such lab or service' }, unavailable],
+    exitCodes: [{ code: exitCodes.failed, means: 'there is no such service, or no log' }, unavailable],
     load: async () => (await import('./commands/logs.ts')).run,
   },
   {

@@ -1,6 +1,7 @@
 import type { Batch } from '../plan/step.ts';
 import { removeEtcFile, writeEtcFile } from '../system/etc-files.ts';
-import { startService, stopService } from '../system/services.ts';
+import { startService } from '../system/services/start.ts';
+import { stopService } from '../system/services/stop.ts';
 import type { BatchResult } from './engine.ts';
 import { performOvs } from './ovs.ts';
 

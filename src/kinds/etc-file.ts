@@ -1,6 +1,6 @@
 import type { EtcName } from '../observe/live.ts';
 import { etcPath } from '../system/etc-files.ts';
-import type { Nameservers, Names } from '../topology/model.ts';
+import type { Names, Nameservers } from '../topology/model.ts';
 import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
 
 /**
@@ -32,7 +32,8 @@ export const etcFileKind: Kind = {
   // The folder is the machine's, so it stays when the namespace goes.
   outlives: beforeFile,
   same: (attribute, wanted, live) =>
-    attribute !== 'lines' || (wanted as readonly string[]).join('\n') === (live as readonly string[]).join('\n'),
+    attribute !== 'lines' ||
+    (wanted as readonly string[]).join('\n') === (live as readonly string[]).join('\n'),
   create: (resource) => [writeCommand(resource)],
   update: ({ wanted }) => [writeCommand(wanted)],
   remove: ({ namespace, attributes }) => [

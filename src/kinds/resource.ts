@@ -68,7 +68,7 @@ export type FileCommand =
       readonly name: EtcName;
     };
 
-/** Starts or stops a service; system/services.ts knows how. */
+/** Starts or stops a service; system/services knows how. */
 export type ServiceCommand =
   | {
       readonly tool: 'service';

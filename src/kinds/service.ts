@@ -52,7 +52,8 @@ export const serviceKind: Kind = {
     },
   ],
   same: (attribute, wanted, live) =>
-    unlike.has(attribute) || JSON.stringify(wanted) === JSON.stringify(live ?? (Array.isArray(wanted) ? [] : '')),
+    unlike.has(attribute) ||
+    JSON.stringify(wanted) === JSON.stringify(live ?? (Array.isArray(wanted) ? [] : '')),
   disrupts: (change, action) =>
     action === 'delete' || change?.live.attributes['state'] === 'running'
       ? 'the program ends, and its connections with it'
@@ -71,11 +72,14 @@ interface Lowering {
 
 function lowerService({ lab, namespace, names, service }: Lowering): Resource {
   const { name, command, environment, user, directory, files, log, after, madeFor, place } = service;
+  const { capabilities = [], owner = '' } = service;
   const attributes: Attributes = {
     state: 'running',
     command,
     environment: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
     user: user ?? '',
+    owner,
+    capabilities,
     directory: directory ?? '',
     files: Object.entries(files).map(([file, text]) => `${file} ${hashOf(text)}`),
     log: log ?? '',

@@ -2,7 +2,7 @@ import type { Engine, ReadRequest } from '../engine/engine.ts';
 import { kernelName } from '../lib/interface-name.ts';
 import { readEtcFiles } from '../system/etc-files.ts';
 import { listNamespaces } from '../system/netns.ts';
-import { readServices } from '../system/services.ts';
+import { readServices } from '../system/services/record.ts';
 import { HOST } from '../topology/model.ts';
 import type { Live, LiveNamespace } from './live.ts';
 import { type Renames, renameSysctl, withLongNames } from './names.ts';
@@ -12,7 +12,10 @@ import { addOvs } from './ovs.ts';
 export async function observe(engine: Engine, request: ReadRequest): Promise<Live> {
   const { names, stale } = listNamespaces();
   const namespaces = await engine.read([HOST, ...names], asKernel(request));
-  return { ...named({ ...(await addOvs(namespaces, request.ovs === true)), stale }, request), ...readFiles(request) };
+  return {
+    ...named({ ...(await addOvs(namespaces, request.ovs === true)), stale }, request),
+    ...readFiles(request),
+  };
 }
 
 /** What is no document of the kernel's: files, and what the records say of processes. */

@@ -3,7 +3,7 @@ import type { Command, ServiceCommand } from '../kinds/resource.ts';
 import { sysctlPath } from '../lib/sysctl.ts';
 import type { Plan } from '../plan/step.ts';
 import { etcPath } from '../system/etc-files.ts';
-import { folderOf, logPath } from '../system/services.ts';
+import { folderOf, logPath } from '../system/services/paths.ts';
 import { HOST } from '../topology/model.ts';
 
 /** The plan as shell commands that a person can read and paste, in the order of the batches. */

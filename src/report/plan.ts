@@ -103,6 +103,8 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   rate: ['none'],
   burst: ['none'],
   user: [''],
+  owner: [''],
+  capabilities: [],
   directory: [''],
   log: [''],
 };
@@ -213,7 +215,9 @@ function lineChanges(before: Value | undefined, after: Value | undefined): strin
   const gone = (old ?? []).filter((line) => wanted?.includes(line) !== true);
   const come = (wanted ?? []).filter((line) => old?.includes(line) !== true);
   if (gone.length + come.length === 0) return '        the order of its lines\n';
-  return [...gone.map((line) => `        - ${line}\n`), ...come.map((line) => `        + ${line}\n`)].join('');
+  return [...gone.map((line) => `        - ${line}\n`), ...come.map((line) => `        + ${line}\n`)].join(
+    '',
+  );
 }
 
 /** More lines of a new file are only counted. */
@@ -224,7 +228,10 @@ function newAttributes({ after = {}, kind }: Step): string {
   for (const name in after) {
     const value = after[name];
     if (name === 'lines' && Array.isArray(value)) {
-      text += value.slice(0, MOST_LINES).map((line) => `        ${line}\n`).join('');
+      text += value
+        .slice(0, MOST_LINES)
+        .map((line) => `        ${line}\n`)
+        .join('');
       if (value.length > MOST_LINES) text += `        and ${value.length - MOST_LINES} lines more\n`;
       continue;
     }

@@ -65,3 +65,17 @@ function readStat(pid: number): { state: string; session: number; start: string 
     return undefined;
   }
 }
+
+/** What a process was started with, with a zero byte at each end, so that a whole entry can be looked for. */
+export function environmentOf(pid: number): string {
+  return `\0${readText(`/proc/${pid}/environ`)}`;
+}
+
+/** A file of /proc; nothing where the process is gone. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}

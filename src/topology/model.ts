@@ -73,6 +73,10 @@ export interface Service {
   readonly environment: Readonly<Record<string, string>>;
   /** undefined: root. */
   readonly user: string | undefined;
+  /** Whose its folder is; undefined: that of `user`. */
+  readonly owner?: string;
+  /** The rights of root that it has; undefined: all of them as root, none as another user. */
+  readonly capabilities?: readonly string[];
   /** undefined: the service's own folder. */
   readonly directory: string | undefined;
   readonly files: Readonly<Record<string, string>>;

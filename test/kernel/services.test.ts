@@ -1,8 +1,15 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { dump, expectCode, ip, namespaces, sh, topoweave, workFolder } from '../support/host.ts';
+import { dump, expectCode, namespaces, sh, topoweave, workFolder } from '../support/host.ts';
 
 const folder = workFolder();
 afterAll(() => folder.remove());
@@ -40,6 +47,12 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** A signal is sent in no time, and ends a process some time later. */
+async function kill(pid: number): Promise<void> {
+  process.kill(pid, 'SIGKILL');
+  await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
+}
+
 async function apply(file: string): Promise<string> {
   const { stdout } = await expectCode(0, 'apply', file);
   await expectCode(0, 'plan', '--detailed-exitcode', file);
@@ -55,15 +68,20 @@ test('a service runs in its namespace, alone in its session, and goes with the l
   await apply(file);
   const pid = pidOf('web');
   expect(readlinkSync(`/proc/${pid}/ns/net`)).toBe(`net:[${statSync('/run/netns/a').ino}]`);
-  const [, , , session, terminal] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+  const [, , , session, terminal] =
+    readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
   expect([session, terminal]).toEqual([String(pid), '0']);
   const files = readdirSync(`/proc/${pid}/fd`).map((fd) => `${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`);
   const out = '/run/topoweave/lab.logs/a:web.log';
-  expect(files).toEqual(['0 /dev/null', `1 ${out}`, `2 ${out}`]);
+  expect(files.slice(0, 3)).toEqual(['0 /dev/null', `1 ${out}`, `2 ${out}`]);
+  // What these tests themselves were given by whoever started them.
+  expect(files.slice(3).filter((line) => !line.endsWith(' /dev/null'))).toEqual([]);
   const own = '/run/topoweave-services/lab/a/web';
   const lines = log('web').trim().split('\n');
   expect(lines[0]).toBe(own);
-  expect(lines).toEqual(expect.arrayContaining(['A=a b', `B=${own}/x`, 'TOPOWEAVE_SERVICE=lab/a/web', 'HOME=/root']));
+  expect(lines).toEqual(
+    expect.arrayContaining(['A=a b', `B=${own}/x`, 'TOPOWEAVE_SERVICE=lab/a/web', 'HOME=/root']),
+  );
   expect(readFileSync(`${own}/conf`, 'utf8')).toBe(own);
   expect(lines.filter((line) => line.startsWith('NODE') || line.startsWith('VITEST'))).toEqual([]);
   expect((await expectCode(0, 'inspect', 'lab')).stdout).toContain(`service web (process ${pid}): sh -c`);
@@ -82,7 +100,7 @@ test('a dead one and a changed one are started again, the others stay', async ()
   const file = lab(`{ one: { command: sleep 1000 }, two: { command: sleep 1001 } }`);
   await apply(file);
   const [one, two] = [pidOf('one'), pidOf('two')];
-  process.kill(one, 'SIGKILL');
+  await kill(one);
   const { stdout } = await expectCode(2, 'plan', '--detailed-exitcode', file);
   expect(stdout).toMatch(/-\/\+ service one[^\n]*\n\s+state: dead -> running/);
   expect((await expectCode(0, 'status')).stdout).toContain('1 of 2');
@@ -102,7 +120,7 @@ test('a number that another process got is not touched', async () => {
   const file = lab('{ one: { command: sleep 1000 } }');
   await apply(file);
   const record = readRecord('one');
-  process.kill(pidOf('one'), 'SIGKILL');
+  await kill(pidOf('one'));
   const stranger = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' });
   try {
     const changed = { ...record, process: { ...record.process, pid: stranger.pid } };
@@ -123,19 +141,23 @@ test('a number that another process got is not touched', async () => {
 });
 
 test('all that it started ends with it, at the latest when its time is over', async () => {
-  const script = 'trap "" TERM; setsid sh -c "trap : TERM; while :; do sleep 1; done" & sleep 1234 & while :; do sleep 1; done';
+  const script =
+    'trap "" TERM; setsid sh -c "trap : TERM; while :; do sleep 1; done" & sleep 1234 & while :; do sleep 1; done';
   await apply(lab(`{ tree: { command: [sh, -c, '${script}'], stop-within: 500ms } }`));
-  await sleep(300);
   const { token } = readRecord('tree');
   const members = () =>
     readdirSync('/proc').filter((name) => {
       try {
-        return /^\d+$/.test(name) && isAlive(Number(name)) && readFileSync(`/proc/${name}/environ`, 'utf8').includes(token);
+        return (
+          /^\d+$/.test(name) &&
+          isAlive(Number(name)) &&
+          readFileSync(`/proc/${name}/environ`, 'utf8').includes(token)
+        );
       } catch {
         return false;
       }
     });
-  expect(members().length).toBeGreaterThanOrEqual(3);
+  await expect.poll(() => members().length, { timeout: 10_000 }).toBeGreaterThanOrEqual(4);
   await expectCode(0, 'destroy', 'lab');
   expect(members()).toEqual([]);
 });
@@ -162,9 +184,13 @@ test('a service in a namespace that somebody made anew is moved there', async ()
 
 test('one that ends at once or is never ready is an error with the end of its log', async () => {
   const bad = await expectCode(1, 'apply', lab('{ one: { command: [sh, -c, "echo no luck; exit 3"] } }'));
-  expect(bad.stderr).toMatch(/the service a\/one ended at once, with exit code 3; the end of .*a:one\.log:\n\s+\| no luck/);
-  expect((await expectCode(0, 'logs', 'lab', 'one')).stdout).toBe('no luck\n');
-  const late = lab('{ one: { command: [sh, -c, "echo waiting; exec sleep 999"], ready: { tcp: 80, within: 300ms } } }');
+  expect(bad.stderr).toMatch(
+    /the service a\/one ended at once, with exit code 3; the end of .*a:one\.log:\n\s+\| no luck/,
+  );
+  expect((await expectCode(0, 'logs', 'a/one')).stdout).toBe('no luck\n');
+  const late = lab(
+    '{ one: { command: [sh, -c, "echo waiting; exec sleep 999"], ready: { tcp: 80, within: 300ms } } }',
+  );
   const { stderr } = await expectCode(1, 'apply', late);
   expect(stderr).toMatch(/was not ready within 0.3 s \(nobody listens on TCP port 80\)/);
   expect(sh('ip', 'netns', 'pids', 'a')).toBe('');
@@ -198,7 +224,9 @@ const hasUsers = !/^\s*0\s+\d+\s+1\s*$/.test(readFileSync('/proc/self/uid_map', 
 
 test.runIf(hasUsers)('another user has its own folder, and no rights of root', async () => {
   await apply(
-    lab(`{ one: { command: [sh, -c, "id -un; touch ok && ls; cat /run/topoweave/lab.json; exec sleep 999"], user: nobody } }`),
+    lab(
+      `{ one: { command: [sh, -c, "id -un; touch ok && ls; cat /run/topoweave/lab.json; exec sleep 999"], user: nobody } }`,
+    ),
   );
   expect(log('one')).toMatch(/^nobody\nok\ncat: .*Permission denied/);
   const unknown = await expectCode(1, 'apply', lab('{ one: { command: sleep 999, user: nosuchuser } }'));
@@ -210,15 +238,17 @@ test('logs: all, the last lines, of the start before, as JSON; names that are no
     lab(`{ one: { command: [sh, -c, "for i in 1 2 3; do echo ${text} $i; done; exec sleep 999"] } }`);
   await apply(file('first'));
   await apply(file('second'));
-  expect((await expectCode(0, 'logs', 'lab', 'one')).stdout).toBe('second 1\nsecond 2\nsecond 3\n');
-  expect((await expectCode(0, 'logs', 'lab', 'a/one', '-n', '1')).stdout).toBe('second 3\n');
-  expect((await expectCode(0, 'logs', 'lab', 'one', '--previous', '-n', '1')).stdout).toBe('first 3\n');
-  expect(JSON.parse((await expectCode(0, 'logs', 'lab', 'one', '-n', '2', '--json')).stdout).lines).toEqual([
+  expect((await expectCode(0, 'logs', 'a/one')).stdout).toBe('second 1\nsecond 2\nsecond 3\n');
+  expect((await expectCode(0, 'logs', '--lab', 'lab', 'a/one', '-n', '1')).stdout).toBe('second 3\n');
+  expect((await expectCode(0, 'logs', 'one', '--previous', '-n', '1')).stdout).toBe('first 3\n');
+  expect(JSON.parse((await expectCode(0, 'logs', 'one', '-n', '2', '--json')).stdout).lines).toEqual([
     'second 2',
     'second 3',
   ]);
-  expect((await expectCode(0, 'logs', 'lab')).stdout).toMatch(/a\/one +running +\/run\/topoweave\/lab\.logs\/a:one\.log/);
-  expect((await expectCode(1, 'logs', 'lab', 'two')).stderr).toContain('there are: a/one');
+  expect((await expectCode(0, 'logs')).stdout).toMatch(
+    /a\/one +lab +running +\/run\/topoweave\/lab\.logs\/a:one\.log/,
+  );
+  expect((await expectCode(1, 'logs', 'two')).stderr).toContain('a/one');
 });
 
 test('a service of the machine itself, and a log of the user', async () => {
@@ -235,44 +265,4 @@ namespaces:
   expect((await expectCode(0, 'inspect', 'onhost')).stdout).toContain('service one');
   await expectCode(0, 'destroy', 'onhost');
   expect(readFileSync(path, 'utf8')).toBe('here\n');
-});
-
-test('FRR: the routers find the other way when a link goes down', async () => {
-  const file = 'topologies/ospf.yaml';
-  await expectCode(0, 'apply', file);
-  await expectCode(0, 'check', file);
-  const path = () => ip('r1', 'route', 'get', '172.16.3.2');
-  // The metric of both ways is known when all routers are.
-  for (let tries = 0; !path().includes('dev eth0') && tries < 50; tries += 1) sh('sleep', '0.2');
-  expect(path()).toContain('dev eth0');
-  ip('r2', 'link', 'set', 'dev', 'eth0', 'down');
-  await expectCode(0, 'check', file);
-  expect(path()).toContain('dev eth1');
-  await expectCode(0, 'apply', file);
-  await expectCode(0, 'check', file);
-});
-
-test('DHCP: an address that is renewed, is no drift, and goes', async () => {
-  const file = 'topologies/dhcp.yaml';
-  await expectCode(0, 'apply', file);
-  await expectCode(0, 'check', file);
-  await expectCode(0, 'plan', '--detailed-exitcode', file);
-  const address = () => ip('alice', '-4', 'address', 'show', 'dev', 'eth0');
-  const [, first] = /inet (10\.0\.0\.1\d\d)\/24/.exec(address()) ?? [];
-  expect(address()).toMatch(/dynamic/);
-  const seconds = () => Number(/valid_lft (\d+)sec/.exec(address())?.[1]);
-  sh('sleep', '2.1');
-  const before = seconds();
-  const clients = sh('ip', 'netns', 'pids', 'alice').trim().split('\n');
-  expect(clients.length).toBe(1);
-  process.kill(Number(clients[0]), 'SIGUSR1');
-  for (let tries = 0; seconds() <= before && tries < 50; tries += 1) sh('sleep', '0.1');
-  expect(seconds()).toBeGreaterThan(before);
-  const text = readFileSync(file, 'utf8').replace('alice:eth0: dhcp4', 'alice:eth0: {}');
-  await expectCode(0, 'apply', folder.write('dhcp.yaml', text));
-  expect(ip('alice', '-4', 'address', 'show', 'dev', 'eth0')).toBe('');
-  expect(ip('alice', 'route')).toBe('');
-  const answer = sh('ip', 'netns', 'exec', 'printer', 'getent', 'ahostsv4', 'alice');
-  expect(answer).toBeDefined();
-  expect(first).toBeDefined();
 });

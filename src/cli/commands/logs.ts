@@ -4,72 +4,92 @@ import { TopoweaveError, UsageError } from '../../lib/errors.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
 import type { LiveService } from '../../observe/live.ts';
 import { formatTable } from '../../report/table.ts';
-import { knownLogs, lastLines, readServices } from '../../system/services.ts';
+import { type KnownLog, knownLogs, lastLines } from '../../system/services/log.ts';
+import { readServices } from '../../system/services/record.ts';
 import type { Io, RunCommand } from '../command.ts';
-import { optionalFiles } from '../files.ts';
-import { requireRoot, resolveLabName } from '../lab.ts';
+import { requireRoot } from '../lab.ts';
 
 /** Milliseconds between two looks at a log that is followed. */
 const INTERVAL = 200;
 const PORTION = 64 * 1024;
 
-export const run: RunCommand = async (context, { args, options }) => {
-  const { io } = context;
-  const [file, wanted] = args.map((word) => (word === undefined ? undefined : String(word)));
-  const choice = optionalFiles(io, file, {});
-  if (choice === undefined) throw new UsageError('give the name of a lab', "'topoweave status' lists the labs");
+export const run: RunCommand = async ({ io }, { args, options }) => {
+  const wanted = args[0] === undefined ? undefined : String(args[0]);
   const lines = options['lines'] === undefined ? undefined : Number(options['lines']);
   if (lines !== undefined && !(Number.isInteger(lines) && lines >= 0))
     throw new UsageError(`'${options['lines']}' is not a number of lines`);
-  const lab = await resolveLabName(context, choice);
   requireRoot();
+  const lab = options['lab'] === undefined ? undefined : String(options['lab']);
+  if (lab !== undefined && !/^[a-z][a-z0-9-]*$/.test(lab))
+    throw new UsageError(`'${lab}' is not the name of a lab`);
+  const isJson = options['json'] === true;
   const services = readServices(lab);
-  if (wanted === undefined) return list(io, lab, services, options['json'] === true);
-  const found = find(lab, services, wanted);
-  const path = options['previous'] ? `${found}.old` : found;
-  if (options['json']) {
+  if (wanted === undefined) return list(io, services, isJson);
+  const found = find(services, { wanted, lab });
+  const path = options['previous'] ? `${found.log}.old` : found.log;
+  if (isJson) {
+    const { lab: owner, namespace, name } = found;
     const log = lines === undefined ? readAll(path) : lastLines(path, lines);
-    io.stdout(`${JSON.stringify({ schemaVersion: 1, lab, path, lines: log }, null, 2)}\n`);
+    const text = { schemaVersion: 1, lab: owner, namespace, name, path, lines: log };
+    io.stdout(`${JSON.stringify(text, null, 2)}\n`);
     return exitCodes.done;
   }
   return print(io, path, { lines, follow: options['follow'] === true });
 };
 
-function list(io: Io, lab: string, services: readonly LiveService[], isJson: boolean): number {
+function list(io: Io, services: readonly LiveService[], isJson: boolean): number {
   if (isJson) {
-    const known = services.map(({ namespace, name, state, log }) => ({ namespace, name, state, log }));
-    io.stdout(`${JSON.stringify({ schemaVersion: 1, lab, services: known }, null, 2)}\n`);
+    const known = services.map(({ lab, namespace, name, state, log }) => ({
+      lab,
+      namespace,
+      name,
+      state,
+      log,
+    }));
+    io.stdout(`${JSON.stringify({ schemaVersion: 1, services: known }, null, 2)}\n`);
   } else if (services.length === 0) {
-    io.stdout(`Lab '${lab}' has no services.\n`);
+    io.stdout('No services.\n');
   } else {
-    const rows = services.map(({ namespace, name, state, log }) => [`${namespace}/${name}`, state, log]);
-    io.stdout(formatTable(['SERVICE', 'STATE', 'LOG'], rows));
+    const rows = services.map(({ lab, namespace, name, state, log }) => [
+      `${namespace}/${name}`,
+      lab,
+      state,
+      log,
+    ]);
+    io.stdout(formatTable(['SERVICE', 'LAB', 'STATE', 'LOG'], rows));
   }
   return exitCodes.done;
 }
 
-/** The log of a service by its name: of those that run, and of those that could not be started. */
-function find(lab: string, services: readonly LiveService[], wanted: string): string {
-  const logs = new Map(knownLogs(lab));
-  for (const { namespace, name, log } of services) logs.set(`${namespace}/${name}`, log);
-  const names = [...logs.keys()].sort();
-  const matching = names.filter((name) => name === wanted || name.endsWith(`/${wanted}`));
-  const [name] = matching;
-  if (name !== undefined && matching.length === 1) return logs.get(name) ?? '';
-  throw new TopoweaveError(
-    'no-service',
-    matching.length > 1
-      ? `several namespaces of lab '${lab}' have a service ${wanted}: ${matching.join(', ')}`
-      : `lab '${lab}' has no service ${wanted}`,
-    {
-      hint:
-        matching.length > 1
-          ? `name one: topoweave logs ${lab} ${matching[0]}`
-          : names.length === 0
-            ? 'it has none'
-            : `there are: ${names.join(', ')}`,
-    },
-  );
+interface Wanted {
+  readonly wanted: string;
+  readonly lab: string | undefined;
+}
+
+/** The log of a service by its name: of those that were started, and of those that could not be. */
+function find(services: readonly LiveService[], { wanted, lab }: Wanted): KnownLog {
+  const logs = new Map<string, KnownLog>();
+  for (const each of [...knownLogs(lab), ...services])
+    logs.set(`${each.lab}/${each.namespace}/${each.name}`, each);
+  const known = [...logs.values()];
+  const matching = known.filter(({ namespace, name }) => [`${namespace}/${name}`, name].includes(wanted));
+  const [found] = matching;
+  if (found !== undefined && matching.length === 1) return found;
+  const where = lab === undefined ? 'there is' : `lab '${lab}' has`;
+  if (found === undefined)
+    throw new TopoweaveError('no-service', `${where} no service ${wanted}`, { hint: listOf(known) });
+  const labs = new Set(matching.map((each) => each.lab));
+  throw new TopoweaveError('no-service', `several services are called ${wanted}`, {
+    hint:
+      labs.size === matching.length && labs.size > 1
+        ? `say which lab: --lab ${[...labs].sort().join(' or ')}`
+        : `name one: ${listOf(matching)}`,
+  });
+}
+
+function listOf(logs: readonly KnownLog[]): string {
+  const names = [...new Set(logs.map(({ namespace, name }) => `${namespace}/${name}`))].sort();
+  return names.length === 0 ? 'there are none' : names.join(', ');
 }
 
 function readAll(path: string): string[] {
@@ -135,7 +155,11 @@ function copy(fd: number, from: number, write: (text: string) => void, stay = fa
   const buffer = Buffer.alloc(PORTION);
   const decoder = new TextDecoder();
   let at = from;
-  for (let read = readSync(fd, buffer, 0, PORTION, at); read > 0; read = readSync(fd, buffer, 0, PORTION, at)) {
+  for (
+    let read = readSync(fd, buffer, 0, PORTION, at);
+    read > 0;
+    read = readSync(fd, buffer, 0, PORTION, at)
+  ) {
     write(decoder.decode(buffer.subarray(0, read), { stream: true }));
     at += read;
   }

@@ -5,8 +5,8 @@ import { sysctlComesAfter } from '../../plan/order.ts';
 import type { Batch, Step } from '../../plan/step.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
-import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
 import { isAside, performAside } from '../aside.ts';
+import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
 
 /**
@@ -33,8 +33,7 @@ export async function perform(
     ),
   ]);
   return batches.map(
-    (batch) =>
-      (isAside(batch) ? asideResults[aside.indexOf(batch)] : results[others.indexOf(batch)]) ?? left,
+    (batch) => (isAside(batch) ? asideResults[aside.indexOf(batch)] : results[others.indexOf(batch)]) ?? left,
   );
 }
 

@@ -73,7 +73,8 @@ function longServices(services: readonly Service[]): object {
 }
 
 function longService(service: Service): object {
-  const { command, environment, user, directory, files, log, ready, after, stopWithin } = service;
+  const { command, environment, user, owner, capabilities, directory, files, log, ready, after, stopWithin } =
+    service;
   const texts = (map: Readonly<Record<string, string>>) =>
     Object.keys(map).length === 0
       ? undefined
@@ -82,12 +83,12 @@ function longService(service: Service): object {
     command: command.map(literal),
     environment: texts(environment),
     user,
+    owner,
+    capabilities,
     directory,
     files: texts(files),
     log,
-    ready:
-      ready &&
-      defined({ ...ready, command: ready.command?.map(literal), within: `${ready.within}ms` }),
+    ready: ready && defined({ ...ready, command: ready.command?.map(literal), within: `${ready.within}ms` }),
     after: after.length === 0 ? undefined : after,
     'stop-within': `${stopWithin}ms`,
   });

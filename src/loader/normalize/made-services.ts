@@ -1,10 +1,10 @@
+import type { Bridge as RawBridge } from '../../generated/topology-file.ts';
 import { append } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { kernelName } from '../../lib/interface-name.ts';
 import { contains, formatIp, type Ip, parseIp } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { HOST, type Service } from '../../topology/model.ts';
-import type { Bridge as RawBridge } from '../../generated/topology-file.ts';
 import type { Context } from './context.ts';
 import type { NameBook } from './names-files.ts';
 import type { Network, Subnet } from './network.ts';
@@ -31,11 +31,14 @@ export function makeServices(context: Context, network: Network, book: NameBook)
   for (const [name, raw] of Object.entries(context.data.bridges ?? {})) {
     if (raw === null || raw?.type === 'ovs') continue;
     const bridge = raw as NonNullable<RawBridge>;
-    if (bridge.dns !== undefined && bridge.dns !== false) append(services, bridge.namespace ?? HOST, dnsmasq(context, { name, bridge, network, book }));
-    else if (bridge.dhcp !== undefined) append(services, bridge.namespace ?? HOST, dnsmasq(context, { name, bridge, network, book }));
+    if (bridge.dns !== undefined && bridge.dns !== false)
+      append(services, bridge.namespace ?? HOST, dnsmasq(context, { name, bridge, network, book }));
+    else if (bridge.dhcp !== undefined)
+      append(services, bridge.namespace ?? HOST, dnsmasq(context, { name, bridge, network, book }));
   }
   for (const { item } of context.entries.values())
-    if (item.dhcp4 !== undefined) append(services, item.namespace, dhcpClient(item.namespace, item.name, item.dhcp4.place));
+    if (item.dhcp4 !== undefined)
+      append(services, item.namespace, dhcpClient(item.namespace, item.name, item.dhcp4.place));
   return services;
 }
 
@@ -54,23 +57,36 @@ function dhcpClient(namespace: string, name: string, place: Place): Service {
       ...['-t', '5', '-T', '1', '-A', '5'],
       ...(isHost || !/^[A-Za-z0-9_.-]{1,64}$/.test(namespace) ? [] : ['-x', `hostname:${namespace}`]),
     ],
-    files: { deconfig, bound: `. ./deconfig\n${renew}`, renew, nak: ':\n', leasefail: ':\n' },
+    files: { deconfig, bound: renew, renew, nak: ':\n', leasefail: ':\n' },
+    capabilities,
     madeFor: name,
     place,
   };
 }
 
-/** The lifetime marks the address as one of DHCP, and the kernel drops it by itself when nobody renews it. */
-const renew = `[ -n "$lease" ] || lease=forever
+/**
+ * The lifetime marks the address as one of DHCP, and the kernel drops it by itself when nobody renews it. What was set is
+ * written down, so that nothing else of the interface is taken away.
+ */
+const renew = `default=\${router%% *}
+[ "$(cat leased 2>/dev/null)" = "$ip/$mask $default" ] || . ./deconfig
+[ -n "$lease" ] || lease=forever
 ip -4 address replace "$ip/$mask" broadcast + dev "$interface" valid_lft "$lease" preferred_lft "$lease"
-for gateway in $router; do
-  ip -4 route replace default via "$gateway" dev "$interface" onlink proto dhcp metric 100
-  break
-done
+metric=$((100 + $(cat "/sys/class/net/$interface/ifindex")))
+[ -z "$default" ] || ip -4 route replace default via "$default" dev "$interface" onlink proto 16 metric "$metric"
+echo "$ip/$mask $default" >leased
 `;
-const deconfig = `ip -4 route flush dev "$interface" proto dhcp
-ip -4 address flush dev "$interface" dynamic
+const deconfig = `if [ -f leased ]; then
+  read -r address gateway <leased
+  [ -z "$gateway" ] || ip -4 route del default via "$gateway" dev "$interface" proto 16 2>/dev/null
+  ip -4 address del "$address" dev "$interface" 2>/dev/null
+  rm -f leased
+fi
+:
 `;
+
+/** The rights of root that take part in DHCP takes, and nothing else of root's. */
+const capabilities = ['net_admin', 'net_bind_service', 'net_raw'];
 
 interface Server {
   readonly name: string;
@@ -92,7 +108,14 @@ function dnsmasq(context: Context, server: Server): Service {
       place: { pointer: `${base}/dns/domain`, part: 'value' },
     });
   const command = [
-    ...['dnsmasq', '--keep-in-foreground', '--conf-file=/dev/null', '--pid-file', '--user=root'],
+    ...[
+      'dnsmasq',
+      '--keep-in-foreground',
+      '--conf-file=/dev/null',
+      '--pid-file',
+      '--user=root',
+      '--group=root',
+    ],
     ...['--log-facility=-', '--no-hosts', '--no-resolv', '--bind-dynamic', `--interface=${kernelName(name)}`],
     ...['--except-interface=lo'],
     ...(domain === undefined ? [] : [`--domain=${domain}`, `--local=/${domain}/`]),
@@ -102,6 +125,8 @@ function dnsmasq(context: Context, server: Server): Service {
   return {
     ...plain,
     name: `dnsmasq-${name}`,
+    // It sets its group, whichever that is.
+    capabilities: [...capabilities, 'setgid'],
     command,
     ready: { tcp: hasDns ? 53 : undefined, udp: hasDns ? undefined : 67, command: undefined, within: 5000 },
     place: { pointer: `${base}/${key}`, part: 'key' },
@@ -133,13 +158,27 @@ function dnsWords(
   return [...servers, ...records];
 }
 
-function dhcpWords(context: Context, { name, network, bridge }: Server, raw: NonNullable<NonNullable<RawBridge>['dhcp']>): string[] {
+function dhcpWords(
+  context: Context,
+  { name, network, bridge }: Server,
+  raw: NonNullable<NonNullable<RawBridge>['dhcp']>,
+): string[] {
   const at = (key: string): Place => ({ pointer: pointer('bridges', name, 'dhcp', key), part: 'value' });
   const fail = (message: string, key: string, help?: string) =>
     context.report({ code: 'dhcp', message, place: at(key), ...(help === undefined ? {} : { help }) });
   const [first, last, more] = raw.range.split('-').map((text) => parseIp(text.trim()));
-  if (first === undefined || last === undefined || more !== undefined || first.family !== 4 || last.family !== 4) {
-    fail(`'${raw.range}' is not a range of IPv4 addresses`, 'range', 'write one such as 10.0.0.100-10.0.0.199');
+  if (
+    first === undefined ||
+    last === undefined ||
+    more !== undefined ||
+    first.family !== 4 ||
+    last.family !== 4
+  ) {
+    fail(
+      `'${raw.range}' is not a range of IPv4 addresses`,
+      'range',
+      'write one such as 10.0.0.100-10.0.0.199',
+    );
     return [];
   }
   if (last.value < first.value) fail(`${raw.range} ends before it begins`, 'range');
@@ -147,7 +186,11 @@ function dhcpWords(context: Context, { name, network, bridge }: Server, raw: Non
     .subnetsOf(bridge.namespace ?? HOST)
     .find(({ item, cidr }) => item.name === name && contains(cidr, first) && contains(cidr, last));
   if (subnet === undefined) {
-    fail(`${raw.range} is in no subnet of the bridge ${name}`, 'range', `give ${name} an address of that subnet`);
+    fail(
+      `${raw.range} is in no subnet of the bridge ${name}`,
+      'range',
+      `give ${name} an address of that subnet`,
+    );
     return [];
   }
   const taken = takenAddress(network, { first, last }, subnet);
@@ -158,11 +201,14 @@ function dhcpWords(context: Context, { name, network, bridge }: Server, raw: Non
     );
   const router = raw.router === undefined ? subnet.address.address : raw.router;
   const gateway = router === 'none' ? '' : (expandIp(router, at('router'), context.report) ?? '');
-  const mask = formatIp(((1n << BigInt(subnet.cidr.prefixLength)) - 1n) << BigInt(32 - subnet.cidr.prefixLength), 4);
+  const mask = formatIp(
+    ((1n << BigInt(subnet.cidr.prefixLength)) - 1n) << BigInt(32 - subnet.cidr.prefixLength),
+    4,
+  );
   return [
     `--dhcp-range=${first.address},${last.address},${mask},${raw.lease ?? '1h'}`,
     `--dhcp-option=option:router${gateway === '' ? '' : `,${gateway}`}`,
-    ...['--dhcp-authoritative', '--dhcp-leasefile={folder}/leases'],
+    ...['--dhcp-authoritative', '--no-ping', '--dhcp-leasefile={folder}/leases'],
   ];
 }
 

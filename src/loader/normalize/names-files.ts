@@ -3,7 +3,7 @@ import { append, compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { parseIp } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
-import { HOST, type KnownHost, type Nameservers, type Names } from '../../topology/model.ts';
+import { HOST, type KnownHost, type Names, type Nameservers } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import type { Context } from './context.ts';
 import { listNames } from './names.ts';
@@ -79,7 +79,9 @@ interface NamesRequest {
 /** What a namespace's own files below /etc say; undefined where it has none. */
 export function normalizeNames(context: Context, request: NamesRequest): Names | undefined {
   const { namespace, raw, base, place } = request;
-  const given = (['hostname', 'hosts', 'nameservers', 'aliases'] as const).find((key) => raw[key] !== undefined);
+  const given = (['hostname', 'hosts', 'nameservers', 'aliases'] as const).find(
+    (key) => raw[key] !== undefined,
+  );
   if (namespace === HOST) {
     if (given !== undefined)
       context.report({

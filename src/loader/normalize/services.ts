@@ -51,7 +51,25 @@ export function normalizeServices(context: Context, { namespace, base, raw, made
         related: [{ message: 'the other one', place: earlier.place }],
       });
   }
+  checkLogs(context, [...services.values()]);
   return [...services.values()].sort((a, b) => compareNames(a.name, b.name));
+}
+
+/** Two programs that write into one file would hide each other's lines. */
+function checkLogs({ report }: Context, services: readonly Service[]): void {
+  const taken = new Map<string, Service>();
+  for (const service of services) {
+    const log = service.log ?? `${service.name}.log`;
+    const other = taken.get(log);
+    if (other === undefined) taken.set(log, service);
+    else
+      report({
+        code: 'service-log',
+        message: `the services ${other.name} and ${service.name} have the same log`,
+        place: service.place,
+        related: [{ message: 'the other one', place: other.place }],
+      });
+  }
 }
 
 interface Where {
@@ -67,7 +85,8 @@ function expandService(context: Context, raw: RawService, { namespace, name, at,
     context.report({ code: 'service', message, place: value(key) });
   const environment: Record<string, string> = {};
   for (const [key, text] of Object.entries(raw.environment ?? {}).sort(([a], [b]) => compareNames(a, b))) {
-    if (!/^[A-Za-z_]\w*$/.test(key)) fail(`'${key}' cannot be the name of an environment variable`, 'environment');
+    if (!/^[A-Za-z_]\w*$/.test(key))
+      fail(`'${key}' cannot be the name of an environment variable`, 'environment');
     environment[key] = checkText(String(text), () => fail('it has a zero byte', 'environment'));
   }
   for (const file of Object.keys(raw.files ?? {}))
@@ -78,13 +97,18 @@ function expandService(context: Context, raw: RawService, { namespace, name, at,
     if (key === 'directory') fail(`'${path}' is not an absolute path`, key);
     else if (!nameForm.test(path)) fail(`'${path}' is neither the name of a file nor an absolute path`, key);
   }
-  if (raw.user !== undefined && !/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(raw.user))
-    fail(`'${raw.user}' is not the name of a user`, 'user');
+  for (const key of ['user', 'owner'] as const) {
+    const user = raw[key];
+    if (user !== undefined && !/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(user))
+      fail(`'${user}' is not the name of a user`, key);
+  }
   return {
     name,
     command: expandCommand(context, raw.command, value('command')),
     environment,
     user: raw.user === 'root' || raw.user === '0' ? undefined : raw.user,
+    ...(raw.owner === undefined ? {} : { owner: raw.owner }),
+    ...(raw.capabilities === undefined ? {} : { capabilities: [...raw.capabilities].sort() }),
     directory: raw.directory,
     files: raw.files ?? {},
     log: raw.log,
@@ -103,9 +127,13 @@ function expandCommand(context: Context, raw: string | readonly string[], place:
   else if (words.length === 0 || words[0] === '') fail('there is no command');
   else if (words[0]?.includes('='))
     fail(`'${words[0]}' is not a program`, 'variables have a key of their own: environment: { NAME: value }');
-  const isShell = typeof raw === 'string' && words?.some((word) => /^([|<>&;]|&&|\|\||[0-9]?>.*)$/.test(word));
+  const isShell =
+    typeof raw === 'string' && words?.some((word) => /^([|<>&;]|&&|\|\||[0-9]?>.*)$/.test(word));
   if (isShell)
-    fail('no shell reads this, so | & ; < > are arguments', 'write [sh, -c, "…"] if a shell is what you want');
+    fail(
+      'no shell reads this, so | & ; < > are arguments',
+      'write [sh, -c, "…"] if a shell is what you want',
+    );
   return (words ?? []).map((word) => checkText(word, () => fail('it has a zero byte')));
 }
 
@@ -149,7 +177,11 @@ export function checkServiceOrder({ report }: Context, namespaces: readonly Name
     if (service === undefined || done.has(id)) return;
     if (path.includes(id)) {
       const circle = [...path.slice(path.indexOf(id)), id].join(' after ');
-      report({ code: 'service-order', message: `services wait for each other: ${circle}`, place: service.place });
+      report({
+        code: 'service-order',
+        message: `services wait for each other: ${circle}`,
+        place: service.place,
+      });
       return;
     }
     for (const other of service.after) visit(other, [...path, id]);

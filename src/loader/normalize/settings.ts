@@ -39,7 +39,8 @@ export function expandSettingsWithDhcp(
 ): Settings {
   const isShort = typeof raw === 'string' || isList(raw);
   const addresses = isShort ? raw : raw?.addresses;
-  const place = addresses && placeOfDhcp(addresses, isShort ? base : `${base}/addresses`);
+  const place =
+    addresses === undefined ? undefined : placeOfDhcp(addresses, isShort ? base : `${base}/addresses`);
   const settings = expandSettings(raw, base, report, place !== undefined);
   return place === undefined ? settings : { ...settings, dhcp4: { place } };
 }
