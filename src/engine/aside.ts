@@ -45,22 +45,25 @@ async function performServices({ commands }: Batch, signal: AbortSignal | undefi
 
 type Entry = Batch['commands'][number];
 
-/** Cut where a start follows a stop, or a service one that it comes after. */
+/** Cut where a start follows a stop, and where one has to wait for another: behind what it comes after, or is stopped before. */
 function groupsOf(commands: Batch['commands']): Entry[][] {
   const groups: Entry[][] = [];
-  const started = new Set<string>();
+  let awaited = new Set<string>();
+  let action = '';
   for (const entry of commands) {
     const { command } = entry;
     if (command.tool !== 'service') continue;
-    const last = groups.at(-1);
-    const before = last?.at(-1)?.command;
-    const isOther = before?.tool === 'service' && before.action !== command.action;
-    const waits = command.action === 'start' && command.service.after.some((id) => started.has(id));
-    if (last === undefined || isOther || waits) {
-      groups.push([entry]);
-      started.clear();
-    } else last.push(entry);
-    if (command.action === 'start') started.add(`${command.namespace}/${command.service.name}`);
+    const isStart = command.action === 'start';
+    const own = `${command.namespace}/${isStart ? command.service.name : command.name}`;
+    const after = isStart ? command.service.after : command.after;
+    const waits = isStart ? after.some((id) => awaited.has(id)) : awaited.has(own);
+    if (action !== command.action || waits) {
+      groups.push([]);
+      awaited = new Set();
+    }
+    action = command.action;
+    groups.at(-1)?.push(entry);
+    for (const id of isStart ? [own] : after) awaited.add(id);
   }
   return groups;
 }

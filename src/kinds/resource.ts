@@ -86,6 +86,8 @@ export type ServiceCommand =
       readonly action: 'stop';
       readonly lab: string;
       readonly name: string;
+      /** Those that it was started after, and is stopped before. */
+      readonly after: readonly string[];
     };
 
 /** How the kernel takes a change: on the running object, with the link down for a moment, or only on a new object. */

@@ -49,6 +49,7 @@ export const serviceKind: Kind = {
       action: 'stop',
       lab: String(attributes['lab']),
       name: String(attributes['name']),
+      after: (attributes['after'] ?? []) as readonly string[],
     },
   ],
   same: (attribute, wanted, live) =>

@@ -1,14 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
+import { hasUsers } from '../support/example.ts';
 import { expectCode, ip } from '../support/host.ts';
 
 const file = 'topologies/ospf.yaml';
 afterEach(async () => {
   await expectCode(0, 'destroy', '--all');
 });
-
-// Without root there is a user namespace with one user only, and FRR has a user of its own.
-const hasUsers = !/^\s*0\s+\d+\s+1\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'));
 
 test.runIf(hasUsers)(
   'the routers find the other way when a link goes down, and the first one again',

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterAll, afterEach, expect, test } from 'vitest';
+import { hasUsers } from '../support/example.ts';
 import { dump, expectCode, namespaces, sh, topoweave, workFolder } from '../support/host.ts';
 
 const folder = workFolder();
@@ -218,9 +219,6 @@ test('ready: ports and commands; after: the others wait', async () => {
   expect(log('y')).toBe('1\n');
   expect((await topoweave('exec', 'a', '--', 'true')).code).toBe(0);
 });
-
-// Without root there is a user namespace with one user only.
-const hasUsers = !/^\s*0\s+\d+\s+1\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'));
 
 test.runIf(hasUsers)('another user has its own folder, and no rights of root', async () => {
   await apply(

@@ -30,6 +30,15 @@ export async function neededKinds(file: string): Promise<string[]> {
   ];
 }
 
+/** Whether there are users beside root: in a throw-away host that an ordinary user made there are none. */
+export const hasUsers = !/^\s*0\s+\d+\s+1\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'));
+
+export async function needsUsers(file: string): Promise<boolean> {
+  const { topology } = await loadText(file, readFileSync(file, 'utf8'));
+  const services = topology?.namespaces.flatMap((namespace) => namespace.services ?? []) ?? [];
+  return services.some(({ user, owner }) => (user ?? owner) !== undefined);
+}
+
 /** What a machine has that an example is about; the namespaces that stand for the world outside of it. */
 function prepare(file: string): string[] {
   if (basename(file) !== 'uplink-bridge.yaml') return [];

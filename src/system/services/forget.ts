@@ -1,14 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Topology } from '../../topology/model.ts';
+import type { Service, Topology } from '../../topology/model.ts';
 import { countProcesses, searchPath } from '../run.ts';
 import { FOLDERS, folderOf, logFolder, logPath, namesIn, recordsFolder } from './paths.ts';
-import { recordsOf } from './record.ts';
+import { recordsOf, writeServiceRecord } from './record.ts';
 
 /** What is kept of services that no topology has: their logs and folders; of the whole lab without one. */
 export function forgetServices(lab: string, topology: Topology | undefined): void {
-  const records = recordsOf(lab).map(({ record }) => record);
   const wanted = new Set<string>();
   for (const { name, services = [] } of topology?.namespaces ?? []) {
     for (const service of services) {
@@ -16,12 +15,22 @@ export function forgetServices(lab: string, topology: Topology | undefined): voi
       wanted.add(folderOf(lab, name, service.name));
     }
   }
-  for (const record of records) wanted.add(record.log).add(folderOf(lab, record.namespace, record.name));
+  for (const { record } of recordsOf(lab)) {
+    wanted.add(record.log).add(folderOf(lab, record.namespace, record.name));
+    const service = servicesOf(topology, record.namespace).find(({ name }) => name === record.name);
+    // How to stop it is not a thing that it would have to be started again for.
+    if (service !== undefined && service.stopWithin !== record.stopWithin)
+      writeServiceRecord({ ...record, stopWithin: service.stopWithin });
+  }
   removeOthers(logFolder(lab), wanted);
   for (const namespace of namesIn(join(FOLDERS, lab))) removeOthers(join(FOLDERS, lab, namespace), wanted);
   removeEmpty(recordsFolder(lab));
   removeEmpty(join(FOLDERS, lab));
   removeEmpty(FOLDERS);
+}
+
+function servicesOf(topology: Topology | undefined, namespace: string): readonly Service[] {
+  return topology?.namespaces.find(({ name }) => name === namespace)?.services ?? [];
 }
 
 function removeOthers(folder: string, wanted: ReadonlySet<string>): void {
