@@ -33,6 +33,7 @@ ${more}`,
 interface Record {
   process?: { pid: number; start: string };
   token: string;
+  stopWithin: number;
 }
 
 const recordPath = (name: string) => `/run/topoweave/lab.services/a:${name}.json`;
@@ -247,6 +248,66 @@ test('logs: all, the last lines, of the start before, as JSON; names that are no
     /a\/one +lab +running +\/run\/topoweave\/lab\.logs\/a:one\.log/,
   );
   expect((await expectCode(1, 'logs', 'two')).stderr).toContain('a/one');
+});
+
+test('logs -f goes on over a new start, and ends when the lab is gone', async () => {
+  const file = (text: string) => lab(`{ one: { command: [sh, -c, "echo ${text}; exec sleep 999"] } }`);
+  await apply(file('first'));
+  const child = spawn(process.execPath, ['dist/topoweave.js', 'logs', '-f', 'a/one']);
+  let printed = '';
+  child.stdout.on('data', (chunk) => {
+    printed += String(chunk);
+  });
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  await expect.poll(() => printed, { timeout: 30_000 }).toBe('first\n');
+  await apply(file('second'));
+  await expect.poll(() => printed, { timeout: 30_000 }).toBe('first\nsecond\n');
+  await expectCode(0, 'destroy', 'lab');
+  expect(await ended).toBe(0);
+});
+
+test('services are stopped in the opposite order', async () => {
+  const words = (name: string) =>
+    `trap "echo ${name} >> ${folder.path}/order; exit" TERM; while :; do sleep 0.1; done`;
+  await apply(
+    lab(`{
+      one: { command: [sh, -c, '${words('one')}'] },
+      two: { command: [sh, -c, '${words('two')}'], after: [one] },
+      three: { command: [sh, -c, '${words('three')}'], after: [a/two] } }`),
+  );
+  await expectCode(0, 'destroy', 'lab');
+  expect(readFileSync(`${folder.path}/order`, 'utf8')).toBe('three\ntwo\none\n');
+});
+
+test('how to stop a service is changed without a new start', async () => {
+  const file = (time: string) => lab(`{ one: { command: sleep 999, stop-within: ${time} } }`);
+  await apply(file('5s'));
+  const pid = pidOf('one');
+  await apply(file('70ms'));
+  expect(pidOf('one')).toBe(pid);
+  expect(readRecord('one').stopWithin).toBe(70);
+});
+
+test.runIf(hasUsers)('a user with some rights of root, and a folder of somebody else', async () => {
+  const show = (more: string) =>
+    `[sh, -c, "grep -E 'Cap(Eff|Bnd)' /proc/self/status; id -un; stat -c %U . conf; exec sleep 999"], files: { conf: x }, ${more}`;
+  await apply(
+    lab(`{
+      one: { command: ${show('user: nobody, capabilities: [net_bind_service]')} },
+      two: { command: ${show('owner: nobody, capabilities: [net_raw, dac_override]')} } }`),
+  );
+  const caps = (bits: string) => `CapEff:\t${bits}\nCapBnd:\t${bits}\n`;
+  expect(log('one')).toBe(`${caps('0000000000000400')}nobody\nnobody\nnobody\n`);
+  expect(log('two')).toBe(`${caps('0000000000002002')}root\nnobody\nnobody\n`);
+});
+
+test('a log of the user is a file, and no link is followed to it', async () => {
+  const at = (log: string) => lab(`{ one: { command: sleep 999, log: ${log} } }`);
+  sh('mkfifo', `${folder.path}/pipe`);
+  sh('ln', '-s', '/etc/passwd', `${folder.path}/link`);
+  expect((await expectCode(1, 'apply', at(`${folder.path}/link`))).stderr).toContain('ELOOP');
+  expect((await expectCode(1, 'apply', at(`${folder.path}/pipe`))).stderr).toMatch(/ENXIO|is not a file/);
+  await apply(at('/dev/null'));
 });
 
 test('a service of the machine itself, and a log of the user', async () => {

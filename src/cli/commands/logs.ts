@@ -11,6 +11,8 @@ import { requireRoot } from '../lab.ts';
 
 /** Milliseconds between two looks at a log that is followed. */
 const INTERVAL = 200;
+/** So many looks in which there is no log: the lab is gone. */
+const PATIENCE = 10;
 const PORTION = 64 * 1024;
 
 export const run: RunCommand = async ({ io }, { args, options }) => {
@@ -105,29 +107,41 @@ interface Printing {
 }
 
 async function print(io: Io, path: string, { lines, follow }: Printing): Promise<number> {
-  let fd = open(path);
-  let at = 0;
-  if (lines === undefined) at = copy(fd, 0, io.stdout, follow);
-  else {
-    at = statSync(path).size;
-    const last = lastLines(path, lines);
-    if (last.length > 0) io.stdout(`${last.join('\n')}\n`);
-    if (!follow) closeSync(fd);
+  const fd = open(path);
+  if (lines === undefined) {
+    const end = copy(fd, 0, io.stdout, follow);
+    if (follow) await followLog(io, path, { fd, at: end });
+    return exitCodes.done;
   }
-  while (follow) {
+  const end = fstatSync(fd).size;
+  const last = lastLines(path, lines);
+  if (last.length > 0) io.stdout(`${last.join('\n')}\n`);
+  if (follow) await followLog(io, path, { fd, at: end });
+  else closeSync(fd);
+  return exitCodes.done;
+}
+
+/** Goes on with what is written, also to the log of the next start, until there is none any more. */
+async function followLog(
+  io: Io,
+  path: string,
+  from: { readonly fd: number; readonly at: number },
+): Promise<void> {
+  let { fd, at } = from;
+  for (let missing = 0; missing < PATIENCE; ) {
     await sleep(INTERVAL);
+    const now = inodeOf(path);
     const { ino, size } = fstatSync(fd);
     // Somebody emptied it.
     if (size < at) at = 0;
     at = copy(fd, at, io.stdout, true);
-    const now = inodeOf(path);
+    missing = now === undefined ? missing + 1 : 0;
     if (now === undefined || now === ino) continue;
-    // The service was started again.
     closeSync(fd);
     fd = open(path);
     at = 0;
   }
-  return exitCodes.done;
+  closeSync(fd);
 }
 
 function inodeOf(path: string): number | undefined {

@@ -24,18 +24,26 @@ export interface Wait extends Launch {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Waits until the programs in front of it have become the service, or it has ended; says what went wrong. */
+export async function untilArrived(
+  { namespace, service }: ServiceStart,
+  wait: Wait,
+): Promise<string | undefined> {
+  const arrival = performance.now() + ARRIVE;
+  while (wait.ended.reason === undefined && !hasArrived(wait.process)) {
+    if (performance.now() > arrival)
+      return `the service ${namespace}/${service.name} could not be started within ${ARRIVE / 1000} s`;
+    await sleep(POLL / 5);
+  }
+  return undefined;
+}
+
 /** What went wrong, or undefined when the service is up. */
 export async function untilReady(start: ServiceStart, wait: Wait): Promise<string | undefined> {
   const { name, ready } = start.service;
   const title = `the service ${start.namespace}/${name}`;
   const { process, ended, signal } = wait;
-  const arrival = performance.now() + ARRIVE;
-  while (ended.reason === undefined && !hasArrived(process)) {
-    if (performance.now() > arrival) return `${title} could not be started within ${ARRIVE / 1000} s`;
-    await sleep(POLL / 5);
-  }
-  const from = performance.now();
-  const deadline = from + (ready?.within ?? SETTLE);
+  const deadline = performance.now() + (ready?.within ?? SETTLE);
   for (;;) {
     if (ended.reason !== undefined) return `${title} ended at once, ${ended.reason}`;
     if (ready !== undefined && process !== undefined && (await isReady(start, ready, { ...wait, process })))
