@@ -74,7 +74,7 @@ function shareInterfaceSettings(source) {
     const isOurs = keys.includes('alias');
     const without = [
       ...['addresses', 'macaddress', 'mtu', 'alias'],
-      ...(isOurs ? [] : ['was']),
+      ...(isOurs ? [] : ['was', 'options']),
       // A tunnel's name stands at the tunnel.
       ...(keys.includes('local') ? ['was'] : []),
       // Open vSwitch finds the interfaces that it makes by their names.

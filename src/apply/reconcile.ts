@@ -305,6 +305,7 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
   return {
     ...record,
     adopted,
+    ...withOptions({ ...formerOptions(plan), ...record.options }),
     claims: [...new Set([...record.claims, ...claims])].sort(),
     ...(record.ovs === true || plansOvs(plan) ? { ovs: true } : {}),
     ...withFdb([...(record.fdb ?? []), ...namespacesWithFdb(topology)]),
@@ -355,7 +356,7 @@ function finishRecord(target: Target, plan: Plan): void {
     ),
   );
   const ids = new Set(plan.desired.map(({ id }) => id));
-  const { fdb: _fdb, ovs: _ovs, ...rest } = record;
+  const { fdb: _fdb, ovs: _ovs, options = {}, ...rest } = record;
   const next: LabRecord = {
     ...withFiles(rest, target),
     ...(plansOvs(plan) ? { ovs: true } : {}),
@@ -364,9 +365,21 @@ function finishRecord(target: Target, plan: Plan): void {
     hostObjects: record.hostObjects.filter((id) => ids.has(id)),
     adopted: Object.fromEntries(Object.entries(record.adopted).filter(([id]) => ids.has(id))),
     sysctls,
+    ...withOptions(Object.fromEntries(Object.entries(options).filter(([id]) => ids.has(id)))),
     ...withFdb(namespacesWithFdb(topology)),
   };
   if (JSON.stringify(next) !== JSON.stringify(record)) writeRecord(next);
+}
+
+/** The values that options of the file have now; of an interface that is about to be made, the kernel's own. */
+function formerOptions({ desired, steps }: Plan): Record<string, string> {
+  const before = new Map(steps.map((step) => [step.resource, step.before?.['value']]));
+  const options = desired.filter(({ kind }) => kind === 'option');
+  return Object.fromEntries(options.map(({ id }) => [id, String(before.get(id) ?? '')]));
+}
+
+function withOptions(options: Readonly<Record<string, string>>): Pick<LabRecord, 'options'> {
+  return Object.keys(options).length === 0 ? {} : { options };
 }
 
 function withFdb(namespaces: readonly string[]): Pick<LabRecord, 'fdb'> {

@@ -18,6 +18,7 @@ import { namespaceKind } from './namespace.ts';
 import { natKind } from './nat.ts';
 import { neighborKind } from './neighbor.ts';
 import { nexthopKind } from './nexthop.ts';
+import { optionKind } from './option.ts';
 import { otherLinkKind } from './other-link.ts';
 import { ovsBridgeKind, ovsInternalKind } from './ovs.ts';
 import { ovsPortKind } from './ovs-port.ts';
@@ -65,6 +66,7 @@ export const kinds: readonly Kind[] = [
   macvtapKind,
   ipvlanKind,
   otherLinkKind,
+  optionKind,
   ovsPortKind,
   fdbKind,
   bridgeFdbKind,

@@ -21,6 +21,12 @@ export interface IpLink {
   readonly kernelName?: string;
   readonly flags: readonly string[];
   readonly mtu: number;
+  /** Packets. */
+  readonly txqlen?: number;
+  /** Bytes, and segments. */
+  readonly gso_max_size?: number;
+  readonly gso_max_segs?: number;
+  readonly gro_max_size?: number;
   /** The kind of its queueing discipline. */
   readonly qdisc?: string;
   readonly operstate?: string;

@@ -290,6 +290,20 @@ export interface AddressSettings {
   readonly dad: boolean;
 }
 
+export interface InterfaceOptions {
+  readonly promiscuous?: boolean;
+  readonly 'all-multicast'?: boolean;
+  readonly multicast?: boolean;
+  readonly arp?: boolean;
+  /** Packets. */
+  readonly 'transmit-queue-length'?: number;
+  /** Bytes. */
+  readonly 'gso-max-size'?: number;
+  readonly 'gso-max-segments'?: number;
+  /** Bytes. */
+  readonly 'gro-max-size'?: number;
+}
+
 interface InterfaceBase {
   readonly namespace: string;
   readonly name: string;
@@ -308,6 +322,8 @@ interface InterfaceBase {
   readonly sysctls?: readonly Sysctl[] | undefined;
   /** It gets an address from a DHCP server, which the file asks for at that place. */
   readonly dhcp4?: { readonly place: Place };
+  /** What `ip link set` can change of any interface; undefined: nothing. */
+  readonly options?: InterfaceOptions | undefined;
   /** The bridge, the bond or the VRF, in the same namespace, that this interface is a port or a member of. */
   readonly master: string | undefined;
   /** The Open vSwitch bridge that this interface is a port of, or in a bond of; it has no master then. */

@@ -158,7 +158,7 @@ function longDevice(item: Device, members: readonly Interface[]): object {
 
 /** The settings that every interface takes. */
 export function longSettings(item: Interface): object {
-  const { macaddress, mtu, state, alias, was, sysctls, dhcp4 } = item;
+  const { macaddress, mtu, state, alias, was, sysctls, options, dhcp4 } = item;
   const addresses = [...(dhcp4 === undefined ? [] : ['dhcp4']), ...item.addresses.map(longAddress)];
   return {
     ...(addresses.length === 0 ? {} : { addresses }),
@@ -171,6 +171,7 @@ export function longSettings(item: Interface): object {
     ...(sysctls === undefined
       ? {}
       : { sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [shortName(name), value])) }),
+    ...(options === undefined ? {} : { options }),
   };
 }
 

@@ -59,7 +59,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
   if (raw.namespace !== undefined) {
     checkNamespace(context, namespace, { pointer: `${base}/namespace`, part: 'value' });
   }
-  const { addresses, macaddress, mtu, state, alias, was, sysctls, dhcp4 } = expandSettingsWithDhcp(
+  const { addresses, macaddress, mtu, state, alias, was, sysctls, options, dhcp4 } = expandSettingsWithDhcp(
     raw,
     base,
     context.report,
@@ -78,6 +78,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
       alias,
       master: undefined,
       sysctls: nameSysctls(sysctls, name),
+      options,
       // Whether it filters follows from its ports; see bridge-vlans.ts.
       parameters: {
         ...bridgeDefaults,

@@ -101,7 +101,11 @@ function reportAdoptedTwice({ report, adoptedFrom }: Context, origin: string, ba
 function addDevice(at: DevicePlace, raw: RawDevice): void {
   const { context, namespace, name, base } = at;
   const expand = raw.type === 'tun' ? expandSettings : expandSettingsWithDhcp;
-  const { addresses, macaddress, mtu, state, alias, was, sysctls, dhcp4 } = expand(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, alias, was, sysctls, options, dhcp4 } = expand(
+    raw,
+    base,
+    context.report,
+  );
   const settings = deviceRules(raw.type).settings(raw, at);
   const mac = macRule({ kind: raw.type, settings });
   if (macaddress !== undefined && mac in foreignMac) {
@@ -127,6 +131,7 @@ function addDevice(at: DevicePlace, raw: RawDevice): void {
       alias,
       master: undefined,
       sysctls: nameSysctls(sysctls, name),
+      options,
       place: { pointer: base, part: 'key' },
       link: expandLink(at, raw),
       settings,

@@ -83,6 +83,7 @@ export function addVeth(
       peer,
       madeForPort: master !== undefined,
       sysctls: nameSysctls(settings.sysctls, name),
+      options: settings.options,
       place,
       ...(settings.was === undefined ? {} : { was: settings.was }),
       ...(settings.dhcp4 === undefined ? {} : { dhcp4: settings.dhcp4 }),

@@ -36,7 +36,11 @@ export function addOvsBridge(context: Context, name: string, raw: RawBridge): En
       help: 'leave namespace out, or use a Linux bridge',
     });
   }
-  const { addresses, macaddress, mtu, state, alias, sysctls } = expandSettings(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, alias, sysctls, options } = expandSettings(
+    raw,
+    base,
+    context.report,
+  );
   const controllers = [raw.controller ?? []].flat();
   const item: Draft = {
     kind: 'ovs-bridge',
@@ -50,6 +54,7 @@ export function addOvsBridge(context: Context, name: string, raw: RawBridge): En
     alias,
     master: undefined,
     sysctls: nameSysctls(sysctls, name),
+    options,
     datapath: raw['datapath-type'],
     failMode: raw['fail-mode'],
     controllers: [...new Set(controllers)].sort(),
@@ -118,7 +123,7 @@ function addInternal(
   bridge: Entry,
   { name, settings, base }: { name: string; settings: RawInternal; base: string },
 ): void {
-  const { addresses, macaddress, mtu, state, alias, sysctls } = expandSettings(
+  const { addresses, macaddress, mtu, state, alias, sysctls, options } = expandSettings(
     settings,
     base,
     context.report,
@@ -136,6 +141,7 @@ function addInternal(
       alias,
       master: undefined,
       sysctls: nameSysctls(sysctls, name),
+      options,
       ovsBridge: bridge.item.name,
       vlan: expandVlan(context, settings, base),
       place: { pointer: base, part: 'key' },

@@ -1,6 +1,6 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { addressBits, formatNetwork, parseCidr, parseIp, withLength } from '../../lib/ip.ts';
-import type { Address } from '../../topology/model.ts';
+import type { Address, InterfaceOptions } from '../../topology/model.ts';
 import { expandAddresses, placeOfDhcp, type RawAddress } from './addresses.ts';
 import {
   expandInterfaceSysctls,
@@ -17,6 +17,7 @@ export interface RawSettings extends RawInterfaceSysctls {
   readonly state?: 'up' | 'down';
   readonly alias?: string;
   readonly was?: string;
+  readonly options?: InterfaceOptions;
 }
 
 export interface Settings {
@@ -28,6 +29,7 @@ export interface Settings {
   readonly was?: string | undefined;
   /** Parameters of the interface, whose name is not known here. */
   readonly sysctls: readonly InterfaceSysctl[] | undefined;
+  readonly options?: InterfaceOptions;
   readonly dhcp4?: { readonly place: Place };
 }
 
@@ -55,7 +57,7 @@ export function expandSettings(
   if (typeof raw === 'string') return withAddresses(expandAddresses(raw, base, report, takesDhcp));
   if (isList(raw)) return withAddresses(expandAddresses(raw, base, report, takesDhcp));
   if (raw === null || raw === undefined) return withAddresses([]);
-  const { addresses, macaddress, mtu, state, alias, was } = raw;
+  const { addresses, macaddress, mtu, state, alias, was, options } = raw;
   return {
     addresses:
       addresses === undefined ? [] : expandAddresses(addresses, `${base}/addresses`, report, takesDhcp),
@@ -65,6 +67,7 @@ export function expandSettings(
     alias: alias === '' ? undefined : alias,
     ...(was === undefined ? {} : { was }),
     sysctls: expandInterfaceSysctls(raw, base, report),
+    ...(options === undefined ? {} : { options }),
   };
 }
 

@@ -53,6 +53,7 @@ function addTunnelEnd(context: Context, tunnelEnd: TunnelEnd): void {
     alias: settings.alias,
     master: undefined,
     sysctls: nameSysctls(settings.sysctls, name),
+    options: settings.options,
     place,
     ...(tunnel.was === undefined ? {} : { was: tunnel.was }),
     local: end.local === undefined ? undefined : expandOuter(context, end.local, `${base}/local`, tunnel),

@@ -76,6 +76,14 @@ function decodeLink(raw: RawLink, names: LinkNames, byIndex: ReadonlyMap<number,
     flags: flagNames(flags),
     mtu: attributes.u32(IFLA.MTU) ?? 0,
   };
+  const queue = attributes.u32(IFLA.TXQLEN);
+  if (queue !== undefined) link.txqlen = queue;
+  const gsoSize = attributes.u32(IFLA.GSO_MAX_SIZE);
+  if (gsoSize !== undefined) link.gso_max_size = gsoSize;
+  const gsoSegments = attributes.u32(IFLA.GSO_MAX_SEGS);
+  if (gsoSegments !== undefined) link.gso_max_segs = gsoSegments;
+  const groSize = attributes.u32(IFLA.GRO_MAX_SIZE);
+  if (groSize !== undefined) link.gro_max_size = groSize;
   const qdisc = attributes.text(IFLA.QDISC);
   if (qdisc !== undefined) link.qdisc = qdisc;
   const below = attributes.u32(IFLA.LINK);

@@ -20,8 +20,8 @@ export function writePeerHeader(writer: MessageWriter): void {
 }
 
 /**
- * Writes the settings that every link has, in the words of ip-link(8): `name`, `group`, `mtu`, `address`, `alias`, `link`,
- * `master`, `nomaster`, `netns`. Returns how many words were understood, from the front.
+ * Writes the settings that every link has, in the words of ip-link(8): `name`, `group`, `mtu`, `txqueuelen`, `gso_max_size`,
+ * `gso_max_segs`, `gro_max_size`, `address`, `alias`, `link`, `master`, `nomaster`, `netns`. Returns how many words were understood, from the front.
  */
 export function writeLinkSettings(
   words: readonly string[],
@@ -41,6 +41,15 @@ export function writeLinkSettings(
   }
   return at;
 }
+
+const numbers = {
+  group: IFLA.GROUP,
+  mtu: IFLA.MTU,
+  txqueuelen: IFLA.TXQLEN,
+  gso_max_size: IFLA.GSO_MAX_SIZE,
+  gso_max_segs: IFLA.GSO_MAX_SEGS,
+  gro_max_size: IFLA.GRO_MAX_SIZE,
+} as const;
 
 function writeSetting(name: string, value: string, writer: MessageWriter, context: EncodeContext): boolean {
   switch (name) {
@@ -62,8 +71,12 @@ function writeSetting(name: string, value: string, writer: MessageWriter, contex
       return true;
     case 'group':
     case 'mtu':
+    case 'txqueuelen':
+    case 'gso_max_size':
+    case 'gso_max_segs':
+    case 'gro_max_size':
       if (!/^\d+$/.test(value)) return false;
-      writer.attributeU32(name === 'mtu' ? IFLA.MTU : IFLA.GROUP, Number(value));
+      writer.attributeU32(numbers[name], Number(value));
       return true;
     case 'address': {
       const bytes = macBytes(value);

@@ -68,7 +68,15 @@ function encodeAdd(
   return true;
 }
 
-/** `dev NAME`, then settings, the state and the words of the kind, in any order. */
+/** `promisc on`: the flag (linux/if.h) and whether it is set; of `arp` the kernel has the opposite. */
+const flagWords: Readonly<Record<string, { readonly bit: number; readonly on: string }>> = {
+  promisc: { bit: 0x100, on: 'on' },
+  allmulticast: { bit: 0x200, on: 'on' },
+  multicast: { bit: 0x1000, on: 'on' },
+  arp: { bit: 0x80, on: 'off' },
+};
+
+/** `dev NAME`, then settings, the state and the words of the kind, in any order; or a flag alone. */
 function encodeSet(
   words: readonly string[],
   writer: MessageWriter,
@@ -77,6 +85,14 @@ function encodeSet(
 ): boolean {
   const [dev, name = '', ...rest] = words;
   if (dev !== 'dev') return false;
+  const flag = flagWords[rest[0] ?? ''];
+  if (flag !== undefined && rest.length === 2) {
+    writer.begin(RTM_NEWLINK, 0, sequence);
+    writeLinkHeader(writer, rest[1] === flag.on ? flag.bit : 0, flag.bit);
+    writer.attributeText(IFLA.IFNAME, name);
+    writer.end();
+    return true;
+  }
   const state = rest.includes('type') ? undefined : rest.at(-1);
   const hasState = state === 'up' || state === 'down';
   const settings = hasState ? rest.slice(0, -1) : rest;

@@ -1,0 +1,170 @@
+import { append } from '../lib/collections.ts';
+import type { IpLink } from '../observe/live.ts';
+import { interfaceId, interfaceOwner } from './interface.ts';
+import type { Command, Kind, LiveResource, Resource } from './resource.ts';
+
+interface Option {
+  /** Its word in `ip link set` (ip-link(8)). */
+  readonly word: string;
+  /** Its value on a link, in the words of ip(8). */
+  readonly read: (link: IpLink) => string | undefined;
+  /** What the kernel gives a new interface (the `setup` functions under drivers/net and net). */
+  readonly usual: (kind: string) => string;
+}
+
+/** Kinds that the kernel makes without neighbour discovery, and without multicast. */
+const withoutArp = new Set([
+  'dummy',
+  'ifb',
+  'vrf',
+  'tun',
+  'wireguard',
+  'gre',
+  'ip6gre',
+  'ipip',
+  'sit',
+  'ip6tnl',
+]);
+const withoutMulticast = new Set([
+  'dummy',
+  'ifb',
+  'vrf',
+  'wireguard',
+  'gre',
+  'ip6gre',
+  'ipip',
+  'sit',
+  'ip6tnl',
+]);
+/** TX_Q_LIMIT of ifb.c and TUN_READQ_SIZE of tun.c; all else has DEFAULT_TX_QUEUE_LEN. */
+const queueLengths: Readonly<Record<string, string>> = { ifb: '32', tun: '500' };
+
+const options: Readonly<Record<string, Option>> = {
+  promiscuous: { word: 'promisc', read: ({ flags }) => onOff(flags.includes('PROMISC')), usual: () => 'off' },
+  'all-multicast': {
+    word: 'allmulticast',
+    read: ({ flags }) => onOff(flags.includes('ALLMULTI')),
+    usual: () => 'off',
+  },
+  multicast: {
+    word: 'multicast',
+    read: ({ flags }) => onOff(flags.includes('MULTICAST')),
+    usual: (kind) => onOff(!withoutMulticast.has(kind)),
+  },
+  arp: {
+    word: 'arp',
+    read: ({ flags }) => onOff(!flags.includes('NOARP')),
+    usual: (kind) => onOff(!withoutArp.has(kind)),
+  },
+  'transmit-queue-length': {
+    word: 'txqueuelen',
+    read: ({ txqlen }) => numberText(txqlen),
+    usual: (kind) => queueLengths[kind] ?? '1000',
+  },
+  'gso-max-size': {
+    word: 'gso_max_size',
+    read: (link) => numberText(link.gso_max_size),
+    usual: () => '65536',
+  },
+  'gso-max-segments': {
+    word: 'gso_max_segs',
+    read: (link) => numberText(link.gso_max_segs),
+    usual: () => '65535',
+  },
+  'gro-max-size': {
+    word: 'gro_max_size',
+    read: (link) => numberText(link.gro_max_size),
+    usual: () => '65536',
+  },
+};
+
+/**
+ * What `ip link set` can change of any interface. An option always has a value, so it is only ever changed; the record
+ * under /run remembers which ones the lab set and the values from before, which come back when they leave the file.
+ */
+export const optionKind: Kind = {
+  name: 'option',
+  changes: { value: 'in-place' },
+  lower: ({ topology }) =>
+    topology.interfaces.flatMap((item) =>
+      Object.entries(item.options ?? {}).map(([option, value]) => ({
+        ...optionResource(item.namespace, item.name, {
+          option,
+          value: typeof value === 'boolean' ? onOff(value) : String(value),
+        }),
+        place: item.place,
+      })),
+    ),
+  read: (live, { lab, record, wanted }) => {
+    const asked = new Map<string, string[]>();
+    for (const [id, { kind }] of wanted) if (kind === 'option') addAsked(asked, id);
+    for (const id of Object.keys(record.options ?? {})) if (!wanted.has(id)) addAsked(asked, id);
+    if (asked.size === 0) return [];
+    const found: LiveResource[] = [];
+    for (const { name: namespace, links } of live.namespaces.values()) {
+      for (const link of links) {
+        for (const option of asked.get(interfaceId(namespace, link.ifname)) ?? []) {
+          const value = options[option]?.read(link);
+          if (value === undefined || interfaceOwner(link, lab) !== 'ours') continue;
+          const resource = optionResource(namespace, link.ifname, { option, value });
+          const before = record.options?.[resource.id];
+          const usual =
+            before === undefined || before === '' ? options[option]?.usual(kindName(link)) : before;
+          const isOurs = before !== undefined && usual !== value;
+          if (!isOurs && !wanted.has(resource.id)) continue;
+          found.push({
+            ...resource,
+            attributes: { ...resource.attributes, before: usual ?? value },
+            owner: isOurs ? 'ours' : 'builtin',
+          });
+        }
+      }
+    }
+    return found;
+  },
+  requires: ({ namespace, attributes }) => [interfaceId(namespace, String(attributes['dev']))],
+  create: (resource) => [set(resource, 'value')],
+  update: ({ wanted }) => [set(wanted, 'value')],
+  remove: (resource) => [set(resource, 'before')],
+};
+
+function addAsked(asked: Map<string, string[]>, id: string): void {
+  const at = id.indexOf(infix);
+  append(asked, id.slice(0, at), id.slice(at + infix.length));
+}
+
+/** IFLA_INFO_KIND; the driver of tun has two kinds. */
+function kindName({ linkinfo }: IpLink): string {
+  const { info_kind: kind = '', info_data: data } = linkinfo ?? {};
+  return kind === 'tun' ? String(data?.['type'] ?? kind) : kind;
+}
+
+const infix = '/option/';
+
+function optionResource(
+  namespace: string,
+  name: string,
+  { option, value }: { readonly option: string; readonly value: string },
+): Resource {
+  return {
+    kind: 'option',
+    id: `${interfaceId(namespace, name)}${infix}${option}`,
+    namespace,
+    label: `${option} of ${name}`,
+    attributes: { dev: name, name: option, value },
+  };
+}
+
+function set({ namespace, attributes }: Resource, which: 'value' | 'before'): Command {
+  const word = options[String(attributes['name'])]?.word ?? '';
+  const args = ['link', 'set', 'dev', String(attributes['dev']), word, String(attributes[which])];
+  return { tool: 'ip', namespace, args };
+}
+
+function onOff(is: boolean): string {
+  return is ? 'on' : 'off';
+}
+
+function numberText(value: number | undefined): string | undefined {
+  return value === undefined ? undefined : String(value);
+}
