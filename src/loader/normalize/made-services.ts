@@ -108,16 +108,9 @@ function dnsmasq(context: Context, server: Server): Service {
       place: { pointer: `${base}/dns/domain`, part: 'value' },
     });
   const command = [
-    ...[
-      'dnsmasq',
-      '--keep-in-foreground',
-      '--conf-file=/dev/null',
-      '--pid-file',
-      '--user=root',
-      '--group=root',
-    ],
-    ...['--log-facility=-', '--no-hosts', '--no-resolv', '--bind-dynamic', `--interface=${kernelName(name)}`],
-    ...['--except-interface=lo'],
+    // In the foreground as whom it was started: it has few rights, and no other user where only root is known.
+    ...['dnsmasq', '--no-daemon', '--conf-file=/dev/null', '--no-hosts', '--no-resolv', '--bind-dynamic'],
+    ...[`--interface=${kernelName(name)}`, '--except-interface=lo'],
     ...(domain === undefined ? [] : [`--domain=${domain}`, `--local=/${domain}/`]),
     ...(hasDns ? dnsWords(context, server, domain) : ['--port=0']),
     ...(bridge.dhcp === undefined ? [] : dhcpWords(context, server, bridge.dhcp)),
@@ -125,8 +118,7 @@ function dnsmasq(context: Context, server: Server): Service {
   return {
     ...plain,
     name: `dnsmasq-${name}`,
-    // It sets its group, whichever that is.
-    capabilities: [...capabilities, 'setgid'],
+    capabilities,
     command,
     ready: { tcp: hasDns ? 53 : undefined, udp: hasDns ? undefined : 67, command: undefined, within: 5000 },
     place: { pointer: `${base}/${key}`, part: 'key' },
