@@ -1,6 +1,7 @@
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { expectCode, ip, namespaces, sh, workFolder } from '../support/host.ts';
+import { expectCode, expectReachable, ip, namespaces, sh, workFolder } from '../support/host.ts';
 
 const folder = workFolder();
 afterAll(() => folder.remove());
@@ -61,6 +62,53 @@ test('a client that was killed is drift, and only its own address is taken away'
   await apply(path);
   expect(addresses('alice')).toContain('inet 10.7.0.1/24');
   expect(addresses('alice').match(/inet 10\.0\.0\./g)).toHaveLength(1);
+});
+
+/** A network outside of the lab with a DHCP server, and this machine's end of it. */
+function outside(): { stop: () => void } {
+  sh('ip', 'netns', 'add', 'outside');
+  ip('host', 'link', 'add', 'eth7', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', 'outside');
+  ip('outside', 'address', 'add', '10.5.0.1/24', 'dev', 'eth0');
+  ip('outside', 'link', 'set', 'eth0', 'up');
+  const words =
+    'netns exec outside dnsmasq --no-daemon --conf-file=/dev/null --port=0 --interface=eth0 --no-ping --dhcp-authoritative';
+  const range = '--dhcp-range=10.5.0.10,10.5.0.20,255.255.255.0,10m';
+  const server = spawn('ip', [...words.split(' '), range, `--dhcp-leasefile=${folder.path}/leases`]);
+  return {
+    stop: () => {
+      server.kill();
+      sh('ip', 'netns', 'del', 'outside');
+    },
+  };
+}
+
+test("on the machine's own network: a card that is adopted, and a namespace beside it", async () => {
+  const network = outside();
+  try {
+    const path = folder.write(
+      'lab.yaml',
+      `name: lab
+namespaces:
+  host: { interfaces: { eth7: { adopt: true, addresses: dhcp4 } } }
+  c: { interfaces: { eth0: { type: macvlan, link: host:eth7, addresses: dhcp4 } } }
+`,
+    );
+    await expectCode(0, 'apply', path);
+    const card = () => ip('host', '-4', 'address', 'show', 'dev', 'eth7');
+    const cardRoute = () => ip('host', 'route', 'show', 'default');
+    await expect.poll(card, soon).toContain('inet 10.5.0.');
+    await expect.poll(cardRoute, soon).toContain('default via 10.5.0.1 dev eth7 proto dhcp');
+    await expect.poll(() => addresses('c'), soon).toContain('inet 10.5.0.');
+    await expect.poll(() => routes('c'), soon).toContain('default via 10.5.0.1');
+    expectReachable('c', '10.5.0.1');
+    await expectCode(0, 'plan', '--detailed-exitcode', path);
+    await expectCode(0, 'destroy', 'lab');
+    expect(card()).toBe('');
+    expect(cardRoute()).toBe('');
+    expect(ip('host', 'link', 'show', 'eth7')).toContain('state DOWN');
+  } finally {
+    network.stop();
+  }
 });
 
 test('without busybox it is said which package is missing, before anything is touched', async () => {

@@ -8,6 +8,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { hasUsers } from '../support/example.ts';
 import { dump, expectCode, namespaces, sh, topoweave, workFolder } from '../support/host.ts';
@@ -172,6 +173,60 @@ test('what a killed apply has started is found by its token', async () => {
   writeFileSync(recordPath('one'), JSON.stringify(rest));
   await apply(file);
   expect([isAlive(pid), isAlive(pidOf('one'))]).toEqual([false, true]);
+});
+
+/** The processes of all services, by what is in their environment. */
+function servants(): string[] {
+  return readdirSync('/proc').filter((name) => {
+    try {
+      return (
+        /^\d+$/.test(name) &&
+        isAlive(Number(name)) &&
+        readFileSync(`/proc/${name}/environ`, 'utf8').includes('TOPOWEAVE_START=')
+      );
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Folders without files do no harm: a killed run may not have come to say that it made one. */
+function filesBelow(path: string): string[] {
+  if (!existsSync(path)) return [];
+  const entries = readdirSync(path, { withFileTypes: true, recursive: true });
+  return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
+}
+
+test('wherever an apply or a destroy was killed, the next destroy leaves no process and no file', async () => {
+  const path = folder.write(
+    'killed.yaml',
+    `name: lab
+defaults: { hosts: true }
+namespaces:
+  a: { hostname: one, services: { one: { command: sleep 999 }, two: { command: sleep 999, after: [one] } } }
+  b: { services: { one: { command: sleep 999 } } }
+`,
+  );
+  const killedAfter = async (milliseconds: number, ...argv: string[]) => {
+    const child = spawn(process.execPath, ['dist/topoweave.js', ...argv], { stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.on('exit', resolve));
+    await Promise.race([ended, setTimeout(milliseconds)]);
+    child.kill('SIGKILL');
+    await ended;
+  };
+  for (let milliseconds = 60; milliseconds <= 660; milliseconds += 60) {
+    await killedAfter(milliseconds, 'apply', path);
+    if (milliseconds % 120 === 0) {
+      await expectCode(0, 'apply', path);
+      expect(servants()).toHaveLength(3);
+      await killedAfter(milliseconds / 2, 'destroy', 'lab');
+    }
+    await expectCode(0, 'destroy', 'lab');
+    expect(servants()).toEqual([]);
+    expect(filesBelow('/etc/netns')).toEqual([]);
+    expect(existsSync('/run/topoweave-services')).toBe(false);
+    expect(readdirSync('/run/topoweave').filter((name) => name.startsWith('lab'))).toEqual([]);
+  }
 });
 
 test('a service in a namespace that somebody made anew is moved there', async () => {

@@ -70,11 +70,12 @@ function dhcpClient(namespace: string, name: string, place: Place): Service {
  */
 const renew = `default=\${router%% *}
 [ "$(cat leased 2>/dev/null)" = "$ip/$mask $default" ] || . ./deconfig
+echo "$ip/$mask $default" >leased
 [ -n "$lease" ] || lease=forever
 ip -4 address replace "$ip/$mask" broadcast + dev "$interface" valid_lft "$lease" preferred_lft "$lease"
-metric=$((100 + $(cat "/sys/class/net/$interface/ifindex")))
+index=$(ip -o link show dev "$interface")
+metric=$((100 + \${index%%:*}))
 [ -z "$default" ] || ip -4 route replace default via "$default" dev "$interface" onlink proto 16 metric "$metric"
-echo "$ip/$mask $default" >leased
 `;
 const deconfig = `if [ -f leased ]; then
   read -r address gateway <leased
