@@ -283,7 +283,7 @@ test.runIf(hasUsers)('another user has its own folder, and no rights of root', a
     ),
   );
   expect(log('one')).toMatch(/^nobody\nok\ncat: .*Permission denied/);
-  const unknown = await expectCode(1, 'apply', lab('{ one: { command: sleep 999, user: nosuchuser } }'));
+  const unknown = await expectCode(69, 'apply', lab('{ one: { command: sleep 999, user: nosuchuser } }'));
   expect(unknown.stderr).toContain('there is no user nosuchuser on this machine');
 });
 
