@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -190,6 +190,12 @@ function servants(): string[] {
   });
 }
 
+/** Whether nobody has topoweave's lock. */
+function isFree(): boolean {
+  const path = '/run/topoweave/lock';
+  return !existsSync(path) || spawnSync('flock', ['--nonblock', path, 'true']).status === 0;
+}
+
 /** Folders without files do no harm: a killed run may not have come to say that it made one. */
 function filesBelow(path: string): string[] {
   if (!existsSync(path)) return [];
@@ -213,6 +219,8 @@ namespaces:
     await Promise.race([ended, setTimeout(milliseconds)]);
     child.kill('SIGKILL');
     await ended;
+    // What it started for a batch ends what it has begun, and has the lock as long.
+    await expect.poll(isFree, { timeout: 30_000 }).toBe(true);
   };
   for (let milliseconds = 60; milliseconds <= 660; milliseconds += 60) {
     await killedAfter(milliseconds, 'apply', path);
