@@ -47,6 +47,42 @@ async function requireFeatures({ steps }: Plan): Promise<void> {
   }
 }
 
+interface FirewallFeature {
+  readonly name: string;
+  readonly word: RegExp;
+  /** A rule with it. */
+  readonly rule: string;
+  readonly module: string;
+}
+
+/** What not every kernel can do in the family bridge. */
+const bridgeFeatures: readonly FirewallFeature[] = [
+  { name: 'reject', word: /\breject\b/, rule: 'reject', module: 'nft_reject_bridge' },
+  { name: 'state', word: /\bct (state|status)\b/, rule: 'ct state new', module: 'nf_conntrack_bridge' },
+];
+
+/**
+ * Tries what rules of bridges need in a network namespace of its own.
+ *
+ * @throws UnavailableError naming the key of the rule.
+ */
+export async function requireFirewallFeatures({ steps }: Plan): Promise<void> {
+  const rules = steps.flatMap(({ action, kind, after }) =>
+    action !== 'delete' && kind === 'bridge-firewall' ? ((after?.['rules'] ?? []) as readonly string[]) : [],
+  );
+  for (const { name, word, rule, module } of bridgeFeatures) {
+    if (!rules.some((text) => word.test(text.replaceAll(/"[^"]*"/g, '')))) continue;
+    const table = `table bridge probe { chain input { type filter hook input priority 0; ${rule}; }; }\n`;
+    const { code } = await run(['unshare', '--net', 'nft', '-f', '-'], { input: table });
+    if (code === 0) continue;
+    throw new UnavailableError(
+      'kernel-feature',
+      `this kernel has no '${name}' for rules of a bridge; nothing was changed`,
+      `load the module, if the kernel comes with it: modprobe ${module}; on Debian it is in the package linux-image-amd64`,
+    );
+  }
+}
+
 /**
  * Starts the program that only some plans need, for its version: netlink does without it.
  *

@@ -18,9 +18,11 @@ import { withLock } from '../system/lock.ts';
 import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import { forgetServices } from '../system/services/forget.ts';
 import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
+import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
-import { requireLinkKinds, requirePrograms } from './capabilities.ts';
+import { withBridgeFilters } from './bridge-filters.ts';
+import { requireFirewallFeatures, requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { requireDisciplines } from './disciplines.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
@@ -78,11 +80,13 @@ export async function planFor(
   untouched?: Live,
 ): Promise<{ plan: Plan; live: Live }> {
   const record = readRecord(target.lab);
-  const topology = withKeys(target, false);
+  const keyed = withKeys(target, false);
+  const topology = keyed && withBridgeFilters(keyed);
   const request = {
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
-    sysctls: sysctlsToRead(target.topology, record),
+    firewall: new Set(target.topology?.namespaces.filter(hasFirewall).map(({ name }) => name)),
+    sysctls: sysctlsToRead(topology, record),
     ovs: hasOvs(target.topology),
     extra: extraToRead(target.topology, record),
     fdb: new Set([...namespacesWithFdb(target.topology), ...(record.fdb ?? [])]),
@@ -181,6 +185,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     if (round === 0) {
       await requireLinkKinds(plan);
       await requirePrograms(engine, plan);
+      await requireFirewallFeatures(plan);
       await requireDisciplines(plan);
     }
     if (waited === 0) options.onPlan?.(plan);

@@ -306,6 +306,32 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./commands/generate.ts')).run,
   },
   {
+    name: 'explain',
+    summary:
+      'show the way of a packet through a lab: interfaces, routes, rules that match, NAT, and where it is lost',
+    description:
+      'Sends one packet from the namespace and lets the kernel tell what happens to it, in each namespace on its way. For that it puts a table of its own, topoweave_explain, into those namespaces and takes it away again. The packet stays in the namespaces of the lab: where the routes lead out of it, nothing is sent, and the way is what the routes say.',
+    arguments: [
+      { name: '<from>', description: 'the namespace that sends' },
+      {
+        name: '<to>',
+        description:
+          'an address or a namespace, with a port where it is not a ping: 10.0.0.3, web:80, 10.0.0.3:53/udp, [2001:db8::3]:80',
+      },
+    ],
+    options: [{ flags: '--lab <name>', description: 'the lab, where the namespace is host' }, json, engine],
+    examples: [
+      { command: 'topoweave explain alice web', explains: 'the way of a ping' },
+      {
+        command: 'topoweave explain isp 192.0.2.2:8080',
+        explains: 'which rules let it through, and where NAT leads it',
+      },
+      { command: 'topoweave explain guest 10.0.1.3:53/udp --json', explains: 'for a program' },
+    ],
+    exitCodes: [{ code: exitCodes.failed, means: 'there was no answer' }, unavailable],
+    load: async () => (await import('./commands/explain.ts')).run,
+  },
+  {
     name: 'doctor',
     summary: 'show which tools, privileges and kernel features this machine has, and what brings the others',
     options: [json],

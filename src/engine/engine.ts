@@ -10,6 +10,8 @@ export interface ReadRequest {
   readonly lab: string | undefined;
   /** Namespaces where the file has NAT: their table is read. Marked ones are read in any case. */
   readonly nat: ReadonlySet<string>;
+  /** Namespaces where the file has a firewall; of marked ones its tables are read in any case. */
+  readonly firewall?: ReadonlySet<string>;
   /** Dotted sysctl names to read, by namespace. */
   readonly sysctls: ReadonlyMap<string, readonly string[]>;
   /** Names that interfaces have in the file, by namespace and by the kernel's name, where the two are not the same. */

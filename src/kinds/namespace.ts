@@ -1,4 +1,5 @@
 import type { IpLink } from '../observe/live.ts';
+import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Namespace } from '../topology/model.ts';
 import { formatMark, linkBelongsTo, parseMark, tagsOf } from './marks.ts';
 import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
@@ -98,5 +99,9 @@ function holdsMore(wanted: string, live: string): boolean {
 
 /** What the reading of a namespace has to look for. */
 function contentsOf(namespace: Namespace): string {
-  return [...(hasNat(namespace) ? ['nft'] : []), ...extraTablesOf(namespace)].join('+');
+  return [
+    ...(hasNat(namespace) ? ['nft'] : []),
+    ...(hasFirewall(namespace) ? ['filter'] : []),
+    ...extraTablesOf(namespace),
+  ].join('+');
 }

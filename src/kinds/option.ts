@@ -9,7 +9,7 @@ interface Option {
   /** Its value on a link, in the words of ip(8). */
   readonly read: (link: IpLink) => string | undefined;
   /** What the kernel gives a new interface (the `setup` functions under drivers/net and net). */
-  readonly usual: (kind: string) => string;
+  readonly usual: (made: { readonly kind: string; readonly withFlagsOf: string }) => string;
 }
 
 /** Kinds that the kernel makes without neighbour discovery, and without multicast. */
@@ -49,17 +49,17 @@ const options: Readonly<Record<string, Option>> = {
   multicast: {
     word: 'multicast',
     read: ({ flags }) => onOff(flags.includes('MULTICAST')),
-    usual: (kind) => onOff(!withoutMulticast.has(kind)),
+    usual: ({ withFlagsOf }) => onOff(!withoutMulticast.has(withFlagsOf)),
   },
   arp: {
     word: 'arp',
     read: ({ flags }) => onOff(!flags.includes('NOARP')),
-    usual: (kind) => onOff(!withoutArp.has(kind)),
+    usual: ({ withFlagsOf }) => onOff(!withoutArp.has(withFlagsOf)),
   },
   'transmit-queue-length': {
     word: 'txqueuelen',
     read: ({ txqlen }) => numberText(txqlen),
-    usual: (kind) => queueLengths[kind] ?? '1000',
+    usual: ({ kind }) => queueLengths[kind] ?? '1000',
   },
   'gso-max-size': {
     word: 'gso_max_size',
@@ -102,6 +102,7 @@ export const optionKind: Kind = {
     if (asked.size === 0) return [];
     const found: LiveResource[] = [];
     for (const { name: namespace, links } of live.namespaces.values()) {
+      const byName = new Map(links.map((link) => [link.ifname, link]));
       for (const link of links) {
         for (const option of asked.get(interfaceId(namespace, link.ifname)) ?? []) {
           const value = options[option]?.read(link);
@@ -109,7 +110,7 @@ export const optionKind: Kind = {
           const resource = optionResource(namespace, link.ifname, { option, value });
           const before = record.options?.[resource.id];
           const usual =
-            before === undefined || before === '' ? options[option]?.usual(kindName(link)) : before;
+            before === undefined || before === '' ? options[option]?.usual(made(link, byName)) : before;
           const isOurs = before !== undefined && usual !== value;
           if (!isOurs && !wanted.has(resource.id)) continue;
           found.push({
@@ -131,6 +132,13 @@ export const optionKind: Kind = {
 function addAsked(asked: Map<string, string[]>, id: string): void {
   const at = id.indexOf(infix);
   append(asked, id.slice(0, at), id.slice(at + infix.length));
+}
+
+/** A VLAN starts with the flags of the interface below it (vlan_dev_init in net/8021q/vlan_dev.c). */
+function made(link: IpLink, byName: ReadonlyMap<string, IpLink>): { kind: string; withFlagsOf: string } {
+  const kind = kindName(link);
+  const below = kind === 'vlan' ? byName.get(link.link ?? '') : undefined;
+  return { kind, withFlagsOf: below === undefined ? kind : made(below, byName).withFlagsOf };
 }
 
 /** IFLA_INFO_KIND; the driver of tun has two kinds. */

@@ -6,6 +6,7 @@ import { bridgeFdbKind } from './bridge-fdb.ts';
 import { dummyKind } from './dummy.ts';
 import { etcFileKind } from './etc-file.ts';
 import { fdbKind } from './fdb.ts';
+import { bridgeFirewallKind, firewallKind } from './firewall.ts';
 import { geneveKind } from './geneve.ts';
 import { greKind } from './gre.ts';
 import { ifbKind } from './ifb.ts';
@@ -77,6 +78,8 @@ export const kinds: readonly Kind[] = [
   routeKind,
   ruleKind,
   natKind,
+  firewallKind,
+  bridgeFirewallKind,
   impairmentKind,
   redirectKind,
   etcFileKind,

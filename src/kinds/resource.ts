@@ -155,7 +155,14 @@ export interface Kind {
   /** Whether the kernel sets it down, and up again, along with a link that it is on top of. */
   readonly fallsWithLink?: (resource: LiveResource) => boolean;
   /** For kinds that are replaced as one per namespace: the commands for the whole, instead of those of each resource. */
-  readonly whole?: (namespace: string, wanted: readonly Resource[], lab: string) => readonly Command[];
+  readonly whole?: (
+    namespace: string,
+    wanted: readonly Resource[],
+    lab: string,
+    live: readonly LiveResource[],
+  ) => readonly Command[];
+  /** It is in place before an interface of its namespace comes up, and goes after those that go. */
+  readonly isBeforeLinks?: boolean;
   /** What creating, changing or removing it does to traffic; undefined: nothing. */
   readonly disrupts?: (
     change: Change | undefined,

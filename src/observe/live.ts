@@ -262,6 +262,8 @@ export interface LiveNamespace {
   readonly sysctls: ReadonlyMap<string, string>;
   /** The lab's own table, if there is one. */
   readonly nft: readonly NftObject[];
+  /** The lab's own tables with the packet filter, of both families; undefined where there are none. */
+  readonly firewall?: readonly NftObject[];
   readonly fdb: readonly FdbEntry[];
   /** Of both families; undefined, as the next two, where they were not read. */
   readonly rules?: readonly IpRule[];

@@ -43,7 +43,7 @@ export function planBetween({
   readonly long?: ReadonlySet<string>;
 }): Plan {
   const result = diff(byId(desired), live);
-  const steps = makeSteps(result, desired, { lab, long });
+  const steps = makeSteps(result, { desired, live }, { lab, long });
   const nodes = makeNodes(steps, result);
   return {
     lab,
@@ -82,13 +82,18 @@ function readResources(
 const noCommands: readonly Command[] = [];
 const noChanges: readonly AttributeChange[] = [];
 
+interface Resources {
+  readonly desired: readonly Resource[];
+  readonly live: readonly LiveResource[];
+}
+
 /** By namespace, the machine's own first; inside it by kind, then by name. */
 function makeSteps(
   result: DiffResult,
-  desired: readonly Resource[],
+  resources: Resources,
   { lab, long }: { lab: string; long: ReadonlySet<string> },
 ): Step[] {
-  const wholes = wholeCommands(result, desired, lab);
+  const wholes = wholeCommands(result, resources, lab);
   const byNamespace = new Map<string, Step[]>();
   result.differences.forEach((difference) => {
     const step = makeStep(difference, result, { wholes, long });
@@ -150,26 +155,28 @@ function makingOf({ action, wanted }: Difference, change: Change | undefined): r
  */
 function wholeCommands(
   { differences }: DiffResult,
-  desired: readonly Resource[],
+  { desired, live }: Resources,
   lab: string,
 ): Map<string, readonly Command[]> {
   const commands = new Map<string, readonly Command[]>();
   const done = new Set<string>();
   const groupOf = ({ kind, namespace }: Resource) => `${kind} ${namespace}`;
-  let members: Map<string, Resource[]> | undefined;
-  differences.forEach(({ wanted, live }) => {
-    const resource = wanted ?? live;
+  let members: { wanted: Map<string, Resource[]>; live: Map<string, LiveResource[]> } | undefined;
+  const isPart = (item: Resource) => kindOf(item).whole !== undefined;
+  differences.forEach(({ wanted, live: found }) => {
+    const resource = wanted ?? found;
     if (resource === undefined) return;
     const { whole } = kindOf(resource);
     if (whole === undefined) return;
     const group = groupOf(resource);
     if (done.has(group) || differences.get(resource.namespace)?.action === 'delete') return;
     done.add(group);
-    members ??= groupBy(
-      desired.filter((item) => kindOf(item).whole !== undefined),
-      groupOf,
-    );
-    commands.set(resource.id, whole(resource.namespace, members.get(group) ?? [], lab));
+    members ??= {
+      wanted: groupBy(desired.filter(isPart), groupOf),
+      live: groupBy(live.filter(isPart), groupOf),
+    };
+    const [ours, theirs] = [members.wanted.get(group) ?? [], members.live.get(group) ?? []];
+    commands.set(resource.id, whole(resource.namespace, ours, lab, theirs));
   });
   return commands;
 }
@@ -221,6 +228,7 @@ function makeNodes(steps: readonly Step[], { differences }: DiffResult): Node[] 
     const difference = differences.get(id);
     if (difference !== undefined) linkMaking(node, difference, halves);
   });
+  linkGuards(halves);
   return [...byRank(halves.removals).reverse().flat(), ...byRank(halves.makings).flat()];
 }
 
@@ -287,6 +295,25 @@ function linkReleases(differences: DiffResult['differences'], { removals, making
       if (removal === undefined || making === undefined || makings.has(used)) continue;
       removal.after = [...removal.after, making];
     }
+  });
+}
+
+/** What guards a namespace is there before its interfaces come up, and as long as those that go are there. */
+function linkGuards({ removals, makings }: Halves): void {
+  const guards = new Map<string, Node[]>();
+  makings.forEach((node) => {
+    if (node.commands.length > 0 && kindOf(node.step).isBeforeLinks)
+      append(guards, node.step.namespace, node);
+  });
+  if (guards.size === 0) return;
+  const isInterface = (attributes: Step['after']) => attributes?.['state'] !== undefined;
+  makings.forEach((node) => {
+    const own = guards.get(node.step.namespace);
+    if (own !== undefined && isInterface(node.step.after)) node.after = [...node.after, ...own];
+  });
+  removals.forEach((node) => {
+    if (!isInterface(node.step.before)) return;
+    for (const guard of guards.get(node.step.namespace) ?? []) guard.after = [...guard.after, node];
   });
 }
 

@@ -4,13 +4,14 @@ import type { Paint, Style } from './style.ts';
 const colors: Readonly<Record<Finding['state'], Style>> = {
   present: 'green',
   missing: 'red',
+  limited: 'yellow',
   unknown: 'yellow',
 };
 
 /** One line per finding, in groups, and what is lacking. */
 export function formatExamination(examination: Examination, paint: Paint): string {
-  const { tools, privileges, kernel, engines, ovs } = examination;
-  const all = [...tools, ...privileges, ...kernel, ...engines, ...ovs];
+  const { tools, privileges, kernel, engines, ovs, filters } = examination;
+  const all = [...tools, ...privileges, ...kernel, ...engines, ...ovs, ...filters];
   const width = Math.max(...all.map(({ name }) => name.length));
   const group = (title: string, findings: readonly Finding[]): string =>
     `${paint('bold', title)}\n${findings.map((finding) => formatFinding(finding, width, paint)).join('')}`;
@@ -20,6 +21,7 @@ export function formatExamination(examination: Examination, paint: Paint): strin
     group('kernel', kernel),
     group('engines', engines),
     group('Open vSwitch', ovs),
+    group('packet filters of others', filters),
   ];
   return `${groups.join('\n')}\n${verdict(examination, paint)}\n`;
 }

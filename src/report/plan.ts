@@ -1,5 +1,6 @@
 import type { Value } from '../kinds/resource.ts';
 import type { Place } from '../lib/diagnostic.ts';
+import type { PlanWarning } from '../plan/foreign-filters.ts';
 import type { Action, Conflict, Plan, Step } from '../plan/step.ts';
 import { bridgeDefaults } from '../topology/bridge.ts';
 import type { Paint, Style } from './style.ts';
@@ -47,6 +48,11 @@ const hidden = new Set([
   'mac',
   'hostname',
   'lab',
+  'part',
+  'objects',
+  'types',
+  'hook',
+  'order',
 ]);
 
 /** Defaults that a new object shows only when they differ. */
@@ -153,7 +159,7 @@ export function isTelling(name: string, value: Value, kind = ''): boolean {
   return !hidden.has(name) && name !== 'mark' && !defaults?.includes(value);
 }
 
-export function planJson(plan: Plan, locate: Locate): object {
+export function planJson(plan: Plan, locate: Locate, warnings: readonly PlanWarning[] = []): object {
   return {
     schemaVersion: 1,
     lab: plan.lab,
@@ -178,7 +184,14 @@ export function planJson(plan: Plan, locate: Locate): object {
       hint,
       source: place === undefined ? null : locate(place),
     })),
+    warnings: warnings.map(({ code, message, help }) => ({ code, message, help })),
   };
+}
+
+export function formatWarnings(warnings: readonly PlanWarning[], paint: Paint): string {
+  return warnings
+    .map(({ code, message, help }) => `${paint('yellow', `warning[${code}]`)} ${message}\n  help: ${help}\n`)
+    .join('');
 }
 
 export function formatConflicts(conflicts: readonly Conflict[], locate: Locate, paint: Paint): string {

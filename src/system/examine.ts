@@ -1,4 +1,5 @@
 import { UnavailableError } from '../lib/errors.ts';
+import { describeFilter, type ForeignFilters, letThrough } from '../observe/foreign-filters.ts';
 import type { Privileges } from './privileges.ts';
 import { packages, type Run } from './run.ts';
 import { sandboxArgv } from './sandbox.ts';
@@ -7,7 +8,7 @@ import { sandboxArgv } from './sandbox.ts';
 export interface Finding {
   readonly name: string;
   /** `unknown`: could not be looked at, because no throw-away host could be made. */
-  readonly state: 'present' | 'missing' | 'unknown';
+  readonly state: 'present' | 'missing' | 'limited' | 'unknown';
   /** A version, or what the machine said. */
   readonly detail: string;
   /** Without it topoweave does not work at all. */
@@ -24,6 +25,8 @@ export interface Examination {
   readonly engines: readonly Finding[];
   /** Open vSwitch: its daemons, and where they forward. */
   readonly ovs: readonly Finding[];
+  /** Packet filters of others that drop what a lab forwards or bridges on the machine itself. */
+  readonly filters: readonly Finding[];
 }
 
 /** What is wrong with the daemons of Open vSwitch, or undefined; and whether the kernel has its datapath. */
@@ -139,8 +142,9 @@ export async function examine(options: {
   nodeVersion: string;
   obstacles: EngineObstacles;
   ovs: OvsState;
+  filters: ForeignFilters | undefined;
 }): Promise<Examination> {
-  const { run, root, privileges, nodeVersion, obstacles, ovs } = options;
+  const { run, root, privileges, nodeVersion, obstacles, ovs, filters } = options;
   const node: Finding = { name: 'node', state: 'present', detail: nodeVersion, required: true };
   const [found, kernel] = await Promise.all([
     Promise.all(tools.map((tool) => examineTool(tool, run))),
@@ -153,7 +157,43 @@ export async function examine(options: {
     kernel,
     engines: examineEngines(obstacles),
     ovs: examineOvs(ovs),
+    filters: examineFilters(filters),
   };
+}
+
+function examineFilters(filters: ForeignFilters | undefined): Finding[] {
+  const findings = [
+    { name: 'forwarding', required: false },
+    { name: 'bridging', required: false },
+  ] as const;
+  if (filters === undefined)
+    return findings.map((finding) => ({ ...finding, state: 'unknown', detail: 'only root can look at it' }));
+  const [forwarding, bridging] = findings;
+  const { forward, bridgesFiltered } = filters;
+  const dropping = forward.map((filter) => describeFilter(filter)).join('; ');
+  const free = { state: 'present', detail: 'no packet filter of others drops it' } as const;
+  const [first] = forward;
+  if (first === undefined)
+    return [
+      { ...forwarding, ...free },
+      { ...bridging, ...free },
+    ];
+  return [
+    {
+      ...forwarding,
+      state: 'limited',
+      detail: dropping,
+      help: `for an interface of a lab in host: ${letThrough(first, 'NAME')}`,
+    },
+    bridgesFiltered
+      ? {
+          ...bridging,
+          state: 'limited',
+          detail: 'br_netfilter gives what bridges pass to the same filters',
+          help: 'sysctl -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0',
+        }
+      : { ...bridging, ...free },
+  ];
 }
 
 function examineOvs({ obstacle, hasModule }: OvsState): Finding[] {

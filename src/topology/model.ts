@@ -1,6 +1,7 @@
 import type { Place } from '../lib/diagnostic.ts';
 import type { ExtraTable } from '../observe/live.ts';
 import type { BridgeFdbEntry, BridgeParameters, PortSettings, PortVlans } from './bridge.ts';
+import type { Firewall } from './firewall.ts';
 
 /**
  * A topology in its long form: every short form is expanded, every default and every derived value is filled in.
@@ -33,6 +34,7 @@ export interface Namespace {
   readonly nexthops: readonly NexthopObject[];
   readonly neighbors: readonly Neighbor[];
   readonly nat: Nat;
+  readonly firewall: Firewall;
   /** Further names by which the others know it; undefined: none. */
   readonly aliases?: readonly string[];
   /** What its files below /etc say; undefined: it has none of its own. */

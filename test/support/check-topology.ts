@@ -1,4 +1,5 @@
 import type { Place } from '../../src/lib/diagnostic.ts';
+import { noFirewall } from '../../src/topology/firewall.ts';
 import type { Check, Interface, Namespace, Publish, Topology } from '../../src/topology/model.ts';
 
 export const place: Place = { pointer: '', part: 'value' };
@@ -50,6 +51,7 @@ function namespaceOf(name: string, publish: readonly Publishing[]): Namespace {
       snat: [],
       publish: publish.map((one) => ({ protocol: 'tcp', address: undefined, place, ...one })),
     },
+    firewall: noFirewall,
   };
 }
 

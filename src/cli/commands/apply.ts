@@ -1,3 +1,4 @@
+import { foreignWarningsFor } from '../../apply/foreign-filters.ts';
 import { ApplyError, planFor, type ReconcileResult, reconcile, type Target } from '../../apply/reconcile.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
@@ -33,7 +34,8 @@ export async function dryRun(
   { locate, isJson }: { locate: Locate; isJson: boolean },
 ): Promise<ExitCode> {
   const { plan } = await planFor(engine, target);
-  printPlan(context, plan, locate, isJson);
+  const warnings = await foreignWarningsFor(target.topology, engine.name);
+  printPlan(context, plan, { locate, isJson, warnings });
   return plan.conflicts.length > 0 ? exitCodes.failed : exitCodes.done;
 }
 

@@ -3,7 +3,9 @@ import { daemonProblem } from '../../apply/ovs.ts';
 import { netlinkObstacle } from '../../engine/netlink/engine.ts';
 import { loadNftables } from '../../engine/netlink/nftables.ts';
 import { ovsSocket } from '../../engine/ovs.ts';
+import { UnavailableError } from '../../lib/errors.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
+import { type ForeignFilters, filterSources, readForeignFilters } from '../../observe/foreign-filters.ts';
 import { examinationJson, formatExamination, lacking } from '../../report/doctor.ts';
 import { painter } from '../../report/style.ts';
 import { examine } from '../../system/examine.ts';
@@ -17,7 +19,16 @@ export const run: RunCommand = async ({ io, color }, { options }) => {
   const nodeVersion = process.versions.node;
   const obstacles = { netlink: netlinkObstacle(), nftables: nftablesObstacle() };
   const ovs = { obstacle: ovsObstacle(), hasModule: existsSync('/sys/module/openvswitch') };
-  const examination = await examine({ run: runProgram, root, privileges, nodeVersion, obstacles, ovs });
+  const filters = root ? await foreignFilters(obstacles.nftables === undefined) : undefined;
+  const examination = await examine({
+    run: runProgram,
+    root,
+    privileges,
+    nodeVersion,
+    obstacles,
+    ovs,
+    filters,
+  });
   io.stdout(
     options['json']
       ? `${JSON.stringify(examinationJson(examination), null, 2)}\n`
@@ -25,6 +36,16 @@ export const run: RunCommand = async ({ io, color }, { options }) => {
   );
   return lacking(examination).length === 0 ? exitCodes.done : exitCodes.unavailable;
 };
+
+/** undefined where they cannot be read, which the findings about tools and privileges explain. */
+async function foreignFilters(hasLibrary: boolean): Promise<ForeignFilters | undefined> {
+  try {
+    return await readForeignFilters(filterSources(runProgram, hasLibrary ? 'netlink' : 'ip'));
+  } catch (error) {
+    if (error instanceof UnavailableError) return undefined;
+    throw error;
+  }
+}
 
 function ovsObstacle(): string | undefined {
   return existsSync(ovsSocket()) ? daemonProblem() : `there is no ${ovsSocket()}`;

@@ -92,7 +92,7 @@ async function impair(context: Context, engine: Engine, request: Request): Promi
   const isJson = options['json'] === true;
   const locate = () => '';
   if (options['dryRun']) {
-    printPlan(context, plan, locate, isJson);
+    printPlan(context, plan, { locate, isJson });
     return exitCodes.done;
   }
   await perform(engine, plan);

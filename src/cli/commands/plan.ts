@@ -1,10 +1,12 @@
+import { foreignWarningsFor } from '../../apply/foreign-filters.ts';
 import { planFor } from '../../apply/reconcile.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
+import type { PlanWarning } from '../../plan/foreign-filters.ts';
 import { readLive } from '../../plan/plan.ts';
 import type { Plan } from '../../plan/step.ts';
 import { formatCommands } from '../../report/commands.ts';
 import { formatDocument } from '../../report/document.ts';
-import { formatConflicts, formatPlan, type Locate, planJson } from '../../report/plan.ts';
+import { formatConflicts, formatPlan, formatWarnings, type Locate, planJson } from '../../report/plan.ts';
 import { painter } from '../../report/style.ts';
 import { readRecord } from '../../system/record.ts';
 import type { Context, RunCommand } from '../command.ts';
@@ -23,7 +25,8 @@ export const run: RunCommand = async (context, invocation) => {
   }
   requireRoot();
   const topology = options['destroy'] ? undefined : lab.topology;
-  const { plan, live } = await planFor(engineOf(context, options), {
+  const engine = engineOf(context, options);
+  const { plan, live } = await planFor(engine, {
     lab: lab.topology.name,
     topology,
     file: lab.file,
@@ -40,18 +43,28 @@ export const run: RunCommand = async (context, invocation) => {
   } else if (options['commands']) {
     context.io.stdout(formatCommands(plan));
   } else {
-    printPlan(context, plan, lab.locate, options['json'] === true);
+    const warnings = await foreignWarningsFor(topology, engine.name);
+    printPlan(context, plan, { locate: lab.locate, isJson: options['json'] === true, warnings });
   }
   if (plan.conflicts.length > 0) return exitCodes.failed;
   return options['detailedExitcode'] && plan.steps.length > 0 ? exitCodes.differences : exitCodes.done;
 };
 
 /** The plan on stdout, conflicts on stderr; as JSON, one document with both. */
-export function printPlan({ io, color }: Context, plan: Plan, locate: Locate, isJson: boolean): void {
+export function printPlan(
+  { io, color }: Context,
+  plan: Plan,
+  {
+    locate,
+    isJson,
+    warnings = [],
+  }: { readonly locate: Locate; readonly isJson: boolean; readonly warnings?: readonly PlanWarning[] },
+): void {
   if (isJson) {
-    io.stdout(`${JSON.stringify(planJson(plan, locate), null, 2)}\n`);
+    io.stdout(`${JSON.stringify(planJson(plan, locate, warnings), null, 2)}\n`);
     return;
   }
+  if (warnings.length > 0) io.stderr(formatWarnings(warnings, painter(color.stderr)));
   io.stdout(formatPlan(plan, locate, painter(color.stdout)));
   if (plan.conflicts.length > 0) io.stderr(formatConflicts(plan.conflicts, locate, painter(color.stderr)));
 }

@@ -8,7 +8,7 @@ import { countProcesses, searchPath } from '../../system/run.ts';
 /**
  * One batch of work in one namespace. `show` reads, `ip`, `bridge` and `tc` change by a batch (`show6` and `ip6` by `ip -6`),
  * `nft` loads a script,
- * `nft-list` prints one table, `wg` changes WireGuard devices, one process for each line.
+ * `nft-list` prints one table, `nft-own` all of a lab's that are there, `wg` changes WireGuard devices, one process for each line.
  */
 export interface Job {
   /** Path of the namespace; undefined: the one that topoweave runs in. */
@@ -25,8 +25,9 @@ export interface Job {
     | 'tc-show'
     | 'nft'
     | 'nft-list'
+    | 'nft-own'
     | 'wg';
-  /** The batch, the script, or for `nft-list` the table's name. */
+  /** The batch, the script, or for `nft-list` and `nft-own` the table's name. */
   readonly input: string;
   /** For `show`: paths below /proc/sys to read, with their values written behind the batch's output. */
   readonly readSysctls?: readonly string[];
@@ -84,6 +85,14 @@ while [ $# -ge 4 ]; do
     nft-) enter nft -f "$input" ;;
     wg-) enter bash -c "$wg" sh "$input" ;;
     nft-list-) read -r table < "$input"; enter nft -j list table inet "$table" ;;
+    nft-own-)
+      read -r table < "$input"
+      enter nft list tables | while read -r word family name; do
+        case $family.$name in
+          "inet.$table" | "inet.\${table}_firewall" | "bridge.\${table}_firewall")
+            enter nft -j list table "$family" "$name" ;;
+        esac
+      done ;;
   esac > "$folder/$id.out" 2> "$folder/$id.err" < /dev/null
   echo "$id $?"
 done`;

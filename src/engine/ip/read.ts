@@ -23,7 +23,7 @@ import { HOST } from '../../topology/model.ts';
 import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
 import { extraTables } from '../extra-tables.ts';
-import { mayHaveTable } from '../nft-table.ts';
+import { mayHaveFirewall, mayHaveTable } from '../nft-table.ts';
 import { wireguardOf } from '../wireguard-devices.ts';
 import { type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
 import { readWireguard } from './wireguard.ts';
@@ -101,9 +101,9 @@ async function addSecondReadings(
   const readings: { namespace: LiveNamespace; job: Job }[] = [];
   for (const namespace of namespaces.values()) {
     const netns = netnsPath(namespace.name);
-    if (request.lab !== undefined && mayHaveTable(namespace, request)) {
-      readings.push({ namespace, job: { netns, verb: 'nft-list', input: `${nftTable(request.lab)}\n` } });
-    }
+    const verb = nftVerb(namespace, request);
+    if (request.lab !== undefined && verb !== undefined)
+      readings.push({ namespace, job: { netns, verb, input: `${nftTable(request.lab)}\n` } });
     const extra = extraTables(namespace, request);
     if (extra.size > 0) {
       const input = extraLines.flatMap(([table, lines]) => (extra.has(table) ? lines : [])).join('');
@@ -129,7 +129,9 @@ async function addSecondReadings(
   readings.forEach(({ namespace, job }, index) => {
     const result = results[index];
     const known = namespaces.get(namespace.name) ?? namespace;
-    if (job.verb === 'nft-list') {
+    if (job.verb === 'nft-own') {
+      namespaces.set(namespace.name, { ...known, ...parseOwnTables(result, namespace.name, request) });
+    } else if (job.verb === 'nft-list') {
       namespaces.set(namespace.name, { ...known, nft: parseNft(result, namespace.name) });
     } else if (job.verb === 'show' || job.verb === 'show6') {
       const tables = readExtra(result, job, namespace.name);
@@ -149,6 +151,12 @@ async function addSecondReadings(
     if (own.length > 0) namespaces.set(name, { ...namespace, wireguard: await readWireguard(name, own) });
   }
   return namespaces;
+}
+
+/** One process where there is a NAT table alone; where there may be others too, one more that says which there are. */
+function nftVerb(namespace: LiveNamespace, request: ReadRequest): 'nft-own' | 'nft-list' | undefined {
+  if (mayHaveFirewall(namespace, request)) return 'nft-own';
+  return mayHaveTable(namespace, request) ? 'nft-list' : undefined;
 }
 
 const extraLines: readonly (readonly [ExtraTable, readonly string[]])[] = [
@@ -202,6 +210,28 @@ function parseDisciplines(
     filters: redirectable(namespace, request).flatMap(({ ifname }, index) =>
       (filters[index] ?? []).map((filter) => ({ ...filter, dev: ifname })),
     ),
+  };
+}
+
+function parseOwnTables(
+  result: JobResult | undefined,
+  namespace: string,
+  { lab = '' }: ReadRequest,
+): Pick<LiveNamespace, 'nft' | 'firewall'> {
+  if (result?.code !== 0)
+    throw new TopoweaveError(
+      'observe',
+      `cannot read nftables in ${namespace}: ${result?.stderr.trim() ?? ''}`,
+    );
+  const tables = result.stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => (JSON.parse(line) as { nftables: NftObject[] }).nftables);
+  const isNat = (objects: readonly NftObject[]) =>
+    objects.some(({ table }) => table?.['name'] === nftTable(lab));
+  return {
+    nft: tables.filter(isNat).flat(),
+    firewall: tables.filter((objects) => !isNat(objects)).flat(),
   };
 }
 

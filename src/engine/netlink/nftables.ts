@@ -63,8 +63,13 @@ export function runNft(script: string): void {
  *
  * @throws Error with nft's own words.
  */
-export function listTable(table: string): NftObject[] {
-  const { code, output, error } = execute(`list table inet ${table}`, JSON_OUTPUT);
+export function listTable(table: string, family: 'inet' | 'bridge' = 'inet'): NftObject[] {
+  return listJson(`list table ${family} ${table}`);
+}
+
+/** What `nft -j` prints for a command that lists; none where there is no such object. */
+export function listJson(command: string): NftObject[] {
+  const { code, output, error } = execute(command, JSON_OUTPUT);
   if (code === 0) return (JSON.parse(output) as { nftables: NftObject[] }).nftables;
   if (/No such file/.test(error)) return [];
   throw new Error(error.trim());

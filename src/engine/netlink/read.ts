@@ -1,17 +1,18 @@
 import { setImmediate } from 'node:timers/promises';
+import { firewallTable } from '../../kinds/firewall-chains.ts';
 import { indexKey } from '../../kinds/interface.ts';
 import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
 import { isVlanBridge } from '../../kinds/port-vlans.ts';
 import { append } from '../../lib/collections.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
-import type { ExtraTable, IpLink, IpRule, LiveNamespace } from '../../observe/live.ts';
+import type { ExtraTable, IpLink, IpRule, LiveNamespace, NftObject } from '../../observe/live.ts';
 import { HOST } from '../../topology/model.ts';
 import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
 import { extraTables } from '../extra-tables.ts';
 import { read as readWithIp } from '../ip/read.ts';
-import { mayHaveTable } from '../nft-table.ts';
+import { mayHaveFirewall, mayHaveTable } from '../nft-table.ts';
 import { wireguardOf } from '../wireguard-devices.ts';
 import { readAddresses } from './decode/address.ts';
 import { readFdb } from './decode/fdb.ts';
@@ -96,6 +97,9 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
         request.lab !== undefined && mayHaveTable({ name, mark }, request)
           ? listTable(nftTable(request.lab))
           : [],
+      ...(request.lab !== undefined && mayHaveFirewall({ name, mark }, request)
+        ? { firewall: listFirewall(request.lab) }
+        : {}),
       fdb: hasVxlan || request.fdb?.has(name) ? readFdb(socket, names) : [],
       ...(links.some(isVlanBridge) ? { portVlans: readPortVlans(socket) } : {}),
       ...withWireguard(links, request),
@@ -111,6 +115,11 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
   } finally {
     socket.close();
   }
+}
+
+function listFirewall(lab: string): NftObject[] {
+  const table = firewallTable(lab);
+  return [...listTable(table), ...listTable(table, 'bridge')];
 }
 
 type Extra = Pick<LiveNamespace, 'rules' | 'neighbors' | 'nexthops'>;

@@ -13,7 +13,7 @@ import type {
   Service,
   Topology,
 } from '../../topology/model.ts';
-
+import { longFirewall } from './firewall.ts';
 import { longDevices, longSettings } from './interfaces.ts';
 
 export function longNamespaces({ namespaces, interfaces }: Topology): object {
@@ -31,7 +31,19 @@ export function longNamespaces({ namespaces, interfaces }: Topology): object {
 }
 
 function longNamespace(
-  { forwarding, sysctls, routes, rules, nexthops, neighbors, nat, aliases, names, services = [] }: Namespace,
+  {
+    forwarding,
+    sysctls,
+    routes,
+    rules,
+    nexthops,
+    neighbors,
+    nat,
+    firewall,
+    aliases,
+    names,
+    services = [],
+  }: Namespace,
   interfaces: object,
 ): object {
   return {
@@ -46,6 +58,7 @@ function longNamespace(
       : { nexthops: Object.fromEntries(nexthops.map((nexthop) => [nexthop.name, longNexthop(nexthop)])) }),
     ...(neighbors.length === 0 ? {} : { neighbors: neighbors.map(longNeighbor) }),
     ...longNat(nat),
+    ...longFirewall(firewall),
     ...(aliases === undefined ? {} : { aliases }),
     ...(names === undefined ? {} : longNames(names)),
     ...longServices(services),

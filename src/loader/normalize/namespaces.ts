@@ -2,8 +2,10 @@ import type { Namespace as RawNamespace, TopologyFile } from '../../generated/to
 import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
+import { noFirewall } from '../../topology/firewall.ts';
 import { HOST, type Namespace, type Service } from '../../topology/model.ts';
 import type { Context } from './context.ts';
+import { normalizeFirewall } from './firewall.ts';
 import { makeServices } from './made-services.ts';
 import { createNameBook, normalizeNames } from './names-files.ts';
 import { noNat, normalizeNat } from './nat.ts';
@@ -85,6 +87,7 @@ export function normalizeNamespaces(
         network,
       }),
       nat: normalizeNat(context, { namespace: name, base: `${base}/nat`, raw: raw.nat, network }),
+      firewall: normalizeFirewall(context, `${base}/firewall`, raw.firewall),
       ...(raw.aliases === undefined || raw.aliases.length === 0 ? {} : { aliases: raw.aliases }),
       ...(names === undefined ? {} : { names }),
       ...(services.length === 0 ? {} : { services }),
@@ -113,6 +116,7 @@ function emptyNamespace(name: string, place: Place): Namespace {
     nexthops: [],
     neighbors: [],
     nat: noNat,
+    firewall: noFirewall,
   };
 }
 

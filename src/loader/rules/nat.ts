@@ -52,7 +52,8 @@ export function checkForwarding({ topology, network }: Subject, report: Report):
   }
 }
 
-function forwards({ forwarding, sysctls }: Namespace, family: 4 | 6): boolean {
+/** Whether the file turns forwarding on. */
+export function forwards({ forwarding, sysctls }: Namespace, family: 4 | 6): boolean {
   const names =
     family === 4 ? ['net.ipv4.ip_forward', 'net.ipv4.conf.all.forwarding'] : ['net.ipv6.conf.all.forwarding'];
   const isOn = family === 4 ? forwarding?.ipv4 : forwarding?.ipv6;

@@ -7,6 +7,12 @@ import {
   checkEdgeAddresses,
   checkPortAddresses,
 } from './addresses.ts';
+import {
+  checkFirewallForwarding,
+  checkFirewallInterfaces,
+  checkFirewallOrder,
+  checkHostPolicies,
+} from './firewall.ts';
 import { checkHairpins } from './hairpin.ts';
 import { checkLoops } from './loops.ts';
 import { checkMacs } from './macs.ts';
@@ -68,6 +74,10 @@ const rules: readonly Rule[] = [
   checkPublishedPorts,
   checkPublishTargets,
   checkHairpins,
+  checkFirewallInterfaces,
+  checkFirewallOrder,
+  checkFirewallForwarding,
+  checkHostPolicies,
   checkSysctls,
   checkInterfaceSysctls,
 ];

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { UnavailableError } from '../../../src/lib/errors.ts';
+import type { ForeignFilters } from '../../../src/observe/foreign-filters.ts';
 import { examinationJson, formatExamination, lacking } from '../../../src/report/doctor.ts';
 import { painter } from '../../../src/report/style.ts';
 import { type EngineObstacles, examine, parseProbe } from '../../../src/system/examine.ts';
@@ -24,7 +25,12 @@ function fakeRun({
 
 const none = { netlink: undefined, nftables: undefined };
 
-const examineWith = (run: Run, privileges = root, obstacles: EngineObstacles = none) =>
+const examineWith = (
+  run: Run,
+  privileges = root,
+  obstacles: EngineObstacles = none,
+  filters: ForeignFilters | undefined = { forward: [], bridgesFiltered: false },
+) =>
   examine({
     run,
     root: privileges.uid === 0,
@@ -32,6 +38,7 @@ const examineWith = (run: Run, privileges = root, obstacles: EngineObstacles = n
     nodeVersion: '20.0.0',
     obstacles,
     ovs: { obstacle: undefined, hasModule: true },
+    filters,
   });
 
 const features = (await examineWith(fakeRun({ probe: '' }))).kernel.map(({ name }) => name);
@@ -96,4 +103,17 @@ test('says why netlink is not taken; that is no lack', async () => {
     /netlink +missing {2}the package koffi is not installed; --engine auto uses the program ip, which is slower\n/,
   );
   expect(text).toMatch(/libnftables +present {2}NAT without a process\n/);
+});
+
+test('a packet filter of others is named, with what to do', async () => {
+  const forward = [
+    { owner: 'docker', chain: 'ip filter FORWARD', what: 'policy', letsThrough: new Set<string>() },
+  ] as const;
+  const text = formatExamination(
+    await examineWith(fakeRun(), root, none, { forward, bridgesFiltered: true }),
+    painter(false),
+  );
+  expect(text).toMatch(/forwarding +limited {2}the chain ip filter FORWARD \(docker\) drops/);
+  expect(text).toContain('iptables -I DOCKER-USER -i NAME -j ACCEPT');
+  expect(text).toMatch(/bridging +limited {2}br_netfilter/);
 });

@@ -1,0 +1,93 @@
+import { explain } from '../../explain/explain.ts';
+import { readRequest } from '../../explain/request.ts';
+import { linkBelongsTo } from '../../kinds/marks.ts';
+import { TopoweaveError, UsageError } from '../../lib/errors.ts';
+import { exitCodes } from '../../lib/exit-codes.ts';
+import type { Live } from '../../observe/live.ts';
+import { observe } from '../../observe/observe.ts';
+import { explanationJson, formatExplanation } from '../../report/explain.ts';
+import { painter } from '../../report/style.ts';
+import { run as runProgram } from '../../system/run.ts';
+import { HOST } from '../../topology/model.ts';
+import type { RunCommand } from '../command.ts';
+import { engineOf } from '../engine-option.ts';
+import { requireRoot } from '../lab.ts';
+
+export const run: RunCommand = async (context, { args, options }) => {
+  const { io, color } = context;
+  const [from = '', to = ''] = args.map(String);
+  requireRoot();
+  const live = await observe(engineOf(context, options), {
+    lab: undefined,
+    nat: new Set(),
+    sysctls: new Map(),
+    withPeers: true,
+  });
+  if (!live.namespaces.has(from)) {
+    throw new UsageError(
+      `there is no namespace ${from}`,
+      `there are: ${[...live.namespaces.keys()].filter((name) => name !== HOST).join(', ') || 'none'}`,
+    );
+  }
+  const request = readRequest(from, to, live);
+  const lab =
+    options['lab'] === undefined ? labOf(live, from, request.to, request.address) : String(options['lab']);
+  const stop = interruption();
+  try {
+    const explanation = await explain(request, { live, lab, run: runProgram, onStop: stop.on });
+    io.stdout(
+      options['json']
+        ? `${JSON.stringify(explanationJson(explanation), null, 2)}\n`
+        : formatExplanation(explanation, painter(color.stdout)),
+    );
+    return explanation.verdict === 'answered' ? exitCodes.done : exitCodes.failed;
+  } finally {
+    stop.off();
+  }
+};
+
+/** The lab of the source; of the machine's own namespace, the one that the destination is in. */
+function labOf(live: Live, from: string, to: string, address: string): string {
+  const own = live.namespaces.get(from)?.mark?.lab;
+  if (own !== undefined) return own;
+  if (from === HOST) {
+    const owner = [...live.namespaces.values()].find(
+      ({ name, links }) =>
+        name === to || links.some(({ addr_info: all = [] }) => all.some(({ local }) => local === address)),
+    );
+    const lab = owner?.mark?.lab ?? labOnHost(live, address);
+    if (lab !== undefined) return lab;
+  }
+  throw new TopoweaveError('no-lab', `namespace ${from} belongs to no lab`, {
+    hint: 'explain sends its packets only inside of a lab; name one by --lab',
+  });
+}
+
+function labOnHost(live: Live, address: string): string | undefined {
+  const labs = new Set([...live.namespaces.values()].flatMap(({ mark }) => mark?.lab ?? []));
+  const own = live.namespaces
+    .get(HOST)
+    ?.links.filter(({ addr_info: all = [] }) => all.some(({ local }) => local === address));
+  return [...labs].find((lab) => own?.some((link) => linkBelongsTo(link, lab)));
+}
+
+/** Takes the tables away before a signal ends the process. */
+function interruption(): { on: (remove: () => Promise<void>) => void; off: () => void } {
+  let handler: ((signal: NodeJS.Signals) => void) | undefined;
+  const off = () => {
+    if (handler !== undefined) process.off('SIGINT', handler).off('SIGTERM', handler);
+    handler = undefined;
+  };
+  return {
+    on: (remove) => {
+      off();
+      handler = (signal) => {
+        void remove().finally(() =>
+          process.exit(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated),
+        );
+      };
+      process.once('SIGINT', handler).once('SIGTERM', handler);
+    },
+    off,
+  };
+}
