@@ -96,8 +96,14 @@ export interface EtcWrite {
   readonly hasHostname: boolean;
 }
 
-/** Whether this process made /etc/netns. */
-let madeRoot = false;
+/** Whether /etc/netns was made for a lab, this one or another; undefined: not looked yet. */
+let madeRoot: boolean | undefined;
+
+function isRootOfLabs(): boolean {
+  return [...readEtcFiles().values()].some((folder) =>
+    [...folder.values()].some(({ words }) => words.includes('root')),
+  );
+}
 
 /**
  * Writes a file of a namespace: a new one, renamed over the old one. The folders are opened without following symbolic
@@ -106,7 +112,7 @@ let madeRoot = false;
  * @throws TopoweaveError when a folder can be written by others, or the file is not ours.
  */
 export function writeEtcFile({ lab, namespace, name, lines, hasHostname }: EtcWrite): void {
-  madeRoot = makeFolder(ROOT) || madeRoot;
+  madeRoot = makeFolder(ROOT) || (madeRoot ?? isRootOfLabs());
   const root = openFolder(ROOT);
   try {
     const isNew = makeFolder(within(root, namespace));
@@ -149,7 +155,7 @@ export function removeEtcFile(lab: string, namespace: string, name: EtcName): vo
 function removeEmpty(path: string): void {
   try {
     rmdirSync(path);
-    if (path === ROOT) madeRoot = false;
+    if (path === ROOT) madeRoot = undefined;
   } catch {
     // Somebody else has something in it, or it is gone.
   }

@@ -109,6 +109,16 @@ test('a folder of others and symbolic links are refused', async () => {
   expect((await expectCode(1, 'apply', lab(full))).stderr).toContain('/etc/netns/a can be written by others');
 });
 
+test('the folder of all is gone with the last lab', async () => {
+  await apply(lab('{ hostname: www }'));
+  const other = 'name: other\nnamespaces: { c: { hostname: mail } }\n';
+  await apply(folder.write('other.yaml', other));
+  await expectCode(0, 'destroy', 'lab');
+  expect(readdirSync('/etc/netns')).toEqual(['c']);
+  await expectCode(0, 'destroy', 'other');
+  expect(existsSync('/etc/netns')).toBe(false);
+});
+
 test('with defaults.hosts, everybody knows everybody', async () => {
   await apply(lab('{}', '10.0.0.2', 'defaults: { hosts: true }'));
   expect(read('hosts', 'b')).toContain('10.0.0.1 a\n');
