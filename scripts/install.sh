@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# install.sh runtime|test|modules...: installs what this machine lacks, and nothing that it has.
+# install.sh runtime|services|test|modules...: installs what this machine lacks, and nothing that it has.
 #
 #   runtime   what topoweave itself needs: iproute2, nftables, ping, unshare and setpriv
-#   test      that, and what the tests need: Open vSwitch, and a small virtual machine for what the running kernel
+#   services  what some examples run: dnsmasq, FRR, busybox
+#   test      both, and what the tests need: Open vSwitch, and a small virtual machine for what the running kernel
 #             cannot do
 #   modules   the Node packages (npm ci), when there are none or the lock file is newer
 #
@@ -39,8 +40,15 @@ need_runtime() {
   need util-linux setpriv
 }
 
+need_services() {
+  need dnsmasq-base dnsmasq
+  need busybox busybox
+  [[ -x /usr/lib/frr/ospfd ]] || missing+=(frr)
+}
+
 need_test() {
   need_runtime
+  need_services
   need procps sysctl
   need wireguard-tools wg
   need kmod modprobe
@@ -84,12 +92,12 @@ install_packages() {
   return "$code"
 }
 
-# The tests start Open vSwitch themselves, in their throw-away hosts: installing it must not start it on this machine
+# The tests start Open vSwitch and FRR themselves, in their throw-away hosts: installing must not start them on this machine
 # (policy-rc.d of invoke-rc.d(8); 101 says no to everything).
 policy=/usr/sbin/policy-rc.d
 made_policy=0
 without_daemons() {
-  if [[ -e $policy || " ${missing[*]} " != *' openvswitch-switch '* ]]; then return 0; fi
+  if [[ -e $policy || " ${missing[*]} " != *(' openvswitch-switch '|' frr ')* ]]; then return 0; fi
   printf '#!/bin/sh\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy"
   made_policy=1
 }
@@ -117,13 +125,17 @@ for what in "$@"; do
     need_runtime
     install_packages
     ;;
+  services)
+    need_services
+    install_packages
+    ;;
   test)
     need_test
     install_packages
     ;;
   modules) install_modules ;;
   *)
-    echo 'usage: install.sh runtime|test|modules...' >&2
+    echo 'usage: install.sh runtime|services|test|modules...' >&2
     exit 64
     ;;
   esac

@@ -66,6 +66,11 @@ set -e
 mount -t tmpfs -o mode=755,nosuid,nodev tmpfs /run
 mkdir -p /run/netns
 mkdir -p -m 1777 /run/lock
+mkdir -p /run/.etc/upper /run/.etc/work
+if ! mount -t overlay -o lowerdir=/etc,upperdir=/run/.etc/upper,workdir=/run/.etc/work overlay /etc 2>/dev/null; then
+  cp -a /etc/. /run/.etc/upper 2>/dev/null || :
+  mount --bind /run/.etc/upper /etc
+fi
 mount -t sysfs sysfs /sys 2>/dev/null || :
 ip link set lo up
 set +e
@@ -200,7 +205,7 @@ unit)
   stage generate npm run -s generate
   ;;
 kernel | guest)
-  stage install bash scripts/install.sh "$([[ $wanted == guest ]] && echo test || echo runtime)" modules
+  stage install bash scripts/install.sh $([[ $wanted == guest ]] && echo test || echo runtime services) modules
   stage build npm run -s build
   ;;
 all)

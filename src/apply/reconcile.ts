@@ -16,6 +16,7 @@ import { makePlan, readLive } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
 import { withLock } from '../system/lock.ts';
 import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
+import { forgetServices } from '../system/services/forget.ts';
 import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
@@ -363,6 +364,7 @@ function afterwards(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: 
 function finishRecord(target: Target, plan: Plan): void {
   const { lab, topology } = target;
   forgetKeys(lab, topology);
+  forgetServices(lab, topology);
   if (topology === undefined) {
     removeRecord(lab);
     return;

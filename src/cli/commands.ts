@@ -162,7 +162,8 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'inspect',
-    summary: 'show what is there: namespaces, interfaces, peers, bridge ports, addresses, routes, NAT',
+    summary:
+      'show what is there: namespaces, interfaces, peers, bridge ports, addresses, routes, NAT, services',
     arguments: [{ name: '[file|name]', description: 'a lab; without it, everything on this machine' }],
     options: [json, ...several, engine],
     examples: [
@@ -222,6 +223,31 @@ export const commands: readonly CommandSpec[] = [
     examples: [{ command: 'topoweave shell alice', explains: 'leave it with exit' }],
     exitCodes: [unavailable],
     load: async () => (await import('./commands/exec.ts')).runShell,
+  },
+  {
+    name: 'logs',
+    summary: 'show what a service has printed',
+    arguments: [
+      {
+        name: '[service]',
+        description:
+          'NAMESPACE/SERVICE, or SERVICE where only one namespace has it; without it, all are listed',
+      },
+    ],
+    options: [
+      { flags: '--lab <name>', description: 'only services of this lab' },
+      { flags: '-f, --follow', description: 'go on with what it prints from now on; Ctrl-C ends that' },
+      { flags: '-n, --lines <number>', description: 'only the last lines, all without this' },
+      { flags: '--previous', description: 'of the start before' },
+      json,
+    ],
+    examples: [
+      { command: 'topoweave logs', explains: 'all services, and their logs' },
+      { command: 'topoweave logs httpd -n 20', explains: 'the last 20 lines' },
+      { command: 'topoweave logs -f r1/ospfd', explains: 'go on with what it prints' },
+    ],
+    exitCodes: [{ code: exitCodes.failed, means: 'there is no such service, or no log' }, unavailable],
+    load: async () => (await import('./commands/logs.ts')).run,
   },
   {
     name: 'destroy',

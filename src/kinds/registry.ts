@@ -4,6 +4,7 @@ import { bondKind } from './bond.ts';
 import { bridgeKind } from './bridge.ts';
 import { bridgeFdbKind } from './bridge-fdb.ts';
 import { dummyKind } from './dummy.ts';
+import { etcFileKind } from './etc-file.ts';
 import { fdbKind } from './fdb.ts';
 import { bridgeFirewallKind, firewallKind } from './firewall.ts';
 import { geneveKind } from './geneve.ts';
@@ -26,6 +27,7 @@ import { redirectKind } from './redirect.ts';
 import type { Kind, Resource } from './resource.ts';
 import { routeKind } from './route.ts';
 import { ruleKind } from './rule.ts';
+import { serviceKind } from './service.ts';
 import { sysctlKind } from './sysctl.ts';
 import { tapKind, tunKind } from './tun.ts';
 import { vethKind } from './veth.ts';
@@ -80,6 +82,8 @@ export const kinds: readonly Kind[] = [
   bridgeFirewallKind,
   impairmentKind,
   redirectKind,
+  etcFileKind,
+  serviceKind,
 ];
 
 /** A kind of the file (`gretap`) or of a resource → the kind that handles it. */

@@ -1,7 +1,7 @@
 import type { Place } from '../lib/diagnostic.ts';
-import type { Live } from '../observe/live.ts';
+import type { EtcName, Live } from '../observe/live.ts';
 import type { LabRecord } from '../system/record.ts';
-import type { Topology } from '../topology/model.ts';
+import type { Service, Topology } from '../topology/model.ts';
 import type { Mapping } from './publish.ts';
 
 export type Value = string | number | boolean | readonly string[];
@@ -48,7 +48,50 @@ export type Command =
   /** Makes the kernel forget connections that it translates as these ports were published before. */
   | { readonly tool: 'conntrack'; readonly namespace: string; readonly mappings: readonly Mapping[] }
   /** A command of ovs-vsctl; those of a batch are one transaction. */
-  | { readonly tool: 'ovs'; readonly namespace: string; readonly args: readonly string[] };
+  | { readonly tool: 'ovs'; readonly namespace: string; readonly args: readonly string[] }
+  | FileCommand
+  | ServiceCommand;
+
+/** Writes or removes a file below /etc/netns. */
+export type FileCommand =
+  | {
+      readonly tool: 'file';
+      readonly namespace: string;
+      readonly action: 'write';
+      readonly lab: string;
+      readonly name: EtcName;
+      readonly lines: readonly string[];
+      readonly hasHostname: boolean;
+    }
+  | {
+      readonly tool: 'file';
+      readonly namespace: string;
+      readonly action: 'remove';
+      readonly lab: string;
+      readonly name: EtcName;
+    };
+
+/** Starts or stops a service; system/services knows how. */
+export type ServiceCommand =
+  | {
+      readonly tool: 'service';
+      readonly namespace: string;
+      readonly action: 'start';
+      readonly lab: string;
+      readonly service: Service;
+      readonly hostname: string;
+      /** As the record keeps them. */
+      readonly attributes: Attributes;
+    }
+  | {
+      readonly tool: 'service';
+      readonly namespace: string;
+      readonly action: 'stop';
+      readonly lab: string;
+      readonly name: string;
+      /** Those that it was started after, and is stopped before. */
+      readonly after: readonly string[];
+    };
 
 /** How the kernel takes a change: on the running object, with the link down for a moment, or only on a new object. */
 export type ChangeClass = 'in-place' | 'bounce' | 'replace';

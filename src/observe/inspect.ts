@@ -2,7 +2,7 @@ import { parseMark } from '../kinds/marks.ts';
 import { describeNat } from '../kinds/nat.ts';
 import { readAllRoutes } from '../kinds/route.ts';
 import { HOST } from '../topology/model.ts';
-import type { IpLink, Live, LiveNamespace } from './live.ts';
+import type { IpLink, Live, LiveNamespace, LiveService } from './live.ts';
 import type { OvsBridgeRow } from './ovs.ts';
 
 export interface InspectedInterface {
@@ -39,6 +39,16 @@ export interface InspectedNamespace {
   readonly bridges: readonly { readonly name: string; readonly ports: readonly string[] }[];
   readonly routes: readonly InspectedRoute[];
   readonly nat: readonly string[];
+  readonly services: readonly InspectedService[];
+}
+
+export interface InspectedService {
+  readonly name: string;
+  readonly lab: string;
+  readonly state: LiveService['state'];
+  readonly pid: number | null;
+  readonly command: readonly string[];
+  readonly log: string;
 }
 
 export interface Inspection {
@@ -51,13 +61,14 @@ export interface Inspection {
 /** What there is, of one lab or of the whole machine, in stable order. */
 export function inspectLive(live: Live, lab: string | undefined): Inspection {
   const namespaces = [...live.namespaces.values()]
-    .filter((namespace) => lab === undefined || belongs(namespace, lab))
+    .filter((namespace) => lab === undefined || belongs(live, namespace, lab))
     .map((namespace) => inspectNamespace(live, namespace, lab));
   return { lab: lab ?? null, namespaces, stale: lab === undefined ? live.stale.map(({ name }) => name) : [] };
 }
 
-function belongs({ name, mark, links, nft }: LiveNamespace, lab: string): boolean {
+function belongs({ services = [] }: Live, { name, mark, links, nft }: LiveNamespace, lab: string): boolean {
   if (name !== HOST) return mark?.lab === lab;
+  if (services.some((service) => service.namespace === HOST && service.lab === lab)) return true;
   return nft.length > 0 || links.some((link) => parseMark(link.ifalias)?.lab === lab);
 }
 
@@ -97,6 +108,16 @@ function inspectNamespace(live: Live, namespace: LiveNamespace, lab: string | un
         protocol,
       })),
     nat: describeNat(namespace),
+    services: (live.services ?? [])
+      .filter((service) => service.namespace === namespace.name)
+      .map(({ name, lab: owner, state, pid, attributes, log }) => ({
+        name,
+        lab: owner,
+        state,
+        pid: state === 'dead' ? null : (pid ?? null),
+        command: attributes['command'] as readonly string[],
+        log,
+      })),
   };
 }
 

@@ -289,6 +289,38 @@ export interface Live {
   readonly stale: readonly StaleFile[];
   /** The database of Open vSwitch; missing where it has no daemon that answers. */
   readonly ovs?: LiveOvs;
+  /** The files below /etc/netns, by namespace. */
+  readonly etc?: ReadonlyMap<string, EtcFolder>;
+  /** The services that were started: those of the lab that was asked for, or of all labs. */
+  readonly services?: readonly LiveService[];
+}
+
+/** Those files of a namespace that a lab can have. */
+export type EtcFolder = ReadonlyMap<EtcName, LiveEtcFile>;
+export type EtcName = 'hostname' | 'hosts' | 'resolv.conf';
+
+export interface LiveEtcFile {
+  /** Without the mark. */
+  readonly lines: readonly string[];
+  /** The lab of the mark. */
+  readonly lab: string | undefined;
+  /** What else the mark says. */
+  readonly words: readonly string[];
+}
+
+/**
+ * A service as its record and its process say. `dead`: the process has ended. `elsewhere`: it runs in a namespace that
+ * had the name before.
+ */
+export interface LiveService {
+  readonly lab: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** As it was started. */
+  readonly attributes: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+  readonly state: 'running' | 'dead' | 'elsewhere';
+  readonly pid: number | undefined;
+  readonly log: string;
 }
 
 export interface StaleFile {

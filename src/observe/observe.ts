@@ -1,6 +1,8 @@
 import type { Engine, ReadRequest } from '../engine/engine.ts';
 import { kernelName } from '../lib/interface-name.ts';
+import { readEtcFiles } from '../system/etc-files.ts';
 import { listNamespaces } from '../system/netns.ts';
+import { readServices } from '../system/services/record.ts';
 import { HOST } from '../topology/model.ts';
 import type { Live, LiveNamespace } from './live.ts';
 import { type Renames, renameSysctl, withLongNames } from './names.ts';
@@ -10,7 +12,15 @@ import { addOvs } from './ovs.ts';
 export async function observe(engine: Engine, request: ReadRequest): Promise<Live> {
   const { names, stale } = listNamespaces();
   const namespaces = await engine.read([HOST, ...names], asKernel(request));
-  return named({ ...(await addOvs(namespaces, request.ovs === true)), stale }, request);
+  return {
+    ...named({ ...(await addOvs(namespaces, request.ovs === true)), stale }, request),
+    ...readFiles(request),
+  };
+}
+
+/** What is no document of the kernel's: files, and what the records say of processes. */
+function readFiles({ lab }: ReadRequest): Pick<Live, 'etc' | 'services'> {
+  return { etc: readEtcFiles(), services: readServices(lab) };
 }
 
 /** Reads every namespace but those that are known, which are taken over as they were. */
@@ -27,7 +37,7 @@ export async function observeAgain(engine: Engine, request: ReadRequest, known: 
     const namespace = read.get(name) ?? known.namespaces.get(name);
     if (namespace !== undefined) namespaces.set(name, namespace);
   }
-  return { ...(await addOvs(namespaces, request.ovs === true)), stale };
+  return { ...(await addOvs(namespaces, request.ovs === true)), stale, ...readFiles(request) };
 }
 
 const none: Renames = new Map();

@@ -31,6 +31,10 @@ function translate(command: Command, long: ReadonlySet<string>): Command {
   switch (command.tool) {
     case 'sysctl':
       return { ...command, name: renameSysctl(command.name, of) };
+    case 'file':
+    case 'service':
+      // The service of an interface was made with the name that the kernel knows.
+      return command;
     case 'ovs':
       // The loader takes no such name for what Open vSwitch has: its ports are found by the kernel's names.
       return command;

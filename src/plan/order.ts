@@ -98,9 +98,17 @@ const nowhere: Placement = { first: undefined, slots: noSlots };
  */
 export function makeBatches(sorted: readonly Node[]): Batch[] {
   const targets = new Map<string, Target[]>();
-  sorted.forEach((node) => {
-    node.placement = node.commands.length === 0 ? passOn(node.after) : placeNode(node, targets);
-  });
+  const bounds: Bounds = { stopped: -1, last: -1 };
+  const isService = ({ commands }: Node) => commands[0]?.tool === 'service';
+  const place = (node: Node) => {
+    node.placement = node.commands.length === 0 ? passOn(node.after) : placeNode(node, targets, bounds);
+  };
+  if (!sorted.some(isService)) sorted.forEach(place);
+  else {
+    const stops = sorted.filter((node) => isService(node) && node.half === 'remove');
+    const starts = sorted.filter((node) => isService(node) && node.half === 'make');
+    [...stops, ...sorted.filter((node) => !isService(node)), ...starts].forEach(place);
+  }
   return [...targets.values()]
     .flatMap((list) => list.flatMap(({ batches }) => [...batches.values()]))
     .sort(
@@ -108,7 +116,13 @@ export function makeBatches(sorted: readonly Node[]): Batch[] {
     );
 }
 
-function placeNode(node: Node, targets: Map<string, Target[]>): Placement {
+/** Layers: the last one in which services are stopped, and the last one of all other commands. */
+interface Bounds {
+  stopped: number;
+  last: number;
+}
+
+function placeNode(node: Node, targets: Map<string, Target[]>, bounds: Bounds): Placement {
   const { step } = node;
   let slots = noSlots;
   let first: Slot | undefined;
@@ -117,7 +131,9 @@ function placeNode(node: Node, targets: Map<string, Target[]>): Placement {
     const target = targetOf(command, targets);
     // Nearly always all commands of a node are for the same program and namespace.
     if (last?.target !== target || slots.length > 1) {
-      last = { target, layer: layerFor(target, node, slots) };
+      last = { target, layer: layerFor(target, node, slots, bounds) };
+      if (target.tool !== 'service') bounds.last = Math.max(bounds.last, last.layer);
+      else if (node.half === 'remove') bounds.stopped = Math.max(bounds.stopped, last.layer);
       slots = withSlot(slots, last);
       first ??= last;
     }
@@ -126,9 +142,18 @@ function placeNode(node: Node, targets: Map<string, Target[]>): Placement {
   return { first, slots };
 }
 
-/** The first layer in which a command of a node can be, after those that the node's earlier commands are in. */
-function layerFor(target: Target, { after, settingsAfter }: Node, earlier: readonly Slot[]): number {
-  let layer = 0;
+/**
+ * The first layer in which a command of a node can be, after those that the node's earlier commands are in. Services are
+ * stopped before and started behind everything else.
+ */
+function layerFor(
+  target: Target,
+  { half, after, settingsAfter }: Node,
+  earlier: readonly Slot[],
+  bounds: Bounds,
+): number {
+  const isService = target.tool === 'service';
+  let layer = isService ? (half === 'make' ? bounds.last + 1 : 0) : bounds.stopped + 1;
   after.forEach(({ placement }) => {
     layer = Math.max(layer, layerBehind(placement, target));
   });

@@ -60,7 +60,7 @@ export interface Plan {
 export interface Batch {
   readonly layer: number;
   /** `ip6`: lines of `ip -6`, which one process of `ip` cannot perform together with others. */
-  readonly tool: 'ip' | 'ip6' | 'bridge' | 'tc' | 'nft' | 'conntrack' | 'wg' | 'ovs';
+  readonly tool: 'ip' | 'ip6' | 'bridge' | 'tc' | 'nft' | 'conntrack' | 'wg' | 'ovs' | 'file' | 'service';
   /** `host`: outside of the named namespaces. */
   readonly namespace: string;
   readonly commands: readonly { readonly command: Command; readonly step: Step }[];

@@ -1,8 +1,10 @@
 import { conntrackLines } from '../engine/conntrack.ts';
 import { ovsTransaction } from '../engine/ovs.ts';
-import type { Command } from '../kinds/resource.ts';
+import type { Command, ServiceCommand } from '../kinds/resource.ts';
 import { sysctlPath } from '../lib/sysctl.ts';
 import type { Plan } from '../plan/step.ts';
+import { etcPath } from '../system/etc-files.ts';
+import { folderOf, logPath } from '../system/services/paths.ts';
 import { HOST } from '../topology/model.ts';
 
 /** The plan as shell commands that a person can read and paste, in the order of the batches. */
@@ -41,7 +43,26 @@ export function shellCommand(command: Command): string {
         .join('\n');
     case 'ovs':
       return `ovs-vsctl ${command.args.map(quote).join(' ')}`;
+    case 'file':
+      return command.action === 'remove'
+        ? `rm -f ${quote(etcPath(namespace, command.name))}`
+        : `install -D -m 644 /dev/stdin ${quote(etcPath(namespace, command.name))} <<'EOF'\n${command.lines.join('\n')}\nEOF`;
+    case 'service':
+      return serviceLine(command, exec);
   }
+}
+
+/** What a person would type; topoweave itself does more, see docs/services.md. */
+function serviceLine(command: ServiceCommand, exec: string): string {
+  if (command.action === 'stop') return `# stop the service ${command.namespace}/${command.name}`;
+  const { lab, namespace, service } = command;
+  const folder = folderOf(lab, namespace, service.name);
+  const words = service.command.map((word) => quote(word.replaceAll('{folder}', folder)));
+  const environment = Object.entries(service.environment).map(([name, text]) => quote(`${name}=${text}`));
+  const env = environment.length === 0 ? '' : `env ${environment.join(' ')} `;
+  const user = service.user === undefined ? '' : `setpriv --reuid=${quote(service.user)} --init-groups -- `;
+  const log = quote(logPath(lab, namespace, service));
+  return `${exec}setsid --fork ${user}${env}${words.join(' ')} </dev/null >${log} 2>&1`;
 }
 
 /** The machine's own namespace is that of process 1, for a person who reads the line. */

@@ -13,7 +13,7 @@ export function formatInspection({ namespaces, stale }: Inspection, paint: Paint
 }
 
 function formatNamespace(namespace: InspectedNamespace, paint: Paint): string {
-  const { name, lab, forwarding, interfaces, bridges, routes, nat } = namespace;
+  const { name, lab, forwarding, interfaces, bridges, routes, nat, services } = namespace;
   const facts = [
     ...(lab === null ? [] : [`lab ${lab}`]),
     ...(forwarding.ipv4 || forwarding.ipv6
@@ -44,6 +44,10 @@ function formatNamespace(namespace: InspectedNamespace, paint: Paint): string {
       protocol === 'kernel' ? '(connected)' : '',
     ];
     text += `  ${words.filter((word) => word !== '').join(' ')}\n`;
+  }
+  for (const { name: service, state, pid, command } of services) {
+    const how = state === 'running' ? `process ${pid}` : paint('red', state);
+    text += `  service ${service} (${how}): ${command.join(' ')}\n`;
   }
   for (const rule of nat) text += `  nat ${rule}\n`;
   return text;

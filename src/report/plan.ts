@@ -46,6 +46,8 @@ const hidden = new Set([
   'queue',
   'early',
   'mac',
+  'hostname',
+  'lab',
   'part',
   'objects',
   'types',
@@ -59,7 +61,7 @@ const hidden = new Set([
 
 /** Defaults that a new object shows only when they differ. */
 const usual: Readonly<Record<string, readonly Value[]>> = {
-  state: ['up'],
+  state: ['up', 'running'],
   alias: [''],
   master: [''],
   mark: [],
@@ -110,6 +112,11 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   limit: [0],
   rate: ['none'],
   burst: ['none'],
+  user: [''],
+  owner: [''],
+  capabilities: [],
+  directory: [''],
+  log: [''],
 };
 
 export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {
@@ -212,16 +219,43 @@ function formatStep(step: Step, locate: Locate, paint: Paint): string {
   if (action === 'create') text += newAttributes(step);
   for (const { attribute, before, after } of changes) {
     if (attribute === 'kind' || (attribute === 'mark' && changes.length > 1)) continue;
-    text += `        ${attributeName(attribute)}: ${formatValue(before)} -> ${formatValue(after)}\n`;
+    if (attribute === 'lines') text += lineChanges(before, after);
+    else text += `        ${attributeName(attribute)}: ${formatValue(before)} -> ${formatValue(after)}\n`;
   }
   if (disrupts !== undefined) text += `${paint('yellow', `        disrupts: ${disrupts}`)}\n`;
   return text;
 }
 
+/** Of a file: the lines that go and those that come. */
+function lineChanges(before: Value | undefined, after: Value | undefined): string {
+  const [old, wanted] = [before, after].map((value) => (Array.isArray(value) ? value.map(String) : []));
+  const gone = (old ?? []).filter((line) => wanted?.includes(line) !== true);
+  const come = (wanted ?? []).filter((line) => old?.includes(line) !== true);
+  if (gone.length + come.length === 0) return '        the order of its lines\n';
+  return [...gone.map((line) => `        - ${line}\n`), ...come.map((line) => `        + ${line}\n`)].join(
+    '',
+  );
+}
+
+/** More lines of a new file are only counted. */
+const MOST_LINES = 10;
+
 function newAttributes({ after = {}, kind }: Step): string {
   let text = '';
   for (const name in after) {
     const value = after[name];
+    if (name === 'lines' && Array.isArray(value)) {
+      text += value
+        .slice(0, MOST_LINES)
+        .map((line) => `        ${line}\n`)
+        .join('');
+      if (value.length > MOST_LINES) text += `        and ${value.length - MOST_LINES} lines more\n`;
+      continue;
+    }
+    if (name === 'command' && Array.isArray(value)) {
+      text += `        ${value.join(' ')}\n`;
+      continue;
+    }
     if (value !== undefined && isTelling(name, value, kind))
       text += `        ${attributeName(name)}: ${formatValue(value)}\n`;
   }

@@ -21,6 +21,23 @@ export function accountName(kind: AccountKind, id: number): string | number {
   return accounts(kind).names.get(id) ?? id;
 }
 
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
+/** A user of the machine's own file, by name or number. */
+export function findUser(text: string): Account | undefined {
+  for (const line of readFileSync(files.user, 'utf8').split('\n')) {
+    const [name = '', , uid = '', gid = '', , home = ''] = line.split(':');
+    if (name !== '' && (name === text || uid === text) && /^\d+$/.test(uid) && /^\d+$/.test(gid))
+      return { name, uid: Number(uid), gid: Number(gid), home: home || '/' };
+  }
+  return undefined;
+}
+
 function accounts(kind: AccountKind): Accounts {
   const found = known.get(kind) ?? readAccounts(files[kind]);
   known.set(kind, found);

@@ -51,6 +51,8 @@ const tools: readonly {
   { name: 'flock', argv: ['flock', '--version'], required: true },
   { name: 'wg', argv: ['wg', '--version'], required: false, use: 'wireguard with --engine ip needs' },
   { name: 'ping', argv: ['ping', '-V'], required: false, use: 'check needs' },
+  { name: 'busybox', argv: ['busybox', 'udhcpc', '--help'], required: false, use: 'addresses: dhcp4 needs' },
+  { name: 'dnsmasq', argv: ['dnsmasq', '--version'], required: false, use: 'dns and dhcp of bridges need' },
   { name: 'ovs-vsctl', argv: ['ovs-vsctl', '-V'], required: false, use: 'bridges with type: ovs need' },
 ];
 

@@ -82,6 +82,13 @@ export const packages: Readonly<Record<string, string>> = {
   'ovs-vsctl': 'openvswitch-switch',
   'ovs-dpctl': 'openvswitch-switch',
   wg: 'wireguard-tools',
+  busybox: 'busybox',
+  dnsmasq: 'dnsmasq-base',
+  zebra: 'frr',
+  ospfd: 'frr',
+  bgpd: 'frr',
+  isisd: 'frr',
+  staticd: 'frr',
 };
 
 /** The error for a program that is not there, naming Debian's package. */

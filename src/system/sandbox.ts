@@ -10,6 +10,9 @@ export const SANDBOX_VARIABLE = 'TOPOWEAVE_SANDBOX';
  * The first process of the throw-away host. It stays, as process 1, beside the command: process 1 ignores every signal
  * that it does not handle, so that a command in its place could not be interrupted.
  *
+ * Its /etc is laid over the machine's, or, where the kernel does not do that, copied: the names of namespaces are files
+ * below it.
+ *
  * A container engine may cover parts of /sys; the kernel then refuses a fresh one, and the old one is good enough for
  * everything but `ip netns exec`.
  */
@@ -23,6 +26,12 @@ mkdir -p -m 1777 /run/lock
 case "\${XDG_RUNTIME_DIR-}" in
   /run/*) mkdir -p "$XDG_RUNTIME_DIR" ;;
 esac
+mkdir -p /run/.etc/upper /run/.etc/work
+etc=lowerdir=/etc,upperdir=/run/.etc/upper,workdir=/run/.etc/work
+if ! mount -t overlay -o "$etc" overlay /etc 2>/dev/null; then
+  cp -a /etc/. /run/.etc/upper 2>/dev/null || :
+  mount --bind /run/.etc/upper /etc
+fi
 mount -t sysfs sysfs /sys 2>/dev/null || :
 ip link set lo up
 set +e
@@ -31,7 +40,7 @@ exit "$?"
 `;
 
 /**
- * The argv that runs a command in a throw-away host: its own network, mounts, processes and /run. Everything in it ends
+ * The argv that runs a command in a throw-away host: its own network, mounts, processes, /run and /etc. Everything in it ends
  * with the command, and the command ends with whoever started it.
  */
 export function sandboxArgv(command: readonly string[], { root }: { readonly root: boolean }): string[] {

@@ -35,6 +35,71 @@ export interface Namespace {
   readonly neighbors: readonly Neighbor[];
   readonly nat: Nat;
   readonly firewall: Firewall;
+  /** Further names by which the others know it; undefined: none. */
+  readonly aliases?: readonly string[];
+  /** What its files below /etc say; undefined: it has none of its own. */
+  readonly names?: Names;
+  /** Sorted by name; undefined: none. */
+  readonly services?: readonly Service[];
+}
+
+/** The contents of a namespace's own /etc/hostname, /etc/hosts and /etc/resolv.conf. */
+export interface Names {
+  readonly hostname: string | undefined;
+  /** Entries of the namespace alone, with the addresses or namespaces that the file names. */
+  readonly hosts: readonly { readonly name: string; readonly to: readonly string[] }[];
+  /** All of /etc/hosts but what every machine has: the namespace itself first, the others, its own entries. */
+  readonly known: readonly KnownHost[];
+  readonly nameservers: Nameservers | undefined;
+  readonly place: Place;
+}
+
+export interface KnownHost {
+  readonly address: string;
+  readonly names: readonly string[];
+}
+
+export interface Nameservers {
+  readonly addresses: readonly string[];
+  readonly search: readonly string[];
+  readonly options: readonly string[];
+  readonly place: Place;
+}
+
+/** A program that runs as long as the lab. */
+export interface Service {
+  readonly name: string;
+  /** `{folder}` is the service's own folder, here, in the environment and in the files. */
+  readonly command: readonly string[];
+  /** Sorted by name. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** undefined: root. */
+  readonly user: string | undefined;
+  /** Whose its folder is; undefined: that of `user`. */
+  readonly owner?: string;
+  /** The rights of root that it has; undefined: all of them as root, none as another user. */
+  readonly capabilities?: readonly string[];
+  /** undefined: the service's own folder. */
+  readonly directory: string | undefined;
+  readonly files: Readonly<Record<string, string>>;
+  /** A name in the folder of logs, or an absolute path; undefined: NAMESPACE:SERVICE.log. */
+  readonly log: string | undefined;
+  readonly ready: Ready | undefined;
+  /** NAMESPACE/SERVICE. */
+  readonly after: readonly string[];
+  /** Milliseconds. */
+  readonly stopWithin: number;
+  /** The interface that it was made for, and that it goes with. */
+  readonly madeFor?: string;
+  readonly place: Place;
+}
+
+export interface Ready {
+  readonly tcp: number | undefined;
+  readonly udp: number | undefined;
+  readonly command: readonly string[] | undefined;
+  /** Milliseconds. */
+  readonly within: number;
 }
 
 /** What a namespace has that is read only where it may be. */
@@ -269,6 +334,8 @@ interface InterfaceBase {
   readonly was?: string | undefined;
   /** Kernel parameters of the interface itself, which go with it; undefined: none. */
   readonly sysctls?: readonly Sysctl[] | undefined;
+  /** It gets an address from a DHCP server, which the file asks for at that place. */
+  readonly dhcp4?: { readonly place: Place };
   /** What `ip link set` can change of any interface; undefined: nothing. */
   readonly options?: InterfaceOptions | undefined;
   /** The bridge, the bond or the VRF, in the same namespace, that this interface is a port or a member of. */

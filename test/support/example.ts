@@ -30,6 +30,15 @@ export async function neededKinds(file: string): Promise<string[]> {
   ];
 }
 
+/** Whether there are users beside root: in a throw-away host that an ordinary user made there are none. */
+export const hasUsers = !/^\s*0\s+\d+\s+1\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'));
+
+export async function needsUsers(file: string): Promise<boolean> {
+  const { topology } = await loadText(file, readFileSync(file, 'utf8'));
+  const services = topology?.namespaces.flatMap((namespace) => namespace.services ?? []) ?? [];
+  return services.some(({ user, owner }) => (user ?? owner) !== undefined);
+}
+
 /** What a machine has that an example is about, as lines of ip. */
 const machines: Readonly<Record<string, readonly string[]>> = {
   'uplink-bridge.yaml': [
@@ -57,6 +66,8 @@ function prepare(file: string): { readonly remains: readonly string[]; readonly 
   for (const line of lines) ip('host', ...line.split(' '));
   sh('sleep', '2.2');
   const remove = () => {
+    // The kernel takes the namespace apart later, and the card with it.
+    ip('host', 'link', 'del', 'eth0');
     sh('ip', 'netns', 'del', 'outside');
     if (lines.some((line) => line.startsWith('link add br0'))) ip('host', 'link', 'del', 'br0');
   };

@@ -1,5 +1,7 @@
 import { parseMark } from '../../kinds/marks.ts';
 import { TopoweaveError, UsageError } from '../../lib/errors.ts';
+import { etcHostname } from '../../system/etc-files.ts';
+import { withHostname } from '../../system/hostname.ts';
 import { listNamespaces, netnsPath } from '../../system/netns.ts';
 import { run as runProgram, searchPath } from '../../system/run.ts';
 import { HOST } from '../../topology/model.ts';
@@ -26,7 +28,10 @@ export const runShell: RunCommand = async ({ io }, invocation) => {
   return enter(namespace, [shell], invocation);
 };
 
-/** `ip netns exec` gives the command its own /sys and the files of /etc/netns/NAME, as ip-netns(8) says. */
+/**
+ * `ip netns exec` gives the command its own /sys and the files of /etc/netns/NAME, as ip-netns(8) says. It binds the file
+ * with the hostname and does not set the name itself: that takes a UTS namespace.
+ */
 async function enter(
   namespace: string,
   command: readonly string[],
@@ -43,7 +48,9 @@ async function enter(
   }
   const wanted = options['lab'];
   if (wanted !== undefined) await requireLab(namespace, String(wanted));
-  return start(['ip', 'netns', 'exec', namespace, ...command], namespace);
+  const hostname = etcHostname(namespace);
+  const named = hostname === undefined ? [] : withHostname(hostname);
+  return start([...named, 'ip', 'netns', 'exec', namespace, ...command], namespace);
 }
 
 async function requireLab(namespace: string, wanted: string): Promise<void> {

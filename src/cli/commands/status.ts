@@ -47,15 +47,19 @@ export const run: RunCommand = async (context, { args, options }) => {
 async function listAll(context: Context, options: OptionValues): Promise<ExitCode> {
   requireRoot();
   const { io } = context;
-  const marked = listLabs(await observeMarks(engineOf(context, options)));
+  const live = await observeMarks(engineOf(context, options));
+  const { services = [] } = live;
+  const marked = listLabs(live);
   const names = new Set([...marked.map(({ name }) => name), ...recordedLabs()]);
   const labs = [...names].sort().map((name) => {
     const found = marked.find((lab) => lab.name === name);
     const { file } = readRecord(name);
+    const states = services.flatMap(({ lab, state }) => (lab === name ? [state] : []));
     return {
       name,
       namespaces: found?.namespaces ?? [],
       interfaces: found?.interfaces ?? 0,
+      services: { total: states.length, running: states.filter((state) => state === 'running').length },
       file: file ?? null,
     };
   });
@@ -64,13 +68,17 @@ async function listAll(context: Context, options: OptionValues): Promise<ExitCod
   } else if (labs.length === 0) {
     io.stdout('No labs on this machine.\n');
   } else {
-    const rows = labs.map(({ name, namespaces, interfaces, file }) => [
+    // Few labs have services.
+    const some = services.length > 0;
+    const rows = labs.map(({ name, namespaces, interfaces, services: { total, running }, file }) => [
       name,
       String(namespaces.length),
       String(interfaces),
+      ...(some ? [total === running ? String(total) : `${running} of ${total}`] : []),
       file ?? '(unknown)',
     ]);
-    io.stdout(formatTable(['LAB', 'NAMESPACES', 'INTERFACES', 'FILE'], rows));
+    const titles = ['LAB', 'NAMESPACES', 'INTERFACES', ...(some ? ['SERVICES'] : []), 'FILE'];
+    io.stdout(formatTable(titles, rows));
   }
   return exitCodes.done;
 }

@@ -5,9 +5,8 @@ import { sysctlComesAfter } from '../../plan/order.ts';
 import type { Batch, Step } from '../../plan/step.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
-import { performConntrack } from '../conntrack.ts';
+import { isAside, performAside } from '../aside.ts';
 import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
-import { performOvs } from '../ovs.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
 
 /**
@@ -20,31 +19,25 @@ export async function perform(
   { onDone, signal }: PerformOptions,
 ): Promise<BatchResult[]> {
   const left: BatchResult = { outcome: 'left-out' };
-  const others = batches.filter((batch) => !isSpecial(batch));
+  const others = batches.filter((batch) => !isAside(batch));
   const index = (batch: Batch | undefined) => (batch === undefined ? -1 : batches.indexOf(batch));
-  const special = batches.filter(isSpecial);
-  const [results, specialResults] = await Promise.all([
+  const aside = batches.filter(isAside);
+  const [results, asideResults] = await Promise.all([
     performJobs(others, { signal, onDone: (at, isDone) => onDone(index(others[at]), isDone) }),
     Promise.all(
-      special.map(async (batch) => {
-        if (signal?.aborted) return left;
-        const result = await (batch.tool === 'ovs' ? performOvs(batch) : performConntrack(batch));
-        onDone(index(batch), result.outcome === 'done');
+      aside.map(async (batch) => {
+        const result = await performAside(batch, signal);
+        if (result.outcome !== 'left-out') onDone(index(batch), result.outcome === 'done');
         return result;
       }),
     ),
   ]);
   return batches.map(
-    (batch) =>
-      (isSpecial(batch) ? specialResults[special.indexOf(batch)] : results[others.indexOf(batch)]) ?? left,
+    (batch) => (isAside(batch) ? asideResults[aside.indexOf(batch)] : results[others.indexOf(batch)]) ?? left,
   );
 }
 
 /** What is no job of the helpers. */
-function isSpecial({ tool }: Batch): boolean {
-  return tool === 'ovs' || tool === 'conntrack';
-}
-
 async function performJobs(
   batches: readonly Batch[],
   { onDone, signal }: PerformOptions,
@@ -114,7 +107,7 @@ function toJob(batch: Batch): Job {
       input: commands.map((command) => (command.tool === 'nft' ? command.script : '')).join(''),
     };
   }
-  if (batch.tool === 'ovs' || batch.tool === 'conntrack')
+  if (batch.tool === 'ovs' || batch.tool === 'file' || batch.tool === 'service' || batch.tool === 'conntrack')
     throw new Error(`a batch of ${batch.tool} is no job of the helpers`);
   if (batch.tool === 'wg') return { netns, verb: 'wg', input: wgInput(commands) };
   const writes = (late: boolean): SysctlWrite[] =>

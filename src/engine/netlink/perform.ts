@@ -3,10 +3,9 @@ import type { Command } from '../../kinds/resource.ts';
 import { deviceOf } from '../../kinds/sysctl.ts';
 import { sysctlPath } from '../../lib/sysctl.ts';
 import type { Batch } from '../../plan/step.ts';
+import { isAside, performAside } from '../aside.ts';
 import type { BatchResult, PerformOptions } from '../engine.ts';
 import { perform as performWithIp } from '../ip/perform.ts';
-import { performOvs } from '../ovs.ts';
-import { forgetConnections } from './conntrack.ts';
 import { NeedsProgram } from './errors.ts';
 import { addNamespace, forgetNamespaces, removeNamespace, visit } from './namespace.ts';
 import { addNamespaces, isWorthTwo } from './namespace-team.ts';
@@ -37,16 +36,24 @@ export async function perform(
 ): Promise<BatchResult[]> {
   const results: BatchResult[] = [];
   const turn = new Turn();
-  for (const [index, batch] of batches.entries()) {
-    await turn.give();
-    const result: BatchResult = signal?.aborted
-      ? { outcome: 'left-out' }
-      : batch.tool === 'ovs'
-        ? await performOvs(batch)
-        : await performBatch(batch, turn, signal);
-    results.push(result);
+  const end = (index: number, result: BatchResult): BatchResult => {
     if (result.outcome !== 'left-out') onDone(index, result.outcome === 'done');
+    return result;
+  };
+  for (const [index, batch] of batches.entries()) {
+    // Programs that are waited for: all of them at once, behind the others.
+    if (isAside(batch)) continue;
+    await turn.give();
+    results[index] = end(
+      index,
+      signal?.aborted ? { outcome: 'left-out' } : await performBatch(batch, turn, signal),
+    );
   }
+  await Promise.all(
+    batches.map(async (batch, index) => {
+      if (isAside(batch)) results[index] = end(index, await performAside(batch, signal));
+    }),
+  );
   return results;
 }
 
@@ -199,10 +206,13 @@ function performDirectly(command: Command, sysctlsBefore: Map<string, string>): 
   } else if (command.tool === 'nft') {
     record('nft', command.namespace, Buffer.from(command.script));
     runNft(command.script);
-  } else if (command.tool === 'conntrack') {
-    forgetConnections(command.mappings);
-  } else if (command.tool === 'ovs') {
-    throw new Error('a command of Open vSwitch in a batch of another program');
+  } else if (
+    command.tool === 'ovs' ||
+    command.tool === 'file' ||
+    command.tool === 'service' ||
+    command.tool === 'conntrack'
+  ) {
+    throw new Error(`a command of ${command.tool} in a batch of another program`);
   } else if (command.tool === 'wg') {
     // Not for the recording: the messages have keys in them.
     setWireguard(command.args);

@@ -62,7 +62,11 @@ export class Expander {
 
   /** A template is filled in later, with what the range stands for here. */
   #child(key: string, child: Tree, scope: Scope): Tree {
-    const tree = this.tree(child, scope);
+    // The words of a command are no names: [0-9] in one is meant for the program.
+    const isWords = key === 'command' && child.kind === 'list';
+    const tree = isWords
+      ? { ...child, items: child.items.map((item) => this.tree(item, scope)) }
+      : this.tree(child, scope);
     if (key !== 'template' || scope.size === 0) return tree;
     const withScope = (item: Tree): Tree => (item.kind === 'leaf' ? { ...item, scope } : item);
     return tree.kind === 'list' ? { ...tree, items: tree.items.map(withScope) } : withScope(tree);

@@ -161,9 +161,10 @@ function longDevice(item: Device, members: readonly Interface[]): object {
 
 /** The settings that every interface takes. */
 export function longSettings(item: Interface): object {
-  const { addresses, macaddress, mtu, state, alias, was, sysctls, options } = item;
+  const { macaddress, mtu, state, alias, was, sysctls, options, dhcp4 } = item;
+  const addresses = [...(dhcp4 === undefined ? [] : ['dhcp4']), ...item.addresses.map(longAddress)];
   return {
-    ...(addresses.length === 0 ? {} : { addresses: addresses.map(longAddress) }),
+    ...(addresses.length === 0 ? {} : { addresses }),
     ...(macaddress === undefined ? {} : { macaddress }),
     ...(mtu === undefined ? {} : { mtu }),
     state,

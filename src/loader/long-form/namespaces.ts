@@ -1,5 +1,6 @@
 import type {
   Masquerade,
+  Names,
   Namespace,
   Nat,
   Neighbor,
@@ -9,6 +10,7 @@ import type {
   Publish,
   Route,
   Rule,
+  Service,
   Topology,
 } from '../../topology/model.ts';
 import { longFirewall } from './firewall.ts';
@@ -29,7 +31,19 @@ export function longNamespaces({ namespaces, interfaces }: Topology): object {
 }
 
 function longNamespace(
-  { forwarding, sysctls, routes, rules, nexthops, neighbors, nat, firewall }: Namespace,
+  {
+    forwarding,
+    sysctls,
+    routes,
+    rules,
+    nexthops,
+    neighbors,
+    nat,
+    firewall,
+    aliases,
+    names,
+    services = [],
+  }: Namespace,
   interfaces: object,
 ): object {
   return {
@@ -45,8 +59,57 @@ function longNamespace(
     ...(neighbors.length === 0 ? {} : { neighbors: neighbors.map(longNeighbor) }),
     ...longNat(nat),
     ...longFirewall(firewall),
+    ...(aliases === undefined ? {} : { aliases }),
+    ...(names === undefined ? {} : longNames(names)),
+    ...longServices(services),
     ...(Object.keys(interfaces).length === 0 ? {} : { interfaces }),
   };
+}
+
+function longNames({ hostname, hosts, nameservers }: Names): object {
+  return defined({
+    hostname,
+    hosts: Object.fromEntries(hosts.map(({ name, to }) => [name, to.length === 1 ? to[0] : to])),
+    nameservers: nameservers && {
+      addresses: nameservers.addresses,
+      search: nameservers.search,
+      options: nameservers.options,
+    },
+  });
+}
+
+/** Those that an interface stands for stand there. */
+function longServices(services: readonly Service[]): object {
+  const own = services.filter(({ madeFor }) => madeFor === undefined);
+  if (own.length === 0) return {};
+  return { services: Object.fromEntries(own.map((service) => [service.name, longService(service)])) };
+}
+
+function longService(service: Service): object {
+  const { command, environment, user, owner, capabilities, directory, files, log, ready, after, stopWithin } =
+    service;
+  const texts = (map: Readonly<Record<string, string>>) =>
+    Object.keys(map).length === 0
+      ? undefined
+      : Object.fromEntries(Object.entries(map).map(([key, text]) => [key, literal(text)]));
+  return defined({
+    command: command.map(literal),
+    environment: texts(environment),
+    user,
+    owner,
+    capabilities,
+    directory,
+    files: texts(files),
+    log,
+    ready: ready && defined({ ...ready, command: ready.command?.map(literal), within: `${ready.within}ms` }),
+    after: after.length === 0 ? undefined : after,
+    'stop-within': `${stopWithin}ms`,
+  });
+}
+
+/** A text that the loader would take for one with variables. */
+function literal(text: string): string {
+  return text.replace(/\$(?=[${])/g, '$$$$');
 }
 
 function longForwarding({ ipv4, ipv6 }: NonNullable<Namespace['forwarding']>): boolean | string[] {

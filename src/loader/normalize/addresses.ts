@@ -7,13 +7,26 @@ import { expandIp, hint } from './settings.ts';
 
 export type RawAddress = string | RawAddressSettings;
 
-/** One address or a list; `base` is the pointer. */
+/** In the place of an address: one that a DHCP server gives. */
+export const DHCP4 = 'dhcp4';
+
+/** The place of `dhcp4` among the addresses; undefined: it is not there. */
+export function placeOfDhcp(raw: RawAddress | readonly RawAddress[], base: string): Place | undefined {
+  if (raw === DHCP4) return { pointer: base, part: 'value' };
+  const index = isList(raw) ? raw.indexOf(DHCP4) : -1;
+  return index < 0 ? undefined : { pointer: `${base}/${index}`, part: 'value' };
+}
+
+/** One address or a list; `base` is the pointer. `dhcp4` among them is left out, where it may be there. */
 export function expandAddresses(
   raw: RawAddress | readonly RawAddress[],
   base: string,
   report: Report,
+  takesDhcp = false,
 ): Address[] {
-  if (isList(raw)) return raw.flatMap((entry, index) => expandAddresses(entry, `${base}/${index}`, report));
+  if (isList(raw))
+    return raw.flatMap((entry, index) => expandAddresses(entry, `${base}/${index}`, report, takesDhcp));
+  if (raw === DHCP4 && takesDhcp) return [];
   const address =
     typeof raw === 'string'
       ? expandAddress(raw, { pointer: base, part: 'value' }, report)
@@ -24,6 +37,10 @@ export function expandAddresses(
 function expandAddress(text: string, place: Place, report: Report): Address | undefined {
   const cidr = parseCidr(text);
   const fail = (message: string) => report({ code: 'bad-address', message, place });
+  if (text === DHCP4) {
+    fail('only an Ethernet interface can get an address by DHCP');
+    return undefined;
+  }
   if (cidr === undefined) {
     fail(
       parseIp(text) === undefined

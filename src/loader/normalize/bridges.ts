@@ -18,7 +18,7 @@ import {
   expandVlans,
   type RawPortSettings,
 } from './port-settings.ts';
-import { expandSettings, type Settings } from './settings.ts';
+import { expandSettingsWithDhcp, type Settings } from './settings.ts';
 
 interface PortDraft {
   readonly bridge: Entry;
@@ -63,7 +63,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
   if (raw.namespace !== undefined) {
     checkNamespace(context, namespace, { pointer: `${base}/namespace`, part: 'value' });
   }
-  const { addresses, macaddress, mtu, state, alias, was, sysctls, options } = expandSettings(
+  const { addresses, macaddress, mtu, state, alias, was, sysctls, options, dhcp4 } = expandSettingsWithDhcp(
     raw,
     base,
     context.report,
@@ -99,6 +99,7 @@ function addBridge(context: Context, name: string, raw: NonNullable<Bridge>): En
       fdb: [],
       place: { pointer: base, part: 'key' },
       ...(was === undefined ? {} : { was }),
+      ...(dhcp4 === undefined ? {} : { dhcp4 }),
     },
     mtu,
   };
@@ -127,7 +128,11 @@ function addAdoptedBridge(context: Context, name: string, raw: NonNullable<Bridg
   }
   if (raw.namespace !== undefined && raw.namespace !== HOST)
     fail('namespace', `the bridge that is there already is in the host`, 'leave namespace out');
-  const { addresses, macaddress, mtu, state, sysctls } = expandSettings(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, sysctls, dhcp4 } = expandSettingsWithDhcp(
+    raw,
+    base,
+    context.report,
+  );
   const place: Place = { pointer: base, part: 'key' };
   context.adoptedFrom.set(name, place);
   const entry: Entry = {
@@ -146,6 +151,7 @@ function addAdoptedBridge(context: Context, name: string, raw: NonNullable<Bridg
       origin: name,
       isBridge: true,
       sysctls: nameSysctls(sysctls, name),
+      ...(dhcp4 === undefined ? {} : { dhcp4 }),
     },
     mtu,
   };

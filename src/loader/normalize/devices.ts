@@ -13,7 +13,7 @@ import { nameSysctls } from './interface-sysctls.ts';
 import { deriveMac } from './macaddress.ts';
 import { listNames } from './names.ts';
 import type { DeclaredNamespace } from './namespaces.ts';
-import { expandSettings } from './settings.ts';
+import { expandSettings, expandSettingsWithDhcp } from './settings.ts';
 
 /** Every interface that is defined in its namespace: `lo`, and the single-ended devices. */
 export function normalizeDevices(context: Context, declared: readonly DeclaredNamespace[]): void {
@@ -51,7 +51,11 @@ function isAdopted(raw: unknown): raw is AdoptedDevice {
 
 /** An interface that exists already: its mtu and its MAC address stay as they are, unless the file says them. */
 function addAdopted({ context, namespace, name, base }: DevicePlace, raw: AdoptedDevice): void {
-  const { addresses, macaddress, mtu, state, sysctls } = expandSettings(raw, base, context.report);
+  const { addresses, macaddress, mtu, state, sysctls, dhcp4 } = expandSettingsWithDhcp(
+    raw,
+    base,
+    context.report,
+  );
   const origin = raw.adopt === true ? name : raw.adopt;
   if (namespace === HOST && origin !== name) {
     context.report({
@@ -78,6 +82,7 @@ function addAdopted({ context, namespace, name, base }: DevicePlace, raw: Adopte
       place: { pointer: base, part: 'key' },
       origin,
       sysctls: nameSysctls(sysctls, name),
+      ...(dhcp4 === undefined ? {} : { dhcp4 }),
     },
     mtu,
   });
@@ -95,7 +100,8 @@ function reportAdoptedTwice({ report, adoptedFrom }: Context, origin: string, ba
 
 function addDevice(at: DevicePlace, raw: RawDevice): void {
   const { context, namespace, name, base } = at;
-  const { addresses, macaddress, mtu, state, alias, was, sysctls, options } = expandSettings(
+  const expand = raw.type === 'tun' ? expandSettings : expandSettingsWithDhcp;
+  const { addresses, macaddress, mtu, state, alias, was, sysctls, options, dhcp4 } = expand(
     raw,
     base,
     context.report,
@@ -130,6 +136,7 @@ function addDevice(at: DevicePlace, raw: RawDevice): void {
       link: expandLink(at, raw),
       settings,
       ...(was === undefined ? {} : { was }),
+      ...(dhcp4 === undefined ? {} : { dhcp4 }),
     },
     mtu,
   });

@@ -6,7 +6,7 @@ import { type Endpoint, listEndpoints, parseEndpoint, type RawEndpoint } from '.
 import { nameSysctls } from './interface-sysctls.ts';
 import { deriveMac } from './macaddress.ts';
 import type { ExpandedPort } from './port-settings.ts';
-import { expandSettings, type Settings } from './settings.ts';
+import { expandSettingsWithDhcp, type Settings } from './settings.ts';
 
 /** Each link becomes two veth ends. */
 export function normalizeLinks(context: Context): void {
@@ -86,6 +86,7 @@ export function addVeth(
       options: settings.options,
       place,
       ...(settings.was === undefined ? {} : { was: settings.was }),
+      ...(settings.dhcp4 === undefined ? {} : { dhcp4: settings.dhcp4 }),
     },
     mtu: settings.mtu ?? shared,
     portOf,
@@ -98,7 +99,7 @@ export function expandEnd(
 ): End {
   return {
     endpoint: parseEndpoint(context, text, place),
-    settings: expandSettings(settings, base, context.report),
+    settings: expandSettingsWithDhcp(settings, base, context.report),
     place,
   };
 }

@@ -3,16 +3,19 @@ import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { noFirewall } from '../../topology/firewall.ts';
-import { HOST, type Namespace } from '../../topology/model.ts';
+import { HOST, type Namespace, type Service } from '../../topology/model.ts';
 import type { Context } from './context.ts';
 import { readExposed } from './expose.ts';
 import { normalizeFirewall } from './firewall.ts';
+import { makeServices } from './made-services.ts';
+import { createNameBook, normalizeNames } from './names-files.ts';
 import { noNat, normalizeNat } from './nat.ts';
 import { normalizeNeighbors } from './neighbors.ts';
 import type { Network } from './network.ts';
 import { normalizeNexthops } from './nexthops.ts';
 import { normalizeRoutes } from './routes.ts';
 import { normalizeRules } from './routing-policy.ts';
+import { checkServiceOrder, normalizeServices } from './services.ts';
 import { normalizeSysctls } from './sysctls.ts';
 import { checkTables } from './tables.ts';
 
@@ -47,6 +50,8 @@ export function normalizeNamespaces(
   network: Network,
 ): Namespace[] {
   readExposed(context, declared);
+  const book = createNameBook(context, declared);
+  const made = makeServices(context, network, book);
   const result = declared.map(({ name, raw, place }): Namespace => {
     // In the list form a namespace has no settings, so nothing has a pointer that begins with this one.
     const base = place.pointer;
@@ -55,6 +60,13 @@ export function normalizeNamespaces(
       base: `${base}/nexthops`,
       raw: raw.nexthops,
       network,
+    });
+    const names = normalizeNames(context, { namespace: name, raw, base, place, network, book });
+    const services = normalizeServices(context, {
+      namespace: name,
+      base: `${base}/services`,
+      raw: raw.services,
+      made: made.get(name) ?? [],
     });
     return {
       name,
@@ -78,12 +90,21 @@ export function normalizeNamespaces(
       }),
       nat: normalizeNat(context, { namespace: name, base: `${base}/nat`, raw: raw.nat, network }),
       firewall: normalizeFirewall(context, `${base}/firewall`, raw.firewall),
+      ...(raw.aliases === undefined || raw.aliases.length === 0 ? {} : { aliases: raw.aliases }),
+      ...(names === undefined ? {} : { names }),
+      ...(services.length === 0 ? {} : { services }),
     };
   });
   checkTables(context);
   const [implied] = network.interfacesOf(HOST);
-  if (implied !== undefined && !context.declared.has(HOST)) result.push(emptyNamespace(HOST, implied.place));
+  if (implied !== undefined && !context.declared.has(HOST))
+    result.push({ ...emptyNamespace(HOST, implied.place), ...servicesOf(made.get(HOST)) });
+  checkServiceOrder(context, result);
   return result.sort((a, b) => compareNames(a.name, b.name));
+}
+
+function servicesOf(services: readonly Service[] | undefined): Pick<Namespace, 'services'> {
+  return services === undefined ? {} : { services };
 }
 
 function emptyNamespace(name: string, place: Place): Namespace {

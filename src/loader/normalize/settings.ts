@@ -1,7 +1,7 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { addressBits, formatNetwork, parseCidr, parseIp, withLength } from '../../lib/ip.ts';
 import type { Address, InterfaceOptions } from '../../topology/model.ts';
-import { expandAddresses, type RawAddress } from './addresses.ts';
+import { expandAddresses, placeOfDhcp, type RawAddress } from './addresses.ts';
 import {
   expandInterfaceSysctls,
   type InterfaceSysctl,
@@ -30,6 +30,21 @@ export interface Settings {
   /** Parameters of the interface, whose name is not known here. */
   readonly sysctls: readonly InterfaceSysctl[] | undefined;
   readonly options?: InterfaceOptions;
+  readonly dhcp4?: { readonly place: Place };
+}
+
+/** The settings of an interface that may get an address by DHCP. */
+export function expandSettingsWithDhcp(
+  raw: RawSettings | string | readonly RawAddress[] | null | undefined,
+  base: string,
+  report: Report,
+): Settings {
+  const isShort = typeof raw === 'string' || isList(raw);
+  const addresses = isShort ? raw : raw?.addresses;
+  const place =
+    addresses === undefined ? undefined : placeOfDhcp(addresses, isShort ? base : `${base}/addresses`);
+  const settings = expandSettings(raw, base, report, place !== undefined);
+  return place === undefined ? settings : { ...settings, dhcp4: { place } };
 }
 
 /** Expands the settings of one interface; `base` is their pointer. */
@@ -37,13 +52,15 @@ export function expandSettings(
   raw: RawSettings | string | readonly RawAddress[] | null | undefined,
   base: string,
   report: Report,
+  takesDhcp = false,
 ): Settings {
-  if (typeof raw === 'string') return withAddresses(expandAddresses(raw, base, report));
-  if (isList(raw)) return withAddresses(expandAddresses(raw, base, report));
+  if (typeof raw === 'string') return withAddresses(expandAddresses(raw, base, report, takesDhcp));
+  if (isList(raw)) return withAddresses(expandAddresses(raw, base, report, takesDhcp));
   if (raw === null || raw === undefined) return withAddresses([]);
   const { addresses, macaddress, mtu, state, alias, was, options } = raw;
   return {
-    addresses: addresses === undefined ? [] : expandAddresses(addresses, `${base}/addresses`, report),
+    addresses:
+      addresses === undefined ? [] : expandAddresses(addresses, `${base}/addresses`, report, takesDhcp),
     macaddress: macaddress === undefined ? undefined : expandMac(macaddress, `${base}/macaddress`, report),
     mtu: mtu === undefined ? undefined : { mtu, place: { pointer: `${base}/mtu`, part: 'value' } },
     state: state ?? 'up',

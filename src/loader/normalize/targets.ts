@@ -28,3 +28,16 @@ function rankOf(network: Network, { item, cidr }: Subnet, from: string): number 
   const isShared = item.namespace !== from && network.subnetsWith(from, cidr).length > 0;
   return isShared ? family : 2 + family;
 }
+
+/** The same for each family: at most one IPv4 and one IPv6 address. */
+export function addressesOfNamespace(network: Network, namespace: string, from: string): string[] {
+  return ([4, 6] as const).flatMap((family) => {
+    let best: { subnet: Subnet; rank: number } | undefined;
+    for (const subnet of network.subnetsOf(namespace)) {
+      if (subnet.cidr.family !== family || isLinkLocal(subnet.cidr)) continue;
+      const rank = rankOf(network, subnet, from);
+      if (best === undefined || rank < best.rank) best = { subnet, rank };
+    }
+    return best === undefined ? [] : [best.subnet.address.address];
+  });
+}

@@ -22,6 +22,36 @@ tunnels: { vx1: { was: vx0, type: vxlan, id: 1, endpoints: { a: {} } } }
 `);
 });
 
+test('so does that of names and services', async () => {
+  await expectSameAgain(`name: lab
+defaults: { hosts: true }
+vars: { port: 80 }
+namespaces:
+  a:
+    hostname: www.lab.example
+    aliases: [web]
+    hosts: { printer: [10.9.9.9, "2001:db8::9"], store: b }
+    nameservers: { addresses: [10.0.0.2], search: [lab.example], options: ["ndots:1"] }
+    services:
+      one:
+        command: [sh, -c, "echo $\${HOME} {folder}", "\${port}"]
+        environment: { A: "$$ and $\${B}" }
+        user: nobody
+        owner: root
+        capabilities: [net_raw, net_admin]
+        directory: /tmp
+        files: { conf: "a = $\${b}" }
+        log: one.txt
+        ready: { tcp: 80, udp: 53, command: "test -e x", within: 0.5s }
+        after: [two]
+        stop-within: 2m
+      two: { command: sleep 9 }
+  b: {}
+bridges:
+  lan: { namespace: b, addresses: 10.0.0.1/24, dns: true, dhcp: { range: 10.0.0.9-10.0.0.19 }, ports: { a:eth0: dhcp4 } }
+`);
+});
+
 test('so does that of any topology', async () => {
   await fc.assert(fc.asyncProperty(topologyFile, (document) => expectSameAgain(stringifyYaml(document))));
 });

@@ -1,0 +1,124 @@
+import { createHash } from 'node:crypto';
+import { HOST, type Names, type Service } from '../topology/model.ts';
+import { interfaceId } from './interface.ts';
+import type { Attributes, Kind, LiveResource, Resource } from './resource.ts';
+
+/** The services of desired resources: a command needs more of one than is compared. */
+const wantedServices = new WeakMap<Attributes, { readonly service: Service; readonly hostname: string }>();
+
+/**
+ * A program that runs as long as the lab. The record under /run says how it was started, and as which process; a
+ * process that ended, or that is in a namespace of before, is a difference. It is stopped before everything that is
+ * removed, and started behind everything that is made.
+ */
+export const serviceKind: Kind = {
+  name: 'service',
+  changes: {},
+  lower: ({ topology }) =>
+    topology.namespaces.flatMap(({ name, names, services = [] }) =>
+      services.map((service) => lowerService({ lab: topology.name, namespace: name, names, service })),
+    ),
+  read: (live, { lab }) =>
+    (live.services ?? []).flatMap((service): LiveResource[] => {
+      if (service.lab !== lab) return [];
+      const { namespace, name, attributes, state } = service;
+      const id = serviceId(namespace, name);
+      return [
+        {
+          kind: 'service',
+          id,
+          namespace,
+          label: name,
+          attributes: { ...attributes, state, lab, name },
+          owner: 'ours',
+        },
+      ];
+    }),
+  requires: beforeService,
+  // Processes stay when their namespace loses its name: they are stopped, and before that.
+  outlives: beforeService,
+  uses: ({ namespace, attributes }) =>
+    attributes['dev'] ? [interfaceId(namespace, String(attributes['dev']))] : [],
+  create: (resource) => [startCommand(resource)],
+  // Every change takes a new process.
+  update: ({ wanted }) => [startCommand(wanted)],
+  remove: ({ namespace, attributes }) => [
+    {
+      tool: 'service',
+      namespace,
+      action: 'stop',
+      lab: String(attributes['lab']),
+      name: String(attributes['name']),
+      after: (attributes['after'] ?? []) as readonly string[],
+    },
+  ],
+  same: (attribute, wanted, live) =>
+    unlike.has(attribute) ||
+    JSON.stringify(wanted) === JSON.stringify(live ?? (Array.isArray(wanted) ? [] : '')),
+  disrupts: (change, action) =>
+    action === 'delete' || change?.live.attributes['state'] === 'running'
+      ? 'the program ends, and its connections with it'
+      : undefined,
+};
+
+/** What tells how to wait and in which order, and nothing about the process. */
+const unlike: ReadonlySet<string> = new Set(['after']);
+
+interface Lowering {
+  readonly lab: string;
+  readonly namespace: string;
+  readonly names: Names | undefined;
+  readonly service: Service;
+}
+
+function lowerService({ lab, namespace, names, service }: Lowering): Resource {
+  const { name, command, environment, user, directory, files, log, after, madeFor, place } = service;
+  const { capabilities = [], owner = '' } = service;
+  const attributes: Attributes = {
+    state: 'running',
+    command,
+    environment: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
+    user: user ?? '',
+    owner,
+    capabilities,
+    directory: directory ?? '',
+    files: Object.entries(files).map(([file, text]) => `${file} ${hashOf(text)}`),
+    log: log ?? '',
+    dev: madeFor ?? '',
+    after,
+    name,
+    lab,
+  };
+  wantedServices.set(attributes, { service, hostname: names?.hostname ?? '' });
+  return { kind: 'service', id: serviceId(namespace, name), namespace, label: name, attributes, place };
+}
+
+function startCommand({ namespace, attributes }: Resource) {
+  const wanted = wantedServices.get(attributes);
+  if (wanted === undefined) throw new Error(`a service of no topology: ${attributes['name']}`);
+  return {
+    tool: 'service',
+    namespace,
+    action: 'start',
+    lab: String(attributes['lab']),
+    attributes,
+    ...wanted,
+  } as const;
+}
+
+function beforeService({ namespace, attributes }: Resource): string[] {
+  const after = (attributes['after'] as readonly string[] | undefined) ?? [];
+  const others = after.map((id) => {
+    const slash = id.indexOf('/');
+    return serviceId(id.slice(0, slash), id.slice(slash + 1));
+  });
+  return namespace === HOST ? others : [namespace, ...others];
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 12);
+}
+
+function serviceId(namespace: string, name: string): string {
+  return `${namespace}/service/${name}`;
+}

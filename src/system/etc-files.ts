@@ -1,0 +1,222 @@
+import {
+  closeSync,
+  constants,
+  type Dirent,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { TopoweaveError } from '../lib/errors.ts';
+import type { EtcFolder, EtcName, LiveEtcFile } from '../observe/live.ts';
+
+/** Where `ip netns exec` finds a namespace's own files for /etc (ip-netns(8)). */
+const ROOT = '/etc/netns';
+
+export const etcNames: readonly EtcName[] = ['hostname', 'hosts', 'resolv.conf'];
+
+/**
+ * The first line of a file of ours: the lab, the names of ours that can have no such line (`hostname`), and which folders
+ * did not exist before (`folder`: the namespace's own, `root`: /etc/netns).
+ */
+const markForm = /^# topoweave:([a-z][a-z0-9-]*)((?: [a-z]+)*)$/;
+
+export function etcPath(namespace: string, name: EtcName): string {
+  return join(ROOT, namespace, name);
+}
+
+/** The files below /etc/netns by namespace: those that topoweave can write, whosever they are. */
+export function readEtcFiles(): ReadonlyMap<string, EtcFolder> {
+  const found = new Map<string, EtcFolder>();
+  for (const entry of entriesOf(ROOT)) {
+    if (!entry.isDirectory()) continue;
+    const files = readFolder(join(ROOT, entry.name));
+    if (files.size > 0) found.set(entry.name, files);
+  }
+  return found;
+}
+
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+function readFolder(folder: string): EtcFolder {
+  const files = new Map<EtcName, LiveEtcFile>();
+  let marked: { readonly lab: string; readonly words: readonly string[] } | undefined;
+  for (const name of etcNames) {
+    const text = readPlainFile(join(folder, name));
+    if (text === undefined) continue;
+    const lines = text === 'other' ? [] : text.replace(/\n$/, '').split('\n');
+    const [, lab, words = ''] = markForm.exec(lines[0] ?? '') ?? [];
+    if (lab === undefined) files.set(name, { lines, lab: undefined, words: [] });
+    else {
+      marked = { lab, words: words.trim().split(' ') };
+      files.set(name, { lines: lines.slice(1), lab, words: marked.words });
+    }
+  }
+  const hostname = files.get('hostname');
+  // It has one line, the name: what stands beside it says whose it is.
+  if (hostname !== undefined && marked?.words.includes('hostname'))
+    files.set('hostname', { ...hostname, lab: marked.lab, words: marked.words });
+  return files;
+}
+
+/** The text of a file; `other`: something else has the name; undefined: nothing has. */
+function readPlainFile(path: string): string | 'other' | undefined {
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      return fstatSync(fd).isFile() ? readFileSync(fd, 'utf8') : 'other';
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : 'other';
+  }
+}
+
+export interface EtcWrite {
+  readonly lab: string;
+  readonly namespace: string;
+  readonly name: EtcName;
+  readonly lines: readonly string[];
+  /** Whether the namespace has a hostname file too, for the mark. */
+  readonly hasHostname: boolean;
+}
+
+/** Whether /etc/netns was made for a lab, this one or another; undefined: not looked yet. */
+let madeRoot: boolean | undefined;
+
+function isRootOfLabs(): boolean {
+  return [...readEtcFiles().values()].some((folder) =>
+    [...folder.values()].some(({ words }) => words.includes('root')),
+  );
+}
+
+/**
+ * Writes a file of a namespace: a new one, renamed over the old one. The folders are opened without following symbolic
+ * links and reached by their descriptors, so nobody can put others in their place on the way.
+ *
+ * @throws TopoweaveError when a folder can be written by others, or the file is not ours.
+ */
+export function writeEtcFile({ lab, namespace, name, lines, hasHostname }: EtcWrite): void {
+  madeRoot = makeFolder(ROOT) || (madeRoot ?? isRootOfLabs());
+  const root = openFolder(ROOT);
+  try {
+    const isNew = makeFolder(within(root, namespace));
+    const folder = openFolder(within(root, namespace), join(ROOT, namespace));
+    try {
+      const files = readFolder(within(folder));
+      const old = files.get(name);
+      if (old !== undefined && old.lab !== lab) throw inTheWay(etcPath(namespace, name));
+      const before = [...files.values()].flatMap((file) => (file.lab === lab ? file.words : []));
+      const has = (word: string, isTrue: boolean) => (isTrue || before.includes(word) ? [word] : []);
+      const words = [...(hasHostname ? ['hostname'] : []), ...has('folder', isNew), ...has('root', madeRoot)];
+      const mark = [`# topoweave:${lab}`, ...words].join(' ');
+      const text = `${[...(name === 'hostname' ? [] : [mark]), ...lines].join('\n')}\n`;
+      // Not in the folder itself: `ip netns exec` would take it for a file of the namespace.
+      replaceFile(within(root, `.topoweave.${process.pid}.new`), within(folder, name), text);
+    } finally {
+      closeSync(folder);
+    }
+  } finally {
+    closeSync(root);
+  }
+}
+
+/** Removes a file of a namespace, and the folders that were made for it when nothing is left in them. */
+export function removeEtcFile(lab: string, namespace: string, name: EtcName): void {
+  const path = join(ROOT, namespace);
+  const file = readFolder(path).get(name);
+  if (file === undefined) return;
+  if (file.lab !== lab) throw inTheWay(etcPath(namespace, name));
+  const folder = openFolder(path);
+  try {
+    unlinkSync(within(folder, name));
+  } finally {
+    closeSync(folder);
+  }
+  if (file.words.includes('folder')) removeEmpty(path);
+  if (file.words.includes('root')) removeEmpty(ROOT);
+}
+
+function removeEmpty(path: string): void {
+  try {
+    rmdirSync(path);
+    if (path === ROOT) madeRoot = undefined;
+  } catch {
+    // Somebody else has something in it, or it is gone.
+  }
+}
+
+function replaceFile(temporary: string, path: string, text: string): void {
+  try {
+    unlinkSync(temporary);
+  } catch {
+    // Nothing there: as it should be.
+  }
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const fd = openSync(temporary, flags, 0o644);
+  try {
+    // Whatever the umask is: every user of the namespace reads it.
+    fchmodSync(fd, 0o644);
+    writeSync(fd, text);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(temporary, path);
+}
+
+/** Gives back whether it was missing. */
+function makeFolder(path: string): boolean {
+  try {
+    mkdirSync(path, { mode: 0o755 });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function openFolder(path: string, shown = path): number {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const { uid, mode } = fstatSync(fd);
+  if (uid === process.getuid?.() && (mode & 0o022) === 0) return fd;
+  closeSync(fd);
+  throw new TopoweaveError('etc-folder', `${shown} can be written by others`, {
+    hint: `look at it, then: chown root ${shown}; chmod go-w ${shown}`,
+  });
+}
+
+/** A path below an open folder. */
+function within(fd: number, ...names: string[]): string {
+  return join('/proc/self/fd', String(fd), ...names);
+}
+
+function inTheWay(path: string): TopoweaveError {
+  return new TopoweaveError('in-the-way', `${path} belongs to somebody else`);
+}
+
+/** Whether `exec` finds a hostname for a namespace, and which one. */
+export function etcHostname(namespace: string): string | undefined {
+  const path = etcPath(namespace, 'hostname');
+  try {
+    if (!lstatSync(path).isFile()) return undefined;
+    const name = readFileSync(path, 'utf8').split('\n')[0]?.trim() ?? '';
+    return /^[A-Za-z0-9_.-]{1,64}$/.test(name) ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}

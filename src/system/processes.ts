@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/**
+ * A process that can be told from every other one: its number may be given to another when it ends, but not with the same
+ * time of start (field 22 of /proc/PID/stat, in ticks since the boot), and not in the same boot and PID namespace.
+ */
+export interface Process {
+  readonly pid: number;
+  readonly start: string;
+  readonly session: number;
+  readonly boot: string;
+  readonly pidNamespace: string;
+}
+
+interface Place {
+  readonly boot: string;
+  readonly pidNamespace: string;
+}
+
+let known: Place | undefined;
+
+/** Where numbers of processes mean what they mean here. */
+function here(): Place {
+  known ??= {
+    boot: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    pidNamespace: readlinkSync('/proc/self/ns/pid'),
+  };
+  return known;
+}
+
+/** A process by its number; undefined where there is none, or only what is left of one (a zombie). */
+export function processOf(pid: number): Process | undefined {
+  const stat = readStat(pid);
+  return stat === undefined || stat.state === 'Z' || stat.state === 'X'
+    ? undefined
+    : { pid, start: stat.start, session: stat.session, ...here() };
+}
+
+/** The same of a process that may have ended already. */
+export function identityOf(pid: number): Process | undefined {
+  const stat = readStat(pid);
+  return stat && { pid, start: stat.start, session: stat.session, ...here() };
+}
+
+/** Whether a process still runs, and its number means no other one. */
+export function isSame({ pid, start, boot, pidNamespace }: Process): boolean {
+  const place = here();
+  if (place.boot !== boot || place.pidNamespace !== pidNamespace) return false;
+  return processOf(pid)?.start === start;
+}
+
+/** Every process that runs. */
+export function listProcesses(): Process[] {
+  return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (processOf(Number(name)) ?? []) : []));
+}
+
+/** The name in parentheses may hold anything, parentheses too (proc(5)). */
+function readStat(pid: number): { state: string; session: number; start: string } | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    const [state = '', , , session = ''] = fields;
+    return { state, session: Number(session), start: fields[19] ?? '' };
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a process was started with, with a zero byte at each end, so that a whole entry can be looked for. */
+export function environmentOf(pid: number): string {
+  return `\0${readText(`/proc/${pid}/environ`)}`;
+}
+
+/** A file of /proc; nothing where the process is gone. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,55 @@
+import { lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { TopoweaveError } from '../../lib/errors.ts';
+import type { Service } from '../../topology/model.ts';
+import { recordFolder } from '../record.ts';
+
+/**
+ * The folders of services, where their users can get to them. Those above are root's, so nobody can put another in its
+ * place; what else topoweave keeps of services is below /run/topoweave, where only root reads.
+ */
+export const FOLDERS = '/run/topoweave-services';
+
+export function folderOf(lab: string, namespace: string, name: string): string {
+  return join(FOLDERS, lab, namespace, name);
+}
+
+export function logPath(
+  lab: string,
+  namespace: string,
+  { name, log }: Pick<Service, 'name' | 'log'>,
+): string {
+  if (log !== undefined && isAbsolute(log)) return log;
+  return join(logFolder(lab), log === undefined ? `${namespace}:${name}.log` : `${namespace}:${log}`);
+}
+
+export function recordsFolder(lab: string): string {
+  return `/run/topoweave/${lab}.services`;
+}
+
+export function logFolder(lab: string): string {
+  return `/run/topoweave/${lab}.logs`;
+}
+
+/** A slash is in neither name. */
+export function recordPath(lab: string, namespace: string, name: string): string {
+  return join(recordsFolder(lab), `${namespace}:${name}.json`);
+}
+
+export function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch {
+    return [];
+  }
+}
+
+export function privateFolder(folder: string): void {
+  recordFolder();
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const status = lstatSync(folder);
+  if (status.isDirectory() && status.uid === process.getuid?.() && (status.mode & 0o077) === 0) return;
+  throw new TopoweaveError('service-folder', `${folder} is open to others`, {
+    hint: `look at it and remove it: rm -r ${folder}`,
+  });
+}
