@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   dump,
@@ -391,4 +391,17 @@ links: [${links}]
   for (const address of addresses) expectReachable('b', address);
   await expectCode(0, 'destroy', 'lab');
   expect(dump()).toBe(before);
+});
+
+test('members find each other by the aliases that the network gives them', async () => {
+  const file = folder.write(
+    'aliases.yaml',
+    'name: aliases\nnamespaces: { web: { aliases: [www] }, db: {} }\nnetworks: { lan: { subnet: 10.7.0.0/24, members: { web: 10.7.0.2, db: { addresses: 10.7.0.3, aliases: [database, store] } } } }\n',
+  );
+  await expectCode(0, 'apply', file);
+  expect(readFileSync('/etc/netns/web/hosts', 'utf8')).toMatch(/^10\.7\.0\.3\s+db database store$/m);
+  expect(readFileSync('/etc/netns/db/hosts', 'utf8')).toMatch(/^10\.7\.0\.2\s+web www$/m);
+  await expectCode(0, 'plan', '--detailed-exitcode', file);
+  await expectCode(0, 'destroy', file);
+  expect(existsSync('/etc/netns/web')).toBe(false);
 });

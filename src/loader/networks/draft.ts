@@ -87,17 +87,18 @@ export function addNat<Key extends 'masquerade' | 'snat' | 'publish'>(
   );
 }
 
-/** Adds to what a namespace exposes. */
-export function addExposedPort(
+/** Adds to what a namespace exposes, or to its names. */
+export function addListed<Key extends 'expose' | 'aliases'>(
   draft: Draft,
   { namespace, origin }: { readonly namespace: string; readonly origin: string },
-  entry: NonNullable<NamespaceDraft['expose']>[number],
+  key: Key,
+  entry: NonNullable<NamespaceDraft[Key]>[number],
 ): void {
   const target = namespaceOf(draft, namespace, origin);
   if (target === undefined) return;
-  const place = { at: pointer('namespaces', namespace, 'expose'), origin };
-  addTo(draft, place, { item: entry, present: target.expose ?? [] }, (list) => {
-    target.expose = list;
+  const place = { at: pointer('namespaces', namespace, key), origin };
+  addTo<string | number>(draft, place, { item: entry, present: target[key] ?? [] }, (list) => {
+    target[key] = list as NamespaceDraft[Key];
   });
 }
 

@@ -11,6 +11,7 @@ import { addIsolation, portNameOf } from './isolation.ts';
 import { addLinkAddresses } from './links.ts';
 import { LoweredSource } from './lowered-source.ts';
 import { addAutomatic, type Member, macOf, nameInterfaces, readMembers } from './members.ts';
+import { addNames } from './names.ts';
 import { checkBridges, checkOverlaps, readPools } from './overlaps.ts';
 import { addExposed, addPublished } from './publish.ts';
 import { type Net, readNetwork, textsOf } from './read.ts';
@@ -50,6 +51,7 @@ export function lowerNetworks({ data, source }: File, report: Report): Lowered {
   );
   nameInterfaces(byPriority, scan.names);
   addExposed(draft, members);
+  addNames(draft, members, defaults?.hosts);
   for (const net of nets) addNetwork(draft, { data, net, members: membersOf(net, members) }, report);
   addForwarding(draft, nets);
   const subjects = nets.map((net) => ({ net, members: membersOf(net, members) }));
@@ -140,6 +142,7 @@ function portOf(data: TopologyFile, member: Member, report: Report): object {
     priority: _priority,
     publish: _publish,
     expose: _expose,
+    aliases: _aliases,
     'publish-all': _publishAll,
     macaddress: _macaddress,
     ...rest

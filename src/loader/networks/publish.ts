@@ -1,7 +1,7 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { type Ip, parseIp } from '../../lib/ip.ts';
 import type { Report } from '../normalize/problem.ts';
-import { addExposedPort, addNat, type Draft } from './draft.ts';
+import { addListed, addNat, type Draft } from './draft.ts';
 import type { Member } from './members.ts';
 import type { Net } from './read.ts';
 
@@ -23,7 +23,7 @@ interface Subject {
 export function addExposed(draft: Draft, members: readonly Member[]): void {
   for (const { namespace, settings, at } of members)
     for (const [index, port] of (settings.expose ?? []).entries())
-      addExposedPort(draft, { namespace, origin: `${at}/expose/${index}` }, port);
+      addListed(draft, { namespace, origin: `${at}/expose/${index}` }, 'expose', port);
 }
 
 /** The published ports of a network's members, as entries of the router's `nat`. */

@@ -43,8 +43,8 @@ namespaces:
           - { in: "!docker0", out: docker0, state: [established, related], action: accept, comment: network docker0 }
           - { in: "!docker0", out: docker0, published: true, action: accept, comment: network docker0 }
           - { in: "!docker0", out: docker0, action: drop, comment: network docker0 }
-  c1: { routes: { default: 172.17.0.1 } }
-  c2: { routes: { default: 172.17.0.1 } }
+  c1: { hosts: {}, routes: { default: 172.17.0.1 } }
+  c2: { hosts: {}, routes: { default: 172.17.0.1 } }
 bridges:
   docker0:
     addresses: [{ address: 172.17.0.1/16, exclusive: true }]
