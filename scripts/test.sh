@@ -39,8 +39,8 @@ finish() {
     # A stage without tests, or one that could not even start them, has failed all the same.
     if [[ $current != tier:* ]]; then failed=$((failed + 1)); fi
   fi
-  local machine
-  for machine in "${machines[@]}"; do kill -TERM "$machine" 2>/dev/null || true; done
+  local pid
+  for pid in "${beside[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
   wait
   rm -rf "$work"
   echo
@@ -81,45 +81,55 @@ exit "$?"
 in_throw_away_host() {
   local user=()
   if ((EUID != 0)) || ! unshare --net --mount true 2>/dev/null; then user=(--user --map-root-user); fi
-  unshare ${user[@]+"${user[@]}"} --net --mount --pid --fork --kill-child --mount-proc -- sh -c "$set_up" throw-away-host "$@"
+  exec unshare ${user[@]+"${user[@]}"} --net --mount --pid --fork --kill-child --mount-proc -- sh -c "$set_up" throw-away-host "$@"
 }
 
-# Virtual machines that run already, each on a core of its own: by engine, the process, and beside its output its exit code.
-declare -A machines=()
+in_guest() {
+  GUEST_TIMEOUT=${GUEST_TIMEOUT:-2700} exec bash scripts/guest/run.sh "$@"
+}
 
-start_machine() { # engine, command...
-  local output=$work/machine-$1
+# What runs beside this script, one for each core: by label, the process; its output and its exit code are in files.
+declare -A beside=()
+
+start_beside() { # label, how to run it, command...
+  local output=$work/${1//\//-}.output
   : >"$output"
   (
-    trap 'kill -TERM "$machine"; wait "$machine"; exit 143' TERM
-    GUEST_TIMEOUT=${GUEST_TIMEOUT:-2700} bash scripts/guest/run.sh "${@:2}" >"$output" 2>&1 &
-    machine=$!
+    trap 'kill -TERM "$running"; wait "$running"; exit 143' TERM
+    ("${@:2}") </dev/null >"$output" 2>&1 &
+    running=$!
     code=0
-    wait "$machine" || code=$?
+    wait "$running" || code=$?
     echo "$code" >"$output.code"
   ) &
-  machines[$1]=$!
+  beside[$1]=$!
 }
 
-# What the machine of an engine prints, until it ends; its words are those that it was started with.
-in_machine() { # env TOPOWEAVE_ENGINE=engine ...
-  local engine=${2#TOPOWEAVE_ENGINE=}
-  tail -n +1 -f --pid="${machines[$engine]}" "$work/machine-$engine"
-  return "$(<"$work/machine-$engine.code")"
+# What it prints, until it ends.
+followed() {
+  local output=$work/${label//\//-}.output
+  tail -n +1 -f --pid="${beside[$label]}" "$output"
+  return "$(<"$output.code")"
 }
 
 directly() {
   "$@"
 }
 
+# Sets `words`: how vitest is started for a tier and an engine.
+words_of() { # name, engine, file...
+  words=(env ${2:+TOPOWEAVE_ENGINE=$2} node node_modules/vitest/vitest.mjs run --project "$1"
+    --reporter=default --reporter=json --outputFile.json="$work/$1-$2.json" "${@:3}")
+}
+
 tier() { # name, how to run it, the engine, a remark
-  local name=$1 how=$2 engine=${3:-} code=0 counts
+  local name=$1 how=$2 engine=${3:-} code=0 counts words
   local label=$name${engine:+/$engine}
   local json=$work/$name-$engine.json log=$work/$name-$engine.log
+  words_of "$name" "$engine"
   current=tier:$label
   printf '\n== tests: %s%s\n' "$label" "${4:+ ($4)}"
-  "$how" env ${engine:+TOPOWEAVE_ENGINE=$engine} node node_modules/vitest/vitest.mjs run --project "$name" \
-    --reporter=default --reporter=json --outputFile.json="$json" </dev/null 2>&1 | tee "$log" || code=$?
+  "$how" "${words[@]}" </dev/null 2>&1 | tee "$log" || code=$?
   counts=$(count "$json" "$log")
   local ok bad skipped
   read -r ok bad skipped <<<"$counts"
@@ -168,9 +178,14 @@ count() {
 
 read -ra engines <<<"${TEST_ENGINES:-netlink ip}"
 
+# With each engine in a host of its own, side by side: the tests wait more than they compute.
 kernel_tier() {
-  local engine
-  for engine in "${engines[@]}"; do tier kernel in_throw_away_host "$engine"; done
+  local engine words
+  for engine in "${engines[@]}"; do
+    words_of kernel "$engine"
+    start_beside "kernel/$engine" in_throw_away_host "${words[@]}"
+  done
+  for engine in "${engines[@]}"; do tier kernel followed "$engine"; done
 }
 
 # Starting a program takes an emulated machine 0.1 s and more, and the engine ip starts some for each namespace: in an hour it
@@ -180,7 +195,7 @@ emulated_files() { # engine
 }
 
 guest_tier() {
-  local engine files remark='in a virtual machine: the running kernel lacks some kinds'
+  local engine files words remark='in a virtual machine: the running kernel lacks some kinds'
   if bash scripts/guest/probe.sh; then
     for engine in "${engines[@]}"; do
       tier guest in_throw_away_host "$engine" 'the running kernel has all kinds'
@@ -190,12 +205,12 @@ guest_tier() {
   # An emulated machine keeps about one core busy, so they run side by side.
   for engine in "${engines[@]}"; do
     read -ra files <<<"$(emulated_files "$engine")"
-    start_machine "$engine" \
-      env "TOPOWEAVE_ENGINE=$engine" node node_modules/vitest/vitest.mjs run --project guest "${files[@]}"
+    words_of guest "$engine" "${files[@]}"
+    start_beside "guest/$engine" in_guest "${words[@]}"
   done
   for engine in "${engines[@]}"; do
     read -ra files <<<"$(emulated_files "$engine")"
-    tier guest in_machine "$engine" "$remark${files[*]:+; only ${files[*]}; all with TEST_EMULATED=all}"
+    tier guest followed "$engine" "$remark${files[*]:+; only ${files[*]}; all with TEST_EMULATED=all}"
   done
 }
 
@@ -205,7 +220,9 @@ unit)
   stage generate npm run -s generate
   ;;
 kernel | guest)
-  stage install bash scripts/install.sh $([[ $wanted == guest ]] && echo test || echo runtime services) modules
+  parts=(runtime services)
+  if [[ $wanted == guest ]]; then parts=(test); fi
+  stage install bash scripts/install.sh "${parts[@]}" modules
   stage build npm run -s build
   ;;
 all)
