@@ -79,7 +79,9 @@ function find(services: readonly LiveService[], { wanted, lab }: Wanted): KnownL
   if (found !== undefined && matching.length === 1) return found;
   const where = lab === undefined ? 'there is' : `lab '${lab}' has`;
   if (found === undefined)
-    throw new TopoweaveError('no-service', `${where} no service ${wanted}`, { hint: listOf(known) });
+    throw new TopoweaveError('no-service', `${where} no service ${wanted}`, {
+      hint: known.length === 0 ? 'no lab on this machine has services' : `services are ${listOf(known)}`,
+    });
   const labs = new Set(matching.map((each) => each.lab));
   throw new TopoweaveError('no-service', `several services are called ${wanted}`, {
     hint:
@@ -91,7 +93,7 @@ function find(services: readonly LiveService[], { wanted, lab }: Wanted): KnownL
 
 function listOf(logs: readonly KnownLog[]): string {
   const names = [...new Set(logs.map(({ namespace, name }) => `${namespace}/${name}`))].sort();
-  return names.length === 0 ? 'there are none' : names.join(', ');
+  return names.join(', ');
 }
 
 function readAll(path: string): string[] {
