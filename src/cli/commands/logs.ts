@@ -26,7 +26,7 @@ export const run: RunCommand = async ({ io }, { args, options }) => {
     throw new UsageError(`'${lab}' is not the name of a lab`);
   const isJson = options['json'] === true;
   const services = readServices(lab);
-  if (wanted === undefined) return list(io, services, isJson);
+  if (wanted === undefined) return list(io, withEnded(services, lab), isJson);
   const found = find(services, { wanted, lab });
   const path = options['previous'] ? `${found.log}.old` : found.log;
   if (isJson) {
@@ -39,7 +39,19 @@ export const run: RunCommand = async ({ io }, { args, options }) => {
   return print(io, path, { lines, follow: options['follow'] === true });
 };
 
-function list(io: Io, services: readonly LiveService[], isJson: boolean): number {
+interface Listed extends KnownLog {
+  readonly state: string;
+}
+
+/** One that ended while it was being started is no service of the machine, but its log says why. */
+function withEnded(services: readonly LiveService[], lab: string | undefined): Listed[] {
+  const keyOf = ({ lab: owner, namespace, name }: KnownLog) => `${owner}/${namespace}/${name}`;
+  const running = new Set(services.map(keyOf));
+  const ended = knownLogs(lab).filter((log) => !running.has(keyOf(log)));
+  return [...services, ...ended.map((log) => ({ ...log, state: 'not running' }))];
+}
+
+function list(io: Io, services: readonly Listed[], isJson: boolean): number {
   if (isJson) {
     const known = services.map(({ lab, namespace, name, state, log }) => ({
       lab,
