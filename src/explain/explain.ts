@@ -317,14 +317,27 @@ function bridgeHop(hop: Hop, namespace: string, trace: PacketTrace | undefined):
 }
 
 function answerHops({ back }: Packets, hops: readonly ExplainedHop[]): ExplainedHop[] {
-  return [...hops].reverse().flatMap(({ namespace, role }) => {
+  return [...hops].reverse().flatMap((hop) => {
+    const { namespace, role } = hop;
     const trace = back.get(namespace);
     if (trace === undefined) return [];
     const { first, last, rules } = readPassage(trace, TRACE_TABLE);
-    const passage = { in: first.in, out: last.out, rules: rules.map(toRule), rewritten: [] };
-    return [{ namespace, role, route: undefined, bridges: [], problem: undefined, ...passage }];
+    // A bridge passes the answer on to where the packet came from.
+    const ends = role === 'bridges' ? { in: hop.out, out: hop.in } : { in: first.in, out: last.out };
+    const passage = { ...ends, rules: rules.map(toRule), rewritten: [] };
+    return [
+      { namespace, role: answering[role], route: undefined, bridges: [], problem: undefined, ...passage },
+    ];
   });
 }
+
+/** Who sent the packet receives the answer. */
+const answering: Readonly<Record<ExplainedHop['role'], ExplainedHop['role']>> = {
+  sends: 'receives',
+  receives: 'sends',
+  forwards: 'forwards',
+  bridges: 'bridges',
+};
 
 interface Drop {
   /** The index of the hop. */
