@@ -291,7 +291,8 @@ function describe({ request, lab, path, packets, outcome, live }: Found): Explan
   }
   const stopped = path.hops.find(({ reason }) => reason !== undefined);
   if (stopped?.reason !== undefined) return { ...base, verdict: 'unreachable', summary: stopped.reason };
-  return { ...base, verdict: 'lost', summary: whereLost(hops, packets, live, outcome) };
+  const isIpv6 = request.address.includes(':');
+  return { ...base, verdict: 'lost', summary: whereLost(hops, packets, { live, outcome, isIpv6 }) };
 }
 
 function packetPort({ there }: Packets, hop: Hop | undefined): number | undefined {
@@ -316,14 +317,27 @@ function bridgeHop(hop: Hop, namespace: string, trace: PacketTrace | undefined):
 }
 
 function answerHops({ back }: Packets, hops: readonly ExplainedHop[]): ExplainedHop[] {
-  return [...hops].reverse().flatMap(({ namespace, role }) => {
+  return [...hops].reverse().flatMap((hop) => {
+    const { namespace, role } = hop;
     const trace = back.get(namespace);
     if (trace === undefined) return [];
     const { first, last, rules } = readPassage(trace, TRACE_TABLE);
-    const passage = { in: first.in, out: last.out, rules: rules.map(toRule), rewritten: [] };
-    return [{ namespace, role, route: undefined, bridges: [], problem: undefined, ...passage }];
+    // A bridge passes the answer on to where the packet came from.
+    const ends = role === 'bridges' ? { in: hop.out, out: hop.in } : { in: first.in, out: last.out };
+    const passage = { ...ends, rules: rules.map(toRule), rewritten: [] };
+    return [
+      { namespace, role: answering[role], route: undefined, bridges: [], problem: undefined, ...passage },
+    ];
   });
 }
+
+/** Who sent the packet receives the answer. */
+const answering: Readonly<Record<ExplainedHop['role'], ExplainedHop['role']>> = {
+  sends: 'receives',
+  receives: 'sends',
+  forwards: 'forwards',
+  bridges: 'bridges',
+};
 
 interface Drop {
   /** The index of the hop. */
@@ -355,7 +369,11 @@ function hasReached(trace: PacketTrace | undefined, chain: string): boolean {
 }
 
 /** Where the trace ends without a rule that dropped it. */
-function whereLost(hops: readonly ExplainedHop[], { there }: Packets, live: Live, outcome: string): string {
+function whereLost(
+  hops: readonly ExplainedHop[],
+  { there }: Packets,
+  { live, outcome, isIpv6 }: { readonly live: Live; readonly outcome: string; readonly isIpv6: boolean },
+): string {
   const seen = hops.filter(({ namespace }) => there.has(namespace));
   const last = seen.at(-1);
   if (last === undefined) {
@@ -367,7 +385,7 @@ function whereLost(hops: readonly ExplainedHop[], { there }: Packets, live: Live
   if (hasReached(trace, 'postrouting') || last.role === 'bridges') {
     const next = hops[hops.indexOf(last) + 1];
     const to = next === undefined ? 'anybody' : next.namespace;
-    return `${namespace} sends it by ${last.out}, and it does not get to ${to}: the link may be down, or ARP is not answered`;
+    return `${namespace} sends it by ${last.out}, and it does not get to ${to}: the link may be down, or ${isIpv6 ? 'neighbour discovery' : 'ARP'} is not answered`;
   }
   if (hasReached(trace, 'prerouting') && last.role !== 'sends') {
     const own = live.namespaces.get(namespace);

@@ -2,6 +2,7 @@ import type { ErrorObject } from 'ajv';
 import { groupBy } from '../lib/collections.ts';
 import type { Diagnostic } from '../lib/diagnostic.ts';
 import { ancestorsOf, pointer, pointerParts, valueAt } from '../lib/pointer.ts';
+import { helpForForeign } from './foreign-words.ts';
 import { isImpairmentKey } from './impairments/parse.ts';
 import type { TraceSource } from './source.ts';
 import { suggest } from './suggest.ts';
@@ -80,10 +81,13 @@ function entryProblems({ path, errors }: Wrong): Problem[] {
   const suggested = new Set<string>();
   const problems: Problem[] = [...unknown].map(([key, list]) => {
     const known = [...new Set(list.flatMap(knownKeys))].sort();
-    const near = suggest(key, known) ?? abbreviation(key, known);
+    const foreign = helpForForeign(key, known);
+    const near = foreign === undefined ? (suggest(key, known) ?? abbreviation(key, known)) : undefined;
     if (near !== undefined) suggested.add(near);
     const isGlued = known.includes(key.split(':')[0] ?? '');
-    const help = isGlued ? "write a blank behind the ':'" : `known keys here are ${listKeys(known)}`;
+    const help = isGlued
+      ? "write a blank behind the ':'"
+      : (foreign ?? `known keys here are ${listKeys(known)}`);
     return {
       code: 'unknown-key',
       message: `unknown key '${key}'${question(near)}`,

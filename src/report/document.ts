@@ -1,5 +1,5 @@
-import { rankOf } from '../kinds/registry.ts';
-import type { Attributes, Resource } from '../kinds/resource.ts';
+import { kindOf, rankOf } from '../kinds/registry.ts';
+import { type Attributes, type Resource, sameValue } from '../kinds/resource.ts';
 import { compareNames, groupBy } from '../lib/collections.ts';
 import { isTelling, resourceTitle } from './plan.ts';
 
@@ -20,8 +20,11 @@ export function formatDocument(
       if (kind === 'namespace') continue;
       lines.push(`  ${resourceTitle({ kind, label })}:`);
       const known = decided.get(id) ?? attributes;
+      const same = kindOf({ kind }).same ?? sameValue;
       for (const name of Object.keys(known).sort()) {
-        const value = attributes[name];
+        const [own, wanted] = [attributes[name], known[name]];
+        // The kernel rounds some values, and that is no difference.
+        const value = own !== undefined && wanted !== undefined && same(name, wanted, own) ? wanted : own;
         if (value === undefined || !isTelling(name, value, kind)) continue;
         lines.push(`    ${name}: ${Array.isArray(value) ? `[${value.join(', ')}]` : value}`);
       }

@@ -109,6 +109,28 @@ describe('a router with a packet filter', () => {
     ])
       expect((await topoweave('explain', ...words)).code).toBe(64);
   });
+
+  test('from the machine itself, where there is one lab', async () => {
+    const { stdout } = await topoweave('explain', 'host', '127.0.0.1:9');
+    expect(stdout).toMatch(/^refused: it gets to host/m);
+  });
+});
+
+test('the answer is dropped where the question came from', async () => {
+  const file = folder.write(
+    'answer.yaml',
+    `name: lab
+namespaces:
+  a: { firewall: { input: { policy: drop } } }
+  b: {}
+networks: { n: { subnet: 10.90.0.0/24, members: [a, b] } }
+`,
+  );
+  await expectCode(0, 'apply', file);
+  const { stdout } = await topoweave('explain', 'a', 'b');
+  expect(stdout).toMatch(
+    /the answer\nb sends\n {2}out +eth0\nhost passes it through a bridge\n {2}in +b-eth0\n {2}out +a-eth0\na receives\n {2}in +eth0\ndropped: the answer is lost: a drops it/,
+  );
 });
 
 test('a rule of a bridge drops it', async () => {

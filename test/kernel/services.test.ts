@@ -253,6 +253,7 @@ test('one that ends at once or is never ready is an error with the end of its lo
     /the service a\/one ended at once, with exit code 3; the end of .*a:one\.log:\n\s+\| no luck/,
   );
   expect((await expectCode(0, 'logs', 'a/one')).stdout).toBe('no luck\n');
+  expect((await expectCode(0, 'logs')).stdout).toMatch(/a\/one +lab +not running +\S+a:one\.log/);
   const late = lab(
     '{ one: { command: [sh, -c, "echo waiting; exec sleep 999"], ready: { tcp: 80, within: 300ms } } }',
   );

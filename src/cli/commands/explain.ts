@@ -3,6 +3,7 @@ import { readRequest } from '../../explain/request.ts';
 import { linkBelongsTo } from '../../kinds/marks.ts';
 import { TopoweaveError, UsageError } from '../../lib/errors.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
+import { listLabs } from '../../observe/labs.ts';
 import type { Live } from '../../observe/live.ts';
 import { observe } from '../../observe/observe.ts';
 import { explanationJson, formatExplanation } from '../../report/explain.ts';
@@ -46,7 +47,7 @@ export const run: RunCommand = async (context, { args, options }) => {
   }
 };
 
-/** The lab of the source; of the machine's own namespace, the one that the destination is in. */
+/** The lab of the source; of the machine's own namespace, the one that the destination is in, or the only one there is. */
 function labOf(live: Live, from: string, to: string, address: string): string {
   const own = live.namespaces.get(from)?.mark?.lab;
   if (own !== undefined) return own;
@@ -57,6 +58,12 @@ function labOf(live: Live, from: string, to: string, address: string): string {
     );
     const lab = owner?.mark?.lab ?? labOnHost(live, address);
     if (lab !== undefined) return lab;
+    const [only, ...others] = listLabs(live).map(({ name }) => name);
+    if (only !== undefined && others.length === 0) return only;
+    if (only !== undefined)
+      throw new TopoweaveError('no-lab', `${address} is in none of the labs of this machine, or in several`, {
+        hint: `say which lab is meant: --lab ${[only, ...others].join(' or ')}`,
+      });
   }
   throw new TopoweaveError('no-lab', `namespace ${from} belongs to no lab`, {
     hint: 'explain sends its packets only inside of a lab; name one by --lab',

@@ -26,7 +26,7 @@ export const run: RunCommand = async ({ io }, { args, options }) => {
     throw new UsageError(`'${lab}' is not the name of a lab`);
   const isJson = options['json'] === true;
   const services = readServices(lab);
-  if (wanted === undefined) return list(io, services, isJson);
+  if (wanted === undefined) return list(io, withEnded(services, lab), isJson);
   const found = find(services, { wanted, lab });
   const path = options['previous'] ? `${found.log}.old` : found.log;
   if (isJson) {
@@ -39,7 +39,19 @@ export const run: RunCommand = async ({ io }, { args, options }) => {
   return print(io, path, { lines, follow: options['follow'] === true });
 };
 
-function list(io: Io, services: readonly LiveService[], isJson: boolean): number {
+interface Listed extends KnownLog {
+  readonly state: string;
+}
+
+/** One that ended while it was being started is no service of the machine, but its log says why. */
+function withEnded(services: readonly LiveService[], lab: string | undefined): Listed[] {
+  const keyOf = ({ lab: owner, namespace, name }: KnownLog) => `${owner}/${namespace}/${name}`;
+  const running = new Set(services.map(keyOf));
+  const ended = knownLogs(lab).filter((log) => !running.has(keyOf(log)));
+  return [...services, ...ended.map((log) => ({ ...log, state: 'not running' }))];
+}
+
+function list(io: Io, services: readonly Listed[], isJson: boolean): number {
   if (isJson) {
     const known = services.map(({ lab, namespace, name, state, log }) => ({
       lab,
@@ -79,7 +91,9 @@ function find(services: readonly LiveService[], { wanted, lab }: Wanted): KnownL
   if (found !== undefined && matching.length === 1) return found;
   const where = lab === undefined ? 'there is' : `lab '${lab}' has`;
   if (found === undefined)
-    throw new TopoweaveError('no-service', `${where} no service ${wanted}`, { hint: listOf(known) });
+    throw new TopoweaveError('no-service', `${where} no service ${wanted}`, {
+      hint: known.length === 0 ? 'no lab on this machine has services' : `services are ${listOf(known)}`,
+    });
   const labs = new Set(matching.map((each) => each.lab));
   throw new TopoweaveError('no-service', `several services are called ${wanted}`, {
     hint:
@@ -91,7 +105,7 @@ function find(services: readonly LiveService[], { wanted, lab }: Wanted): KnownL
 
 function listOf(logs: readonly KnownLog[]): string {
   const names = [...new Set(logs.map(({ namespace, name }) => `${namespace}/${name}`))].sort();
-  return names.length === 0 ? 'there are none' : names.join(', ');
+  return names.join(', ');
 }
 
 function readAll(path: string): string[] {

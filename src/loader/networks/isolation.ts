@@ -47,18 +47,21 @@ export function addIsolation(
 /** What is routed into the bridge and out of it. */
 function routedRules(net: Net, pairs: readonly Pair[] | undefined): Placed[] {
   const { bridge, raw, base, isInternal, isAttached, subnets } = net;
-  const comment = commentOf(net);
   const own = subnets.map(({ cidr }) => formatNetwork(cidr));
   // A bridge of its own has nothing else on it; one under `bridges` may have.
   const [from, to] = isAttached ? [{ from: own }, { to: own }] : [{}, {}];
-  const place = (rules: readonly FirewallRule[]) =>
-    rules.map((rule): Placed => ({ rule: { ...rule, comment }, at: base }));
+  const place = (what: string, rule: FirewallRule): Placed => ({
+    rule: { ...rule, comment: commentOf(net, what) },
+    at: base,
+  });
   if (isInternal) {
-    return place([
-      { in: bridge, ...from, out: `!${bridge}`, action: 'drop' },
-      { in: `!${bridge}`, out: bridge, ...to, action: 'drop' },
-      ...(isIsolated(net) ? [{ in: bridge, out: bridge, ...to, action: 'drop' as const }] : []),
-    ]);
+    return [
+      place('no way out', { in: bridge, ...from, out: `!${bridge}`, action: 'drop' }),
+      place('no way in', { in: `!${bridge}`, out: bridge, ...to, action: 'drop' }),
+      ...(isIsolated(net)
+        ? [place('not each other', { in: bridge, out: bridge, ...to, action: 'drop' })]
+        : []),
+    ];
   }
   const isClosed =
     raw.masquerade !== false && (raw.masquerade !== undefined || subnets.some(({ isRouted }) => isRouted));
@@ -70,14 +73,14 @@ function routedRules(net: Net, pairs: readonly Pair[] | undefined): Placed[] {
     ...to,
   };
   return [
-    ...place([
-      { ...scope, state: ['established', 'related'], action: 'accept' },
-      { ...scope, published: true, action: 'accept' },
-    ]),
+    place('answers', { ...scope, state: ['established', 'related'], action: 'accept' }),
+    place('published ports', { ...scope, published: true, action: 'accept' }),
     // With br_netfilter on, what the bridge passes comes by here as well.
     ...(pairs ?? []).flatMap((pair) => routedPair(net, pair)),
-    ...(pairs === undefined || !hasIpv6(net) ? [] : place([{ in: bridge, out: bridge, ...discovery }])),
-    ...place([{ ...scope, action: 'drop' }]),
+    ...(pairs === undefined || !hasIpv6(net)
+      ? []
+      : [place('neighbour discovery', { in: bridge, out: bridge, ...discovery })]),
+    place('nothing else', { ...scope, action: 'drop' }),
   ];
 }
 
@@ -114,7 +117,7 @@ function routedPair(net: Net, { sender, receiver, matches, at }: Pair): Placed[]
     if (one === undefined || other === undefined) return [];
     const accept = (from: Ip, to: Ip, match: Match): Placed => {
       const ends = { in: bridge, out: bridge, from: from.address, to: to.address };
-      return { rule: { ...ends, ...match, action: 'accept', comment: commentOf(net) }, at };
+      return { rule: { ...ends, ...match, action: 'accept', comment: commentOf(net, 'pairs') }, at };
     };
     if (matches === undefined) return [accept(one, other, {}), accept(other, one, {})];
     const foreign = subnet.cidr.family === 4 ? 'icmpv6' : 'icmp';
@@ -129,22 +132,33 @@ function routedPair(net: Net, { sender, receiver, matches, at }: Pair): Placed[]
 function bridgedRules({ net, members }: Subject, pairs: readonly Pair[] | undefined): Placed[] {
   if (pairs === undefined || members.length < 2) return [];
   const ports = members.map((member) => portNameOf(member));
-  const comment = commentOf(net);
   const at = `${net.base}/isolation`;
-  const common = (rule: FirewallRule): Placed => ({ rule: { in: ports, out: ports, ...rule, comment }, at });
+  const common = (what: string, rule: FirewallRule): Placed => ({
+    rule: { in: ports, out: ports, ...rule, comment: commentOf(net, what) },
+    at,
+  });
   return [
-    ...pairs.flatMap((pair) => bridgedPair(pair, comment)),
-    ...(hasIpv6(net) ? [common(discovery)] : []),
-    common({ ethertype: 'ipv4', action: 'drop' }),
-    common({ ethertype: 'ipv6', action: 'drop' }),
+    ...pairs.flatMap((pair) => bridgedPair(pair, net)),
+    ...(hasIpv6(net) ? [common('neighbour discovery', discovery)] : []),
+    common('not each other', { ethertype: 'ipv4', action: 'drop' }),
+    common('not each other', { ethertype: 'ipv6', action: 'drop' }),
   ];
 }
 
-function bridgedPair({ sender, receiver, matches = [{}], at }: Pair, comment: string): Placed[] {
+function bridgedPair({ sender, receiver, matches = [{}], at }: Pair, net: Net): Placed[] {
   const [one, other] = [portNameOf(sender), portNameOf(receiver)];
   return matches.flatMap((match) => [
-    { rule: { in: one, out: other, ...match, action: 'accept', comment }, at },
-    { rule: { in: other, out: one, ...answerTo(match), action: 'accept', comment }, at },
+    { rule: { in: one, out: other, ...match, action: 'accept', comment: commentOf(net, 'pairs') }, at },
+    {
+      rule: {
+        in: other,
+        out: one,
+        ...answerTo(match),
+        action: 'accept',
+        comment: commentOf(net, match.protocol === undefined ? 'pairs' : 'answers in pairs'),
+      },
+      at,
+    },
   ]);
 }
 
@@ -225,8 +239,9 @@ function membersNamed(
   });
 }
 
-function commentOf({ name }: Net): string {
-  return `network ${name}`;
+/** What a rule is for, which plans, `explain` and `nft` show. */
+function commentOf({ name }: Net, what: string): string {
+  return `network ${name}: ${what}`;
 }
 
 /** As the bridge's port is called by default; see addPort, which is told it where the rules need it. */

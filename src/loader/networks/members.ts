@@ -45,7 +45,18 @@ export function readMembers(net: Net, report: Report): Member[] {
         `${net.base}/members/${index}`,
       ])
     : Object.entries(members ?? {}).map(([name, raw]) => [name, raw, `${net.base}/members${pointer(name)}`]);
-  return list.map(([namespace, raw, at]) => {
+  const namespaces = list.filter(([name, , at]) => {
+    const [namespace, more] = name.split(':');
+    if (more === undefined) return true;
+    report({
+      code: 'network',
+      message: `'${name}' is no namespace: a network has namespaces as its members, and names their interfaces itself`,
+      place: { pointer: at, part: isList(members) ? 'value' : 'key' },
+      help: `write ${namespace}, or with a name of your choice: ${namespace}: { interface: ${more} }`,
+    });
+    return false;
+  });
+  return namespaces.map(([namespace, raw, at]) => {
     const isMap = raw !== null && typeof raw === 'object' && !Array.isArray(raw);
     const settings: MemberSettings = isMap ? (raw as MemberSettings) : {};
     const given = isMap ? settings.addresses : (raw as string | readonly RawAddress[] | null);

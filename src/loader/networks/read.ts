@@ -80,7 +80,32 @@ export function readNetwork(data: TopologyFile, name: string, report: Report): N
   const isInternal = raw.internal === true;
   const subnets = readSubnets({ raw, base, isAttached, attached: addressesOf(attached), report });
   if (subnets === undefined) return undefined;
+  if (!isInternal && raw.masquerade !== false) warnOfPublic(subnets, report);
   return { name, raw, base, namespace, bridge, isAttached, isInternal, subnets };
+}
+
+/** Whose addresses nobody has on the internet: private, shared, link-local, for tests and for documentation. */
+const notPublic = [
+  ...['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16', '198.18.0.0/15'],
+  ...['192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24', '192.0.0.0/24', '127.0.0.0/8', '240.0.0.0/4'],
+  ...['fc00::/7', 'fe80::/10', '2001:db8::/32', '3fff::/20', '100::/64', '64:ff9b:1::/48'],
+].flatMap((text) => parseCidr(text) ?? []);
+
+/** 172.167.1.0/28 is soon written for 172.16.7.0/28. */
+function warnOfPublic(subnets: readonly NetSubnet[], report: Report): void {
+  for (const { cidr, at, isRouted } of subnets) {
+    if (!isRouted || notPublic.some((block) => contains(block, cidr))) continue;
+    report({
+      code: 'public-subnet',
+      severity: 'warning',
+      message: `${formatNetwork(cidr)} is public: the members do not reach who has these addresses on the internet`,
+      place: { pointer: at, part: 'value' },
+      help:
+        cidr.family === 4
+          ? 'take one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16; masquerade: false if it is yours'
+          : 'take one of fd00::/8; masquerade: false if it is yours',
+    });
+  }
 }
 
 interface Reading {

@@ -4,7 +4,7 @@ import { listNamespaces } from '../normalize/namespaces.ts';
 
 /** What the rest of the file says that networks and pools must not say again. */
 export interface Scan {
-  /** Every address that the file gives to an interface. */
+  /** Every address that the file gives to an interface, or leaves to a DHCP server. */
   readonly fixed: Set<bigint>;
   /** The names of interfaces, by namespace. */
   readonly names: Map<string, Set<string>>;
@@ -55,12 +55,23 @@ function scanBridge(scan: Open, name: string, bridge: unknown): void {
   const namespace = typeof raw['namespace'] === 'string' ? raw['namespace'] : 'host';
   addInterface(scan, namespace, name, raw);
   scanEnds(scan, raw['ports']);
+  addRange(scan, isMap(raw['dhcp']) ? raw['dhcp']['range'] : undefined);
   for (const [port, settings] of entriesOf(raw['internal'])) addInterface(scan, namespace, port, settings);
   for (const [member] of entriesOf(raw['members'])) scan.ports.add(`${namespace}:${member}`);
   for (const [, bond] of entriesOf(raw['bonds'])) {
     for (const [member] of entriesOf(isMap(bond) ? bond['members'] : undefined))
       scan.ports.add(`${namespace}:${member}`);
   }
+}
+
+/** What a DHCP server gives out. Of more addresses than anybody has clients, the first ones are enough. */
+const MAX_RANGE = 1n << 16n;
+
+function addRange({ fixed }: Open, range: unknown): void {
+  const [first, last] = typeof range === 'string' ? range.split('-').map((text) => parseIp(text.trim())) : [];
+  if (first?.family !== 4 || last?.family !== 4) return;
+  const end = last.value - first.value < MAX_RANGE ? last.value : first.value + MAX_RANGE - 1n;
+  for (let value = first.value; value <= end; value += 1n) fixed.add(value);
 }
 
 function scanEnds(scan: Open, ends: unknown): void {

@@ -138,6 +138,8 @@ function dnsWords(
     const address = expandIp(text, place, report);
     return address === undefined ? [] : [`--server=${address}`];
   });
+  // A name without a dot is one of the lab or none, whatever is asked about it; without servers this is so for every name.
+  const others = forward.length === 0 ? ['--local=/#/'] : ['--domain-needed', ...servers];
   const records = book.namespaces.flatMap((namespace) => {
     const addresses = addressesOfNamespace(network, namespace, bridge.namespace ?? HOST);
     const names = book.namesOf(namespace).flatMap((each) => {
@@ -148,7 +150,7 @@ function dnsWords(
       ? []
       : [`--host-record=${[...names, ...addresses].join(',')}`];
   });
-  return [...servers, ...records];
+  return [...others, ...records];
 }
 
 function dhcpWords(
@@ -191,6 +193,7 @@ function dhcpWords(
     fail(
       `${taken.address.address} in ${raw.range} is the address of ${taken.item.namespace}:${taken.item.name}`,
       'range',
+      'write a range without it, or another address',
     );
   const router = raw.router === undefined ? subnet.address.address : raw.router;
   const gateway = router === 'none' ? '' : (expandIp(router, at('router'), context.report) ?? '');

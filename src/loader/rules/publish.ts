@@ -36,10 +36,11 @@ function checkGroup(group: readonly NumberedPublish[], report: Report): void {
       .flatMap((key) => farthest.get(key) ?? [])
       .find(({ port: other }) => other.last >= port.first);
     if (earlier !== undefined) {
-      const range = port.first === port.last ? `port ${port.first}` : `ports ${port.first}-${port.last}`;
+      const isOne = port.first === port.last;
+      const range = isOne ? `port ${port.first}` : `ports ${port.first}-${port.last}`;
       report({
         code: 'port-twice',
-        message: `${range}/${protocol}${address === undefined ? '' : ` of ${address}`} is published already`,
+        message: `${range}/${protocol}${address === undefined ? '' : ` of ${address}`} ${isOne ? 'is' : 'are'} published already`,
         place: publish.place,
         help: 'publish another port, or each at an address of its own',
         related: [{ message: `it leads to ${earlier.to} here`, place: earlier.place }],

@@ -62,6 +62,7 @@ bridges:
       expect.arrayContaining([
         '--interface=lan',
         '--domain=lab.example',
+        '--domain-needed',
         '--server=192.0.2.53',
         '--host-record=a,a.lab.example,10.0.0.1',
         '--dhcp-range=10.0.0.10,10.0.0.19,255.255.255.0,1h',

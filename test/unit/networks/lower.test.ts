@@ -40,9 +40,9 @@ namespaces:
     firewall:
       forward:
         rules:
-          - { in: "!docker0", out: docker0, state: [established, related], action: accept, comment: network docker0 }
-          - { in: "!docker0", out: docker0, published: true, action: accept, comment: network docker0 }
-          - { in: "!docker0", out: docker0, action: drop, comment: network docker0 }
+          - { in: "!docker0", out: docker0, state: [established, related], action: accept, comment: "network docker0: answers" }
+          - { in: "!docker0", out: docker0, published: true, action: accept, comment: "network docker0: published ports" }
+          - { in: "!docker0", out: docker0, action: drop, comment: "network docker0: nothing else" }
   c1: { hosts: {}, routes: { default: 172.17.0.1 } }
   c2: { hosts: {}, routes: { default: 172.17.0.1 } }
 bridges:
@@ -87,6 +87,17 @@ networks:
     const moved = await addresses(`, x: ${web?.split('/')[0]}`);
     expect(moved['web:eth0']).not.toEqual([web]);
     expect({ ...moved, 'web:eth0': 0, 'x:eth0': 0 }).toEqual({ ...plain, 'web:eth0': 0, 'x:eth0': 0 });
+  });
+
+  test('leaves out what a DHCP server of the bridge gives out', async () => {
+    const { bridges } = await long(`name: lab
+namespaces: [web, db]
+bridges: { lan: { addresses: 10.60.0.1/24, dhcp: { range: 10.60.0.2-10.60.0.251 } } }
+networks: { lan: { bridge: lan, subnet: 10.60.0.0/24, members: [web, db] } }
+`);
+    const addresses = Object.values(bridges['lan']?.ports ?? {}).flatMap((port) => port.addresses);
+    expect(addresses).toHaveLength(2);
+    for (const address of addresses) expect(address).toMatch(/^10\.60\.0\.25[234]\/24$/);
   });
 
   test('a namespace in several has one default route, and interfaces in the order of priority', async () => {
