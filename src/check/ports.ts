@@ -19,7 +19,7 @@ const meanings: Readonly<Record<string, string>> = {
   ETIMEDOUT: '',
 };
 
-/** Tries a tcp or udp check once, with listeners where nothing listens yet. */
+/** Tries a tcp or udp check once, with listeners where nothing listens yet and no service of the file should. */
 export async function probePort(
   agents: Agents,
   { topology, check, port }: { topology: Topology; check: Check; port: number },
@@ -27,7 +27,9 @@ export async function probePort(
   const protocol = check.kind === 'udp' ? 'udp' : 'tcp';
   try {
     const problems = await Promise.all(
-      finalTargets(topology, check).map((target) => listen(agents, { target, protocol })),
+      finalTargets(topology, check)
+        .filter((target) => !isServed(topology, target, protocol))
+        .map((target) => listen(agents, { target, protocol })),
     );
     const problem = problems.find((text) => text !== undefined);
     if (problem !== undefined) return { outcome: 'broken', detail: problem };
@@ -41,6 +43,12 @@ export async function probePort(
     if (error instanceof UnavailableError || !(error instanceof TopoweaveError)) throw error;
     return { outcome: 'broken', detail: error.message };
   }
+}
+
+/** Whether a service says that it is ready when it listens there: a dead one is what the check is to find. */
+function isServed(topology: Topology, { namespace, port }: Target, protocol: 'tcp' | 'udp'): boolean {
+  const services = topology.namespaces.find(({ name }) => name === namespace)?.services ?? [];
+  return services.some(({ ready }) => ready?.[protocol] === port);
 }
 
 /** Returns what is wrong. An address that does not exist (yet) is for the probe to find out. */

@@ -389,3 +389,17 @@ namespaces:
   await expectCode(0, 'destroy', 'onhost');
   expect(readFileSync(path, 'utf8')).toBe('here\n');
 });
+
+test('a check of the port of a dead service fails, and nothing stands in for it', async () => {
+  const file = lab(
+    '{ web: { command: [busybox, httpd, -f, -p, "80"], ready: { tcp: 80 } } }',
+    'checks: [{ tcp: { from: b, to: "a:80", within: 500ms } }, { tcp: { from: b, to: "a:81" } }]\n',
+  );
+  await apply(file);
+  await expectCode(0, 'check', file);
+  await kill(pidOf('web'));
+  const { stdout } = await expectCode(1, 'check', file);
+  expect(stdout).toMatch(/2 checks: 1 passed, 1 failed/);
+  await apply(file);
+  await expectCode(0, 'check', file);
+});
