@@ -194,11 +194,15 @@ function readTables(ruleset: string): Table[] {
   return tables;
 }
 
-const leadsOn = /\b(dnat|redirect|tproxy)\b|xt target "(DNAT|REDIRECT)"/;
+/** `dnat` is also a state of connections (`ct status dnat`), and `redirect` a type of messages of ICMP. */
+const leadsOn =
+  /\bdnat (ip6? )?((prefix|interval|addr \. port) )?to\b|(?<!\btype )\bredirect\b|\btproxy\b|xt target "(DNAT|REDIRECT)"/;
 const leadsToChain = /\bvmap @(\S+)/;
 
 function readRule(table: Table, line: string): Holder[] {
-  const [chain = '', rule = ''] = line.split('\t');
+  const [chain = '', whole = ''] = line.split('\t');
+  // What somebody wrote for people says nothing of the ports.
+  const rule = whole.replace(/ ?\b(comment|log prefix) "[^"]*"/g, '');
   const isToChain = table.hasNat && leadsToChain.test(rule);
   if (!leadsOn.test(rule) && !isToChain) return [];
   const family = table.family === 'ip' ? 4 : table.family === 'ip6' ? 6 : ruleFamily(rule);
@@ -207,7 +211,7 @@ function readRule(table: Table, line: string): Holder[] {
   const lab = /^topoweave-(.+)$/.exec(table.name)?.[1];
   const text =
     lab === undefined
-      ? `a rule of nftables leads it on (table ${table.family} ${table.name}, chain ${chain}): ${withoutCounters(rule)}`
+      ? `a rule of nftables leads it on (table ${table.family} ${table.name}, chain ${chain}): ${withoutCounters(whole)}`
       : `the lab '${lab}' publishes it`;
   const is = { rule: text, lab };
   const found = portsIn(rule, table.sets, isToChain);

@@ -490,6 +490,24 @@ describe('a port that is chosen', () => {
   });
 });
 
+test('a rule of the own firewall about a port is not in the way of publishing it later', async () => {
+  const file = (nat: string) =>
+    folder.write(
+      'later.yaml',
+      `name: later
+namespaces:
+  gw9:
+    firewall: { forward: { rules: [{ published: true, protocol: tcp, port: 8080, action: accept }] } }
+    nat: ${nat}
+  web9: {}
+links: [{ endpoints: { gw9:eth0: 10.9.0.1/24, web9:eth0: 10.9.0.2/24 } }]
+`,
+    );
+  await expectCode(0, 'apply', file('{}'));
+  await expectCode(0, 'apply', file('{ publish: ["8080:web9"] }'));
+  await expectCode(0, 'destroy', 'later');
+});
+
 test('ports of a network, with all that a member exposes', async () => {
   await topoweave('destroy', 'pub');
   await expectCode(0, 'apply', 'topologies/network-publish.yaml');

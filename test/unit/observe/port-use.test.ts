@@ -190,8 +190,23 @@ table ip kube-proxy {
       [7000, 7000],
       [7001, 7001],
     ]);
+    expect(portsOf('tcp dport 91 dnat ip prefix to ip daddr map { 10.0.0.0/24 : 10.1.0.0/24 }')).toEqual([
+      [91, 91],
+    ]);
     expect(portsOf('tcp dport 80 accept')).toEqual([]);
     expect(portsOf('dnat to 10.0.0.1')).toEqual([]);
+  });
+
+  test('a rule that only speaks of packets that were led on leads none on', () => {
+    const rule = (text: string) =>
+      holders({ ruleset: `table inet topoweave-own_firewall {\n\tchain forward {\n\t\t${text}\n\t}\n}\n` });
+    expect(
+      rule('tcp dport 8080 ct status dnat accept comment "accept tcp port 8080 [0123456789ab]"'),
+    ).toEqual([]);
+    expect(rule('tcp dport 8080 ct status ! dnat drop')).toEqual([]);
+    expect(rule('tcp dport 8080 log prefix "dnat to " accept comment "no redirect"')).toEqual([]);
+    expect(rule('tcp dport 8080 ct status dnat dnat ip to 10.0.0.1')).toHaveLength(1);
+    expect(rule('meta l4proto icmp icmp type redirect accept')).toEqual([]);
   });
 
   test('of the old iptables', () => {
