@@ -12,7 +12,7 @@ import {
   renameSync,
   rmdirSync,
   unlinkSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { TopoweaveError } from '../lib/errors.ts';
@@ -172,7 +172,7 @@ function replaceFile(temporary: string, path: string, text: string): void {
   try {
     // Whatever the umask is: every user of the namespace reads it.
     fchmodSync(fd, 0o644);
-    writeSync(fd, text);
+    writeFileSync(fd, text);
   } finally {
     closeSync(fd);
   }

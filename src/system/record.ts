@@ -9,7 +9,7 @@ import {
   renameSync,
   statSync,
   unlinkSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { TopoweaveError } from '../lib/errors.ts';
@@ -121,7 +121,7 @@ export function writePrivateFile(path: string, text: string): void {
   }
   const file = openSync(temporary, flags, 0o600);
   try {
-    writeSync(file, text);
+    writeFileSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);

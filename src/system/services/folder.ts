@@ -8,7 +8,7 @@ import {
   mkdirSync,
   openSync,
   unlinkSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { TopoweaveError } from '../../lib/errors.ts';
@@ -44,7 +44,7 @@ function writeNew(file: string, text: string, { uid, gid }: Pick<Account, 'uid' 
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const fd = openSync(file, flags, 0o600);
   try {
-    writeSync(fd, text);
+    writeFileSync(fd, text);
     fchownSync(fd, uid, gid);
   } finally {
     closeSync(fd);
@@ -52,7 +52,9 @@ function writeNew(file: string, text: string, { uid, gid }: Pick<Account, 'uid' 
 }
 
 function makePlainFolder(path: string, mode: number, isOwn: boolean): void {
-  mkdirSync(path, { recursive: true, mode });
+  const isNew = mkdirSync(path, { recursive: true, mode }) !== undefined;
+  // Whatever the umask is: the users of services go through it.
+  if (isNew) chmodSync(path, mode);
   const status = lstatSync(path);
   // What is in it belongs to the service's user, who may have been another one before.
   const isTrusted = isOwn || (status.uid === process.getuid?.() && (status.mode & 0o022) === 0);
