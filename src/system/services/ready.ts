@@ -10,6 +10,8 @@ const SETTLE = 150;
 /** Milliseconds until the programs in front of it must have started it. */
 const ARRIVE = 20_000;
 const POLL = 25;
+/** So many looks in a row without a token are no moment between two programs any more, when the kernel shows nothing. */
+const SURE = 20;
 /** Milliseconds for one try of a ready command. */
 const TRY = 2000;
 
@@ -30,7 +32,8 @@ export async function untilArrived(
   wait: Wait,
 ): Promise<string | undefined> {
   const arrival = performance.now() + ARRIVE;
-  while (wait.ended.reason === undefined && !hasArrived(wait.process)) {
+  const hasArrived = arrivalOf(wait);
+  while (wait.ended.reason === undefined && !hasArrived()) {
     if (performance.now() > arrival)
       return `the service ${namespace}/${service.name} could not be started within ${ARRIVE / 1000} s`;
     await sleep(POLL / 5);
@@ -66,8 +69,19 @@ function readyText({ tcp, udp, command }: Ready): string {
   return parts.join(', or ');
 }
 
-function hasArrived(process: Process | undefined): boolean {
-  return process !== undefined && environmentOf(process.pid).includes(`\0${ARRIVED}=`);
+/**
+ * Tells from look to look whether the service itself runs. One that is given another environment (`env -i`), or writes over
+ * its own (as those do that change their title), may have it for so short a time that nobody saw it.
+ */
+function arrivalOf({ process, token }: Wait): () => boolean {
+  let without = 0;
+  return () => {
+    if (process === undefined) return false;
+    const environment = environmentOf(process.pid);
+    if (environment.includes(`\0${ARRIVED}=`)) return true;
+    without = environment.includes(`\0${TOKEN}=${token}\0`) ? 0 : without + 1;
+    return without >= SURE;
+  };
 }
 
 async function isReady(
