@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { append } from '../lib/collections.ts';
 
 /**
  * A process that can be told from every other one: its number may be given to another when it ends, but not with the same
@@ -50,8 +52,47 @@ export function isSame({ pid, start, boot, pidNamespace }: Process): boolean {
 }
 
 /** Every process that runs. */
-export function listProcesses(): Process[] {
+function listProcesses(): Process[] {
   return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (processOf(Number(name)) ?? []) : []));
+}
+
+/** The processes of one moment. */
+export interface Processes {
+  readonly bySession: ReadonlyMap<number, readonly Process[]>;
+  /** By each value that the variable has in their environment. */
+  readonly byValue: ReadonlyMap<string, readonly Process[]>;
+}
+
+const underWay = new Map<string, Promise<Processes>>();
+
+/**
+ * Every process that runs, and what one variable is in its environment, as it is after this call. It is read once for
+ * all who ask at the same time: thousands of services may be stopped side by side.
+ */
+export function processesWith(variable: string): Promise<Processes> {
+  const known = underWay.get(variable);
+  if (known !== undefined) return known;
+  const reading = sleep(0).then(() => {
+    underWay.delete(variable);
+    return readProcesses(variable);
+  });
+  underWay.set(variable, reading);
+  return reading;
+}
+
+function readProcesses(variable: string): Processes {
+  const bySession = new Map<number, Process[]>();
+  const byValue = new Map<string, Process[]>();
+  const start = `\0${variable}=`;
+  for (const process of listProcesses()) {
+    append(bySession, process.session, process);
+    const text = environmentOf(process.pid);
+    for (let at = text.indexOf(start); at !== -1; at = text.indexOf(start, at + 1)) {
+      const end = text.indexOf('\0', at + 1);
+      if (end !== -1) append(byValue, text.slice(at + start.length, end), process);
+    }
+  }
+  return { bySession, byValue };
 }
 
 /** The name in parentheses may hold anything, parentheses too (proc(5)). */

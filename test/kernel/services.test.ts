@@ -143,6 +143,50 @@ test('a number that another process got is not touched', async () => {
   }
 });
 
+test('a session that somebody else left behind is not touched', async () => {
+  const file = lab('{ one: { command: sleep 1000 } }');
+  await apply(file);
+  const record = readRecord('one');
+  await kill(pidOf('one'));
+  // Its first process ends at once, and the number of the session is that of the service.
+  const script = 'sleep 1000 >/dev/null 2>&1 & echo $$ $!';
+  const [session = 0, stranger = 0] = sh('setsid', 'sh', '-c', script).trim().split(' ').map(Number);
+  try {
+    const changed = { ...record, process: { ...record.process, pid: session, session } };
+    writeFileSync(recordPath('one'), JSON.stringify(changed));
+    await apply(file);
+    expect(isAlive(stranger)).toBe(true);
+  } finally {
+    process.kill(stranger);
+  }
+});
+
+test('what a service left in its session ends with it, whatever its environment', async () => {
+  const file = lab(`{ one: { command: [sh, -c, "env -i sleep 1234 & echo $!; exec sleep 1000"] } }`);
+  await apply(file);
+  const left = Number(log('one'));
+  await kill(pidOf('one'));
+  expect(isAlive(left)).toBe(true);
+  await expectCode(0, 'destroy', 'lab');
+  expect(isAlive(left)).toBe(false);
+});
+
+test('a program that gets another environment has started all the same', async () => {
+  await apply(lab('{ one: { command: [env, -i, sleep, "1000"] } }'));
+  const pid = pidOf('one');
+  await expectCode(0, 'destroy', 'lab');
+  expect(isAlive(pid)).toBe(false);
+});
+
+test.runIf(hasUsers)('the user of a service gets to its folder whatever the umask is', async () => {
+  const before = process.umask(0o077);
+  try {
+    await apply(lab('{ one: { command: sleep 1000, user: nobody } }'));
+  } finally {
+    process.umask(before);
+  }
+});
+
 test('all that it started ends with it, at the latest when its time is over', async () => {
   const script =
     'trap "" TERM; setsid sh -c "trap : TERM; while :; do sleep 1; done" & sleep 1234 & while :; do sleep 1; done';

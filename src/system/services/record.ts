@@ -31,7 +31,8 @@ export function readServices(lab?: string): LiveService[] {
   });
 }
 
-function isIn(pid: number, namespace: string): boolean {
+/** Whether a process is in the network namespace that has the name now. */
+export function isIn(pid: number, namespace: string): boolean {
   try {
     const path = netnsPath(namespace);
     const wanted = path === undefined ? readlinkSync('/proc/self/ns/net') : `net:[${statSync(path).ino}]`;

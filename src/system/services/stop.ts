@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TopoweaveError } from '../../lib/errors.ts';
-import { environmentOf, isSame, listProcesses, type Process, processOf } from '../processes.ts';
+import { HOST } from '../../topology/model.ts';
+import { identityOf, isSame, type Process, processesWith, processOf } from '../processes.ts';
 import { TOKEN } from './launch.ts';
 import { recordPath } from './paths.ts';
-import { forgetServiceRecord, readServiceRecord, type ServiceRecord } from './record.ts';
+import { forgetServiceRecord, isIn, readServiceRecord, type ServiceRecord } from './record.ts';
 
 const POLL = 25;
 const KILL_ROUNDS = 400;
@@ -21,19 +22,15 @@ export async function stopService(lab: string, namespace: string, name: string):
 
 export async function stopProcesses(record: ServiceRecord): Promise<void> {
   const deadline = performance.now() + record.stopWithin;
-  let left = membersOf(record);
+  const look = memberFinder(record);
+  let left = await look();
   // Once: what is started from here on may be what tidies up.
   signalAll(left, 'SIGTERM');
   while (left.length > 0 && performance.now() < deadline) {
     await sleep(POLL);
-    left = membersOf(record);
+    left = await look();
   }
-  await killAll(record, left);
-}
-
-/** Again and again: one that is being killed can have started others in the meantime. */
-async function killAll(record: ServiceRecord, members: readonly Process[]): Promise<void> {
-  let left = members;
+  // Again and again: one that is being killed can have started others in the meantime.
   for (let round = 0; left.length > 0; round += 1) {
     if (round === KILL_ROUNDS) {
       const pids = left.map(({ pid }) => pid).join(', ');
@@ -44,7 +41,7 @@ async function killAll(record: ServiceRecord, members: readonly Process[]): Prom
     }
     signalAll(left, 'SIGKILL');
     await sleep(POLL);
-    left = membersOf(record);
+    left = await look();
   }
 }
 
@@ -60,20 +57,32 @@ function signalAll(processes: readonly Process[], signal: NodeJS.Signals): void 
 }
 
 /**
- * The processes of one start: those of its session, and those that have its token in their environment, which also what
- * left the session has. The kernel gives the number of a session to no other process as long as one is in it.
+ * Looks for the processes of one start: those of its session, and those that have its token in their environment, which
+ * also what left the session has.
+ *
+ * The kernel gives the number of a session to no other process as long as one is in it. But a service can be gone with
+ * all of its session, and its number belong to a session of somebody else, whose first process is gone as well: so a
+ * session without its first process is the service's only when something else says so, too.
  */
-function membersOf({ process, token }: ServiceRecord): Process[] {
-  const all = listProcesses();
-  const leader = process === undefined ? undefined : all.find(({ pid }) => pid === process.pid);
-  const isOurSession =
-    process !== undefined &&
-    isOfThisBoot(process) &&
-    (leader === undefined || leader.start === process.start);
-  return all.filter(
-    ({ pid, session }) =>
-      (isOurSession && session === process.pid) || environmentOf(pid).includes(`\0${TOKEN}=${token}\0`),
-  );
+function memberFinder({ process, token, namespace }: ServiceRecord): () => Promise<Process[]> {
+  let wasOurs = false;
+  return async () => {
+    const { bySession, byValue } = await processesWith(TOKEN);
+    const marked = byValue.get(token) ?? [];
+    if (process === undefined || !isOfThisBoot(process)) return [...marked];
+    const session = bySession.get(process.pid) ?? [];
+    // What is left of one that ended keeps its number from others, too.
+    const leader = identityOf(process.pid);
+    const isOurs =
+      leader === undefined
+        ? session.length > 0 &&
+          (wasOurs ||
+            session.some((each) => marked.includes(each)) ||
+            (namespace !== HOST && session.some(({ pid }) => isIn(pid, namespace))))
+        : leader.start === process.start;
+    wasOurs = isOurs;
+    return isOurs ? [...new Set([...session, ...marked])] : [...marked];
+  };
 }
 
 function isOfThisBoot({ boot, pidNamespace }: Process): boolean {
