@@ -1,6 +1,6 @@
 import type { EtcName } from '../observe/live.ts';
 import { etcPath } from '../system/etc-files.ts';
-import type { Names, Nameservers } from '../topology/model.ts';
+import type { KnownHost, Names, Nameservers } from '../topology/model.ts';
 import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
 
 /**
@@ -80,13 +80,24 @@ function lowerNames(lab: string, namespace: string, names: Names): Resource[] {
     resource('hosts', [
       '127.0.0.1 localhost',
       '::1 localhost ip6-localhost ip6-loopback',
-      ...known.map((entry) => [entry.address, ...entry.names].join(' ')),
+      ...known.map(lineOf),
     ]),
     ...(hostname === undefined ? [] : [resource('hostname', [hostname])]),
     ...(nameservers === undefined
       ? []
       : [resource('resolv.conf', resolvLines(nameservers), nameservers.place)]),
   ];
+}
+
+const lines = new WeakMap<KnownHost, string>();
+
+/** Namespaces share entries, so a large lab has each line once. */
+function lineOf(entry: KnownHost): string {
+  const known = lines.get(entry);
+  if (known !== undefined) return known;
+  const line = [entry.address, ...entry.names].join(' ');
+  lines.set(entry, line);
+  return line;
 }
 
 /** In the order of resolv.conf(5). */

@@ -36,9 +36,10 @@ export function etcPath(namespace: string, name: EtcName): string {
 /** The files below /etc/netns by namespace: those that topoweave can write, whosever they are. */
 export function readEtcFiles(): ReadonlyMap<string, EtcFolder> {
   const found = new Map<string, EtcFolder>();
+  const known = new Map<string, string>();
   for (const entry of entriesOf(ROOT)) {
     if (!entry.isDirectory()) continue;
-    const files = readFolder(join(ROOT, entry.name));
+    const files = readFolder(join(ROOT, entry.name), known);
     if (files.size > 0) found.set(entry.name, files);
   }
   return found;
@@ -52,13 +53,14 @@ function entriesOf(folder: string): Dirent[] {
   }
 }
 
-function readFolder(folder: string): EtcFolder {
+/** `known`: lines that were read before. In a large lab each namespace has those of all others. */
+function readFolder(folder: string, known = new Map<string, string>()): EtcFolder {
   const files = new Map<EtcName, LiveEtcFile>();
   let marked: { readonly lab: string; readonly words: readonly string[] } | undefined;
   for (const name of etcNames) {
     const text = readPlainFile(join(folder, name));
     if (text === undefined) continue;
-    const lines = text === 'other' ? [] : text.replace(/\n$/, '').split('\n');
+    const lines = text === 'other' ? [] : linesOf(text, known);
     const [, lab, words = ''] = markForm.exec(lines[0] ?? '') ?? [];
     if (lab === undefined) files.set(name, { lines, lab: undefined, words: [] });
     else {
@@ -71,6 +73,17 @@ function readFolder(folder: string): EtcFolder {
   if (hostname !== undefined && marked?.words.includes('hostname'))
     files.set('hostname', { ...hostname, lab: marked.lab, words: marked.words });
   return files;
+}
+
+function linesOf(text: string, known: Map<string, string>): string[] {
+  return text
+    .replace(/\n$/, '')
+    .split('\n')
+    .map((line) => {
+      const same = known.get(line);
+      if (same === undefined) known.set(line, line);
+      return same ?? line;
+    });
 }
 
 /** The text of a file; `other`: something else has the name; undefined: nothing has. */

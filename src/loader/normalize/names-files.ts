@@ -10,7 +10,7 @@ import { listNames } from './names.ts';
 import type { DeclaredNamespace } from './namespaces.ts';
 import type { Network } from './network.ts';
 import { expandIp } from './settings.ts';
-import { addressesOfNamespace } from './targets.ts';
+import { addressesOfNamespace, isKnownAlike } from './targets.ts';
 
 /** HOST_NAME_MAX of linux/limits.h. */
 const LONGEST_HOSTNAME = 64;
@@ -109,16 +109,37 @@ export function normalizeNames(context: Context, request: NamesRequest): Names |
 
 /** The namespace itself, what its own entries say, then the others: the first line with a name wins. */
 function knownHosts({ namespace, network, book }: NamesRequest, own: readonly KnownHost[]): KnownHost[] {
-  const entriesOf = (name: string): KnownHost[] =>
-    addressesOfNamespace(network, name, namespace).map((address) => ({ address, names: book.namesOf(name) }));
-  const self = entriesOf(namespace);
+  const self = entriesOf(network, book, namespace, namespace);
   const names = book.namesOf(namespace);
-  return [
-    // Debian's own address for a machine that has none (hosts(5)).
-    ...(self.length > 0 ? self : [{ address: '127.0.1.1', names }]),
-    ...own,
-    ...book.namespaces.flatMap((name) => (name === namespace ? [] : entriesOf(name))),
-  ].filter((entry) => entry.names.length > 0);
+  const known = self.length > 0 || names.length === 0 ? [...self] : [{ address: NO_ADDRESS, names }];
+  known.push(...own);
+  for (const name of book.namespaces)
+    if (name !== namespace) known.push(...entriesOf(network, book, name, namespace));
+  return known;
+}
+
+/** Debian's own address for a machine that has none (hosts(5)). */
+const NO_ADDRESS = '127.0.1.1';
+
+/**
+ * The entries of namespaces that all others know by the same addresses, as nearly all are. Each of thousands has those of
+ * all others, so they are made once.
+ */
+const shared = new WeakMap<Network, Map<string, readonly KnownHost[] | undefined>>();
+
+/** How one namespace is known to another. */
+function entriesOf(network: Network, book: NameBook, name: string, from: string): readonly KnownHost[] {
+  const alike = shared.get(network) ?? new Map<string, readonly KnownHost[] | undefined>();
+  shared.set(network, alike);
+  const known = alike.get(name);
+  if (known !== undefined) return known;
+  const names = book.namesOf(name);
+  const made =
+    names.length === 0
+      ? []
+      : addressesOfNamespace(network, name, from).map((address) => ({ address, names }));
+  if (!alike.has(name)) alike.set(name, isKnownAlike(network, name) ? made : undefined);
+  return made;
 }
 
 function ownEntries(

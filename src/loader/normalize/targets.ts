@@ -32,12 +32,21 @@ function rankOf(network: Network, { item, cidr }: Subnet, from: string): number 
 /** The same for each family: at most one IPv4 and one IPv6 address. */
 export function addressesOfNamespace(network: Network, namespace: string, from: string): string[] {
   return ([4, 6] as const).flatMap((family) => {
+    const candidates = candidatesOf(network, namespace, family);
     let best: { subnet: Subnet; rank: number } | undefined;
-    for (const subnet of network.subnetsOf(namespace)) {
-      if (subnet.cidr.family !== family || isLinkLocal(subnet.cidr)) continue;
-      const rank = rankOf(network, subnet, from);
+    for (const subnet of candidates) {
+      const rank = candidates.length === 1 ? 0 : rankOf(network, subnet, from);
       if (best === undefined || rank < best.rank) best = { subnet, rank };
     }
     return best === undefined ? [] : [best.subnet.address.address];
   });
+}
+
+/** Whether all others know a namespace by the same addresses. */
+export function isKnownAlike(network: Network, namespace: string): boolean {
+  return ([4, 6] as const).every((family) => candidatesOf(network, namespace, family).length <= 1);
+}
+
+function candidatesOf(network: Network, namespace: string, family: 4 | 6): Subnet[] {
+  return network.subnetsOf(namespace).filter(({ cidr }) => cidr.family === family && !isLinkLocal(cidr));
 }
