@@ -9,6 +9,7 @@ import { readFirewall } from './firewall-read.ts';
 import { chainOfRule, counterName, describeRule, ruleTexts, setNames } from './firewall-rule.ts';
 import { sameElements } from './firewall-sets.ts';
 import { firewallScript } from './firewall-table.ts';
+import { commentText } from './nft.ts';
 import { type Attributes, type Kind, type Resource, sameValue, type Value } from './resource.ts';
 
 /**
@@ -199,9 +200,6 @@ function lowerRules(
   });
 }
 
-/** The comment that identifies a rule: nftables takes at most 127 bytes, of which the hash needs 15. */
 function firewallComment(label: string, content: string): string {
-  let text = label.replace(/["\\\p{Cc}]/gu, '');
-  while (Buffer.byteLength(text) > 100) text = text.slice(0, -1);
-  return `${text} [${createHash('sha256').update(content).digest('hex').slice(0, 12)}]`;
+  return commentText(label, createHash('sha256').update(content).digest('hex').slice(0, 12));
 }

@@ -48,10 +48,21 @@ export function nftTable(lab: string): string {
 
 /**
  * The comment that identifies a rule: what it is for, and a hash of its text, which survives the differences in how
- * versions of nft print rules. nftables takes at most 127 bytes.
+ * versions of nft print rules.
  */
 export function ruleComment(label: string, rules: readonly NftRule[]): string {
-  return `${label.replace(/["\\]/g, '').slice(0, 100)} [${rulesHash(rules.map(({ chain, text }) => `${chain} ${text}`))}]`;
+  return commentText(label, rulesHash(rules.map(({ chain, text }) => `${chain} ${text}`)));
+}
+
+/** nftables takes at most 127 bytes, of which the hash needs 15; what it could not print again is left out. */
+export function commentText(label: string, hash: string): string {
+  const characters = [...label.replace(/["\\\p{Cc}]/gu, '')];
+  let bytes = 0;
+  const fitting = characters.findIndex((character) => {
+    bytes += Buffer.byteLength(character);
+    return bytes > 100;
+  });
+  return `${characters.slice(0, fitting === -1 ? undefined : fitting).join('')} [${hash}]`;
 }
 
 /** Of rules, each with its chain in front. */
