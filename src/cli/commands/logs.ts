@@ -1,10 +1,10 @@
-import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TopoweaveError, UsageError } from '../../lib/errors.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
 import type { LiveService } from '../../observe/live.ts';
 import { formatTable } from '../../report/table.ts';
-import { type KnownLog, knownLogs, lastLines } from '../../system/services/log.ts';
+import { type KnownLog, knownLogs, lastLines, READ_FLAGS } from '../../system/services/log.ts';
 import { readServices } from '../../system/services/record.ts';
 import type { Io, RunCommand } from '../command.ts';
 import { requireRoot } from '../lab.ts';
@@ -168,7 +168,7 @@ function inodeOf(path: string): number | undefined {
 
 function open(path: string): number {
   try {
-    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return openSync(path, READ_FLAGS);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new TopoweaveError(

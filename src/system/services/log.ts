@@ -7,6 +7,10 @@ import { logFolder, logPath, namesIn, privateFolder } from './paths.ts';
 /** Lines of a log in a message. */
 const LOG_LINES = 5;
 const PORTION = 64 * 1024;
+/** Bytes of a log that are looked through for lines: it may be one of gigabytes without any. */
+const MOST = 256 * 1024 * 1024;
+/** Characters of a line in a message. */
+const LINE_LENGTH = 500;
 
 /** A log of our own begins anew, and the one before is kept; one that the file names by a path goes on. */
 export function openLog({ lab, namespace, service }: ServiceStart): {
@@ -34,24 +38,27 @@ function openOwn(path: string, flags: number): number {
   throw new TopoweaveError('service-log', `${path} is not a file`);
 }
 
-/** The last lines of a log. */
-export function lastLines(path: string, count: number): string[] {
+/** To read a log: a link that somebody put in the place of one is not followed, as when it is written. */
+export const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+
+/** The last lines of a log; of the first one perhaps only the end, where they are in more than `most` bytes. */
+export function lastLines(path: string, count: number, most = MOST): string[] {
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    fd = openSync(path, READ_FLAGS);
   } catch {
     return [];
   }
   try {
     const end = fstatSync(fd).size;
     for (let size = PORTION; ; size *= 4) {
-      const from = Math.max(0, end - size);
+      const from = Math.max(0, end - Math.min(size, most));
       const buffer = Buffer.alloc(end - from);
       const read = readSync(fd, buffer, 0, buffer.length, from);
       const lines = buffer.toString('utf8', 0, read).split('\n');
       if (lines.at(-1) === '') lines.pop();
       // The first one may begin before what was read.
-      if (lines.length > count || from === 0) return count === 0 ? [] : lines.slice(-count);
+      if (lines.length > count || from === 0 || size >= most) return count === 0 ? [] : lines.slice(-count);
     }
   } finally {
     closeSync(fd);
@@ -59,10 +66,15 @@ export function lastLines(path: string, count: number): string[] {
 }
 
 export function endOfLog(path: string): string {
-  const lines = lastLines(path, LOG_LINES);
+  const lines = lastLines(path, LOG_LINES, PORTION);
   return lines.length === 0
     ? `; its log ${path} is empty`
-    : `; the end of ${path}:\n${lines.map((line) => `    | ${line}`).join('\n')}`;
+    : `; the end of ${path}:\n${lines.map((line) => `    | ${plainText(line)}`).join('\n')}`;
+}
+
+/** What a program printed must not steer the terminal of who reads an error. */
+function plainText(line: string): string {
+  return line.slice(0, LINE_LENGTH).replace(/(?!\t)\p{Cc}/gu, '\u{fffd}');
 }
 
 export interface KnownLog {
