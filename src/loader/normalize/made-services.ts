@@ -146,9 +146,11 @@ function dnsWords(
       const isShort = domain !== undefined && !each.includes('.');
       return isShort ? [each, `${each}.${domain}`] : [each];
     });
-    return addresses.length === 0 || names.length === 0
+    // A number would be the time to live of the record, and with a dot at its end it is a name.
+    const words = names.map((each) => (/^\d+$/.test(each) ? `${each}.` : each));
+    return addresses.length === 0 || words.length === 0
       ? []
-      : [`--host-record=${[...names, ...addresses].join(',')}`];
+      : [`--host-record=${[...words, ...addresses].join(',')}`];
   });
   return [...others, ...records];
 }

@@ -69,10 +69,21 @@ bridges:
         '--dhcp-option=option:router',
       ]),
     );
+    expect(server?.command).not.toContain('--local=/#/');
     const [client] = await servicesOf(text, 'b');
     expect(client).toMatchObject({ name: 'dhcp4-eth0', madeFor: 'eth0' });
     expect(client?.command.slice(0, 2)).toEqual(['busybox', 'udhcpc']);
   });
+});
+
+test('a name server with nobody to ask, and names that are numbers', async () => {
+  const [server] = await servicesOf(`name: lab
+namespaces: { a: {}, "10": {} }
+bridges: { lan: { namespace: a, addresses: 10.0.0.1/24, dns: true, ports: { 10:eth0: 10.0.0.2/24 } } }
+`);
+  expect(server?.command).toEqual(
+    expect.arrayContaining(['--local=/#/', '--host-record=a,10.0.0.1', '--host-record=10.,10.0.0.2']),
+  );
 });
 
 describe('names', () => {
