@@ -140,8 +140,9 @@ function bridgedRules({ net, members }: Subject, pairs: readonly Pair[] | undefi
   return [
     ...pairs.flatMap((pair) => bridgedPair(pair, net)),
     ...(hasIpv6(net) ? [common('neighbour discovery', discovery)] : []),
-    common('not each other', { ethertype: 'ipv4', action: 'drop' }),
-    common('not each other', { ethertype: 'ipv6', action: 'drop' }),
+    common('neighbour discovery', { ethertype: 'arp', action: 'accept' }),
+    // Not only what says that it is IP: a frame with the VLAN 0 is taken as one without.
+    common('not each other', { action: 'drop' }),
   ];
 }
 

@@ -272,8 +272,8 @@ ${networks}`);
         "n-eth0>r-eth0 accept",
         "r-eth0>n-eth0 accept",
         "mm,n-eth0,r-eth0>mm,n-eth0,r-eth0 protocol=icmpv6 icmp-type=135,136 accept",
-        "mm,n-eth0,r-eth0>mm,n-eth0,r-eth0 ethertype=ipv4 drop",
-        "mm,n-eth0,r-eth0>mm,n-eth0,r-eth0 ethertype=ipv6 drop",
+        "mm,n-eth0,r-eth0>mm,n-eth0,r-eth0 ethertype=arp accept",
+        "mm,n-eth0,r-eth0>mm,n-eth0,r-eth0 drop",
       ]
     `);
     expect(short(firewall?.forward?.rules)).toMatchInlineSnapshot(`
