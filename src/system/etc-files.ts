@@ -20,6 +20,8 @@ import type { EtcFolder, EtcName, LiveEtcFile } from '../observe/live.ts';
 
 /** Where `ip netns exec` finds a namespace's own files for /etc (ip-netns(8)). */
 const ROOT = '/etc/netns';
+/** A new file before it has its name, of whoever has topoweave's lock: a run that was killed leaves it there. */
+const UNFINISHED = '.topoweave.new';
 
 export const etcNames: readonly EtcName[] = ['hostname', 'hosts', 'resolv.conf'];
 
@@ -140,7 +142,7 @@ export function writeEtcFile({ lab, namespace, name, lines, hasHostname }: EtcWr
       const mark = [`# topoweave:${lab}`, ...words].join(' ');
       const text = `${[...(name === 'hostname' ? [] : [mark]), ...lines].join('\n')}\n`;
       // Not in the folder itself: `ip netns exec` would take it for a file of the namespace.
-      replaceFile(within(root, `.topoweave.${process.pid}.new`), within(folder, name), text);
+      replaceFile(within(root, UNFINISHED), within(folder, name), text);
     } finally {
       closeSync(folder);
     }
@@ -162,7 +164,10 @@ export function removeEtcFile(lab: string, namespace: string, name: EtcName): vo
     closeSync(folder);
   }
   if (file.words.includes('folder')) removeEmpty(path);
-  if (file.words.includes('root')) removeEmpty(ROOT);
+  if (file.words.includes('root')) {
+    removeFile(join(ROOT, UNFINISHED));
+    removeEmpty(ROOT);
+  }
 }
 
 function removeEmpty(path: string): void {
@@ -174,12 +179,16 @@ function removeEmpty(path: string): void {
   }
 }
 
-function replaceFile(temporary: string, path: string, text: string): void {
+function removeFile(path: string): void {
   try {
-    unlinkSync(temporary);
+    unlinkSync(path);
   } catch {
     // Nothing there: as it should be.
   }
+}
+
+function replaceFile(temporary: string, path: string, text: string): void {
+  removeFile(temporary);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const fd = openSync(temporary, flags, 0o644);
   try {

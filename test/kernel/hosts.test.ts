@@ -63,6 +63,13 @@ test('a namespace has its own names, and gives them back', async () => {
   expect(existsSync('/etc/netns')).toBe(false);
 });
 
+test('what a killed run left of a file goes with the folder', async () => {
+  await apply(lab(full));
+  writeFileSync('/etc/netns/.topoweave.new', '# topo');
+  await expectCode(0, 'destroy', 'lab');
+  expect(existsSync('/etc/netns')).toBe(false);
+});
+
 test('names follow addresses, and what somebody changes is put back', async () => {
   await apply(lab(full));
   const { stdout } = await expectCode(0, 'plan', lab(full, '10.0.0.7'));
