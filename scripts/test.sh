@@ -92,10 +92,12 @@ in_guest() {
 declare -A beside=()
 
 start_beside() { # label, how to run it, command...
-  local output=$work/${1//\//-}.output
+  local output=$work/${1//\//-}.output signal=TERM
+  # unshare(1) blocks the others, and takes the host along with itself.
+  if [[ $2 == in_throw_away_host ]]; then signal=KILL; fi
   : >"$output"
   (
-    trap 'kill -TERM "$running"; wait "$running"; exit 143' TERM
+    trap 'kill -s "$signal" "$running"; wait "$running"; exit 143' TERM
     ("${@:2}") </dev/null >"$output" 2>&1 &
     running=$!
     code=0

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Engine } from '../engine/engine.ts';
 import { portsOf, publishedText, rangeText } from '../kinds/publish.ts';
+import { append } from '../lib/collections.ts';
 import type { Live } from '../observe/live.ts';
 import {
   describeHolder,
@@ -58,27 +59,48 @@ async function readPortUse(engine: Engine, lab: string, namespace: string | unde
 /** The numbers that were chosen for a lab's ports, by what they are for. */
 export type ChosenPorts = Readonly<Record<string, number>>;
 
-/** The names of the ports of a namespace that are chosen; of two that are for the same, the second has a number. */
-function chosenNames({ name, nat }: Namespace): Map<Publish, string> {
+/**
+ * The names of the ports of a namespace that are chosen: the same for one port of a namespace by IPv4 and by IPv6, which get
+ * one number. Of two that are for the same, the second has a count.
+ */
+function chosenNames({ name, nat }: Namespace, owners: Owners): Map<Publish, string> {
   const names = new Map<Publish, string>();
   const taken = new Set<string>();
   for (const publish of nat.publish) {
     if (!publish.isChosen) continue;
-    const { protocol, address = '*', to, toPort } = publish;
-    const base = `${name} ${protocol} ${address} ${to} ${rangeText(toPort)}`;
-    let unique = base;
-    for (let count = 2; taken.has(unique); count += 1) unique = `${base} ${count}`;
-    taken.add(unique);
-    names.set(publish, unique);
+    const { protocol, address, to, toPort } = publish;
+    const target = address === undefined ? (owners().get(to) ?? to) : to;
+    const base = `${name} ${protocol} ${address ?? '*'} ${target} ${rangeText(toPort)}`;
+    const key = (count: number) => `${familyOf(to)} ${base} ${count}`;
+    let count = 1;
+    while (taken.has(key(count))) count += 1;
+    taken.add(key(count));
+    names.set(publish, count === 1 ? base : `${base} ${count}`);
   }
   return names;
 }
 
+type Owners = () => ReadonlyMap<string, string>;
+
+/** Which namespace has an address; put together when it is asked for. */
+function ownersIn({ interfaces }: Topology): Owners {
+  let owners: Map<string, string> | undefined;
+  return () => {
+    if (owners !== undefined) return owners;
+    owners = new Map();
+    for (const { namespace, addresses } of interfaces)
+      for (const { address } of addresses) owners.set(address, namespace);
+    return owners;
+  };
+}
+
 /** The numbers of a topology whose ports are chosen, for the record. */
 export function portsToRecord(topology: Topology | undefined): ChosenPorts {
+  if (topology === undefined) return {};
+  const owners = ownersIn(topology);
   return Object.fromEntries(
-    (topology?.namespaces ?? []).flatMap((namespace) =>
-      [...chosenNames(namespace)].flatMap(([{ port }, name]) =>
+    topology.namespaces.flatMap((namespace) =>
+      [...chosenNames(namespace, owners)].flatMap(([{ port }, name]) =>
         port === undefined ? [] : [[name, port.first]],
       ),
     ),
@@ -98,43 +120,55 @@ export async function choosePorts(
   const isOpen = ({ nat }: Namespace) => nat.publish.some((publish) => !isNumbered(publish));
   if (!topology.namespaces.some(isOpen)) return topology;
   const namespaces: Namespace[] = [];
+  const owners = ownersIn(topology);
   for (const namespace of topology.namespaces) {
-    namespaces.push(isOpen(namespace) ? await chooseIn(namespace, record.ports ?? {}, find) : namespace);
+    if (!isOpen(namespace)) namespaces.push(namespace);
+    else {
+      const use = await find(namespace.name);
+      namespaces.push(chooseIn(namespace, { recorded: record.ports ?? {}, use, owners }));
+    }
   }
   return { ...topology, namespaces };
 }
 
-async function chooseIn(namespace: Namespace, recorded: ChosenPorts, find: FindPortUse): Promise<Namespace> {
-  const use = await find(namespace.name);
+interface Choice {
+  readonly recorded: ChosenPorts;
+  readonly use: PortUse;
+  readonly owners: Owners;
+}
+
+function chooseIn(namespace: Namespace, { recorded, use, owners }: Choice): Namespace {
   const { range, reserved } = { ...use, ...wantedRange(namespace) };
-  const names = chosenNames(namespace);
+  const names = chosenNames(namespace, owners);
+  const groups = new Map<string, Publish[]>();
+  for (const [publish, name] of names) append(groups, name, publish);
   const taken = new Set<string>();
-  const take = (publish: Publish, { first, last }: PortRange) => {
-    for (let port = first; port <= last; port += 1) taken.add(`${publish.protocol} ${port}`);
+  const take = (protocol: string, { first, last }: PortRange) => {
+    for (let port = first; port <= last; port += 1) taken.add(`${protocol} ${port}`);
   };
-  for (const publish of namespace.nat.publish) if (isNumbered(publish)) take(publish, publish.port);
-  const isFree = (publish: Publish, port: number) => {
-    const { protocol, address, to } = publish;
-    const wanted = { protocol, address, family: familyOf(to), port: single(port) };
-    return !taken.has(`${protocol} ${port}`) && use.holderOf(wanted) === undefined;
+  for (const publish of namespace.nat.publish) if (isNumbered(publish)) take(publish.protocol, publish.port);
+  const isFree = (group: readonly Publish[], port: number) =>
+    group.every(({ protocol, address, to }) => {
+      const wanted = { protocol, address, family: familyOf(to), port: single(port) };
+      return !taken.has(`${protocol} ${port}`) && use.holderOf(wanted) === undefined;
+    });
+  const chosen = new Map<string, number>();
+  const choose = (name: string, group: readonly Publish[], port: number) => {
+    chosen.set(name, port);
+    for (const { protocol } of group) take(protocol, single(port));
   };
-  const chosen = new Map<Publish, number>();
-  const choose = (publish: Publish, port: number) => {
-    chosen.set(publish, port);
-    take(publish, single(port));
-  };
-  for (const [publish, name] of names) {
+  for (const [name, group] of groups) {
     const before = recorded[name];
-    if (before !== undefined && isFree(publish, before)) choose(publish, before);
+    if (before !== undefined && isFree(group, before)) choose(name, group, before);
   }
-  for (const [publish, name] of names) {
-    if (chosen.has(publish)) continue;
-    const isAllowed = (port: number) => !reserved.some(({ first, last }) => first <= port && port <= last);
-    const port = search(name, range, (candidate) => isAllowed(candidate) && isFree(publish, candidate));
-    if (port !== undefined) choose(publish, port);
+  const isAllowed = (port: number) => !reserved.some(({ first, last }) => first <= port && port <= last);
+  for (const [name, group] of groups) {
+    if (chosen.has(name)) continue;
+    const port = search(name, range, (candidate) => isAllowed(candidate) && isFree(group, candidate));
+    if (port !== undefined) choose(name, group, port);
   }
   const publish = namespace.nat.publish.map((item) => {
-    const port = chosen.get(item);
+    const port = chosen.get(names.get(item) ?? '');
     return port === undefined ? item : { ...item, port: single(port) };
   });
   return { ...namespace, nat: { ...namespace.nat, publish } };

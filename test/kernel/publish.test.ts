@@ -591,3 +591,22 @@ test('5,000 published ports are one transaction, read back whole, and a change o
   await expectCode(0, 'plan', '--detailed-exitcode', write(many('db')));
   await expectCode(0, 'destroy', 'pub');
 });
+
+test('a port that is chosen has one number for both families', async () => {
+  const file = folder.write(
+    'both.yaml',
+    `name: both
+namespaces: [web, world]
+networks:
+  lan: { subnet: [10.7.0.0/24, "fd07::/64"], members: { web: { publish: ["80"] } } }
+links: [{ endpoints: { host:up: [192.0.2.1/24, "2001:db8::1/64"], world:eth0: [192.0.2.2/24, "2001:db8::2/64"] } }]
+`,
+  );
+  await expectCode(0, 'apply', file);
+  const { stdout } = await expectCode(0, 'ports', 'both', '--json');
+  const numbers = [...stdout.matchAll(/"port":\s*"?(\d+)/g)].map(([, number]) => number);
+  expect(numbers).toHaveLength(2);
+  expect(new Set(numbers).size).toBe(1);
+  await expectCode(0, 'plan', '--detailed-exitcode', file);
+  await expectCode(0, 'destroy', file);
+});

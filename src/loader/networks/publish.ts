@@ -95,8 +95,7 @@ function addOne(draft: Draft, subject: Subject, { text, at }: { text: string; at
   const targets = [...member.ips.values()].filter(({ family }) => ip === undefined || ip.family === family);
   if (targets.length === 0)
     fail(`${member.namespace} has no address of IPv${ip?.family ?? 4} in the network`);
-  // A port that is chosen is chosen once: not another one for each family.
-  for (const { address: to } of port === 'auto' ? targets.slice(0, 1) : targets) {
+  for (const { address: to } of targets) {
     addNat(draft, { namespace: net.namespace, origin: at }, 'publish', {
       port,
       to,

@@ -305,9 +305,10 @@ networks:
     return namespaces['host']?.nat as { readonly publish: readonly object[] };
   };
 
-  test('one that is free is chosen once', async () => {
+  test('one that is free is chosen for each family that it is bound to', async () => {
     expect((await nat('', 'publish: [80, "127.0.0.1::53/udp", "[::]::81"]')).publish).toEqual([
       { port: 'auto', to: '10.1.0.2', 'to-port': 80, protocol: 'tcp' },
+      { port: 'auto', to: 'fd00:1::2', 'to-port': 80, protocol: 'tcp' },
       { port: 'auto', to: '10.1.0.2', 'to-port': 53, protocol: 'udp', address: '127.0.0.1' },
       { port: 'auto', to: 'fd00:1::2', 'to-port': 81, protocol: 'tcp' },
     ]);
@@ -327,11 +328,9 @@ networks:
 
   test('publish-all is for what the namespace and the member say', async () => {
     const { publish } = await nat('', 'expose: [80, 53/udp], publish-all: true');
-    expect(publish).toEqual([
-      { port: 'auto', to: '10.1.0.2', 'to-port': 22, protocol: 'tcp' },
-      { port: 'auto', to: '10.1.0.2', 'to-port': 80, protocol: 'tcp' },
-      { port: 'auto', to: '10.1.0.2', 'to-port': 53, protocol: 'udp' },
-    ]);
+    const both = (port: number, protocol: string) =>
+      ['10.1.0.2', 'fd00:1::2'].map((to) => ({ port: 'auto', to, 'to-port': port, protocol }));
+    expect(publish).toEqual([...both(22, 'tcp'), ...both(80, 'tcp'), ...both(53, 'udp')]);
   });
 });
 
