@@ -40,21 +40,22 @@ need_runtime() {
   need util-linux setpriv
 }
 
-need_services() {
+need_services() { # the package of busybox
   need dnsmasq-base dnsmasq
-  need busybox busybox
+  need "${1:-busybox}" busybox
   [[ -x /usr/lib/frr/ospfd ]] || missing+=(frr)
 }
 
 need_test() {
   need_runtime
-  need_services
+  # The guest starts with it, so it is the static one; of the two packages only one can be there.
+  need_services busybox-static
   need procps sysctl
   need wireguard-tools wg
   need kmod modprobe
   need openvswitch-switch ovs-vswitchd
   need qemu-system-x86 qemu-system-x86_64
-  if ! command -v busybox >/dev/null || ! busybox --list | grep -qx switch_root; then missing+=(busybox-static); fi
+  if command -v busybox >/dev/null && ! busybox --list | grep -qx switch_root; then missing+=(busybox-static); fi
   has_guest_kernel || missing+=("$(kernel_package)")
 }
 

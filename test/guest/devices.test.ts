@@ -98,6 +98,14 @@ const cases: readonly Case[] = [
     'x0: { type: bond, members: [eth0], parameters: { mode: active-backup, primary: eth0 } }',
     false,
   ],
+  ...['balance-xor', 'broadcast', '802.3ad', 'balance-tlb', 'balance-alb'].map(
+    (mode): Case => [
+      `bond: ${mode}`,
+      'x0: { type: bond, members: [eth0] }',
+      `x0: { type: bond, members: [eth0], parameters: { mode: ${mode} } }`,
+      false,
+    ],
+  ),
   [
     'bond: from ARP to MII monitoring',
     'x0: { type: bond, members: [eth0], parameters: { arp-interval: 200, arp-ip-targets: [10.0.0.7] } }',
