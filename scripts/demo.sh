@@ -4,10 +4,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin:/sbin
-unset NODE_EXTRA_CA_CERTS
 
 if [[ ${1:-} != inside ]]; then
   bash scripts/install.sh runtime modules
+  # From here on each start of Node would read and parse it.
+  unset NODE_EXTRA_CA_CERTS
   npm run -s build
   exec node dist/topoweave.js sandbox -- bash scripts/demo.sh inside
 fi

@@ -14,7 +14,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin:/sbin
-# Each start of Node would read and parse it: 30 ms and more.
+# npm may need it, but each start of Node would read and parse it: 30 ms and more.
+certificates=${NODE_EXTRA_CA_CERTS:-}
 unset NODE_EXTRA_CA_CERTS
 
 wanted=${1:-all}
@@ -58,6 +59,10 @@ stage() { # name, command...
   shift
   "$@"
   current=
+}
+
+install() {
+  env ${certificates:+NODE_EXTRA_CA_CERTS="$certificates"} bash scripts/install.sh "$@"
 }
 
 # Process 1 of the throw-away host. It waits beside the command: process 1 ignores the signals that it does not handle.
@@ -218,17 +223,17 @@ guest_tier() {
 
 case $wanted in
 unit)
-  stage modules bash scripts/install.sh modules
+  stage modules install modules
   stage generate npm run -s generate
   ;;
 kernel | guest)
   parts=(runtime services)
   if [[ $wanted == guest ]]; then parts=(test); fi
-  stage install bash scripts/install.sh "${parts[@]}" modules
+  stage install install "${parts[@]}" modules
   stage build npm run -s build
   ;;
 all)
-  stage install bash scripts/install.sh test modules
+  stage install install test modules
   stage build npm run -s build
   stage lint npm run -s lint
   stage types npm run -s types
