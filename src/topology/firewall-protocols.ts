@@ -1,14 +1,9 @@
-/** Protocols by the names that rules use; nft knows the same ones, but for icmpv6. */
-const numbers: Readonly<Record<string, number>> = {
-  icmp: 1,
-  tcp: 6,
-  udp: 17,
-  gre: 47,
-  esp: 50,
-  ah: 51,
-  icmpv6: 58,
-  sctp: 132,
-};
+import { ipProtocols, protocolNumber } from '../lib/ip-protocol.ts';
+
+/** Protocols by the names that rules use: those of nft, and so icmpv6. */
+const numbers: Readonly<Record<string, number>> = Object.fromEntries(
+  ipProtocols.map((name) => [name === 'ipv6-icmp' ? 'icmpv6' : name, protocolNumber(name) ?? 0]),
+);
 
 const names = new Map(Object.entries(numbers).map(([name, number]) => [number, name]));
 
