@@ -521,7 +521,8 @@ async function changesPage() {
 export { loadText } from './src/loader/load.ts';
 export { lower } from './src/plan/plan.ts';`,
   );
-  // What makes an object another one stands in its identity; the rest of these says the same in other words.
+  // What makes an object another one stands in its identity; the rest of these says the same in other words, or is how a kind
+  // compares what it has.
   const identity = new Set([
     'first',
     'devs',
@@ -534,6 +535,23 @@ export { lower } from './src/plan/plan.ts';`,
     'name',
     'mark',
     'isExact',
+  ]);
+  const internal = new Set([
+    ...['early', 'vlan-default', 'bridge-port', 'master-kind', 'nodad', 'handle', 'queue', 'discipline'],
+    ...[
+      'seal',
+      'objects',
+      'part',
+      'types',
+      'hook',
+      'order',
+      'entry',
+      'content',
+      'comment',
+      'lab',
+      'form',
+      'interface',
+    ],
   ]);
   const attributes = new Map(kinds.map((kind) => [kind, new Set(Object.keys(kind.changes))]));
   for (const file of readdirSync(join(root, 'topologies'))
@@ -556,7 +574,7 @@ export { lower } from './src/plan/plan.ts';`,
     'and whatever else the kernel drops along is put back in the same run.',
     '',
     `Every interface: ${common
-      .filter((name) => name !== 'mark')
+      .filter((name) => name !== 'mark' && !internal.has(name))
       .map(code)
       .join(', ')} in place. Before Linux 6.2, a new name is a bounce.`,
     '',
@@ -568,7 +586,13 @@ export { lower } from './src/plan/plan.ts';`,
     const of = { 'in-place': [], bounce: [], replace: [] };
     for (const name of [...attributes.get(kind)].sort()) {
       if (isLink(kind) && common.includes(name)) continue;
-      if (identity.has(name) && !(name in kind.changes)) continue;
+      const isIdentity = identity.has(name) && !(isLink(kind) && name === 'table');
+      if (
+        internal.has(name) ||
+        (kind.name === 'address' && name === 'duplicate') ||
+        (isIdentity && !(name in kind.changes))
+      )
+        continue;
       // As the mark of others: it says whose a row of the database is.
       if (name === 'owner') continue;
       of[kind.changes[name] ?? 'replace'].push(code(name));
