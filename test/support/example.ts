@@ -89,7 +89,9 @@ export function testExample(file: string): void {
     await expectCode(0, 'validate', file);
     await expectCode(0, 'apply', file);
     await expectCode(0, 'plan', '--detailed-exitcode', file);
-    const check = await expectCode(0, 'check', file);
+    // A machine that is emulated, or busy, may be late for the time that a check has by default.
+    const first = await topoweave('check', file);
+    const check = first.code === 0 ? first : await expectCode(0, 'check', file);
     expect(check.stdout).toMatch(/checks?: \d+ passed/);
     // Duplicate address detection takes about two seconds; bridges have learned addresses from the checks by now.
     sh('sleep', '2.2');
