@@ -58,7 +58,7 @@ const options: Readonly<Record<string, Option>> = {
   },
   'transmit-queue-length': {
     word: 'txqueuelen',
-    read: ({ txqlen }) => numberText(txqlen),
+    read: ({ txqlen = 0 }) => String(txqlen),
     usual: ({ kind }) => queueLengths[kind] ?? '1000',
   },
   'gso-max-size': {

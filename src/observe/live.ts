@@ -21,7 +21,7 @@ export interface IpLink {
   readonly kernelName?: string;
   readonly flags: readonly string[];
   readonly mtu: number;
-  /** Packets. */
+  /** Packets; undefined: none. */
   readonly txqlen?: number;
   /** Bytes, and segments. */
   readonly gso_max_size?: number;

@@ -77,7 +77,8 @@ function decodeLink(raw: RawLink, names: LinkNames, byIndex: ReadonlyMap<number,
     mtu: attributes.u32(IFLA.MTU) ?? 0,
   };
   const queue = attributes.u32(IFLA.TXQLEN);
-  if (queue !== undefined) link.txqlen = queue;
+  // ip leaves a queue of no length out (print_queuelen in ip/ipaddress.c).
+  if (queue) link.txqlen = queue;
   const gsoSize = attributes.u32(IFLA.GSO_MAX_SIZE);
   if (gsoSize !== undefined) link.gso_max_size = gsoSize;
   const gsoSegments = attributes.u32(IFLA.GSO_MAX_SEGS);
