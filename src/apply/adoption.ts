@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { findAdopted } from '../kinds/adopted.ts';
 import { interfaceId } from '../kinds/interface.ts';
@@ -6,6 +6,7 @@ import type { LiveResource, Resource } from '../kinds/resource.ts';
 import { append } from '../lib/collections.ts';
 import type { IpLink, Live } from '../observe/live.ts';
 import type { Conflict } from '../plan/step.ts';
+import { linkOrEmpty, processIds, readOrEmpty } from '../system/proc.ts';
 import { type LabRecord, readRecord, recordedLabs } from '../system/record.ts';
 import { type Adopted, bridgeOf, HOST, type Topology } from '../topology/model.ts';
 
@@ -176,8 +177,7 @@ export function holderOf(name: string, ifindex: number): string | undefined {
 
 function dhcpClientOf(name: string): string | undefined {
   const own = linkOrEmpty('/proc/self/ns/net');
-  for (const pid of existsSync('/proc') ? readdirSync('/proc') : []) {
-    if (!/^\d+$/.test(pid)) continue;
+  for (const pid of existsSync('/proc') ? processIds() : []) {
     const words = readOrEmpty(`/proc/${pid}/cmdline`).split('\0');
     // `busybox udhcpc`, or a link of its own name to busybox.
     const program = words.slice(0, 2).map((word) => basename(word).replace(/:.*$/, ''));
@@ -195,20 +195,4 @@ function dhcpClientOf(name: string): string | undefined {
     if (isNamed || takesAll) return `${client} (process ${pid})`;
   }
   return undefined;
-}
-
-function readOrEmpty(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
-function linkOrEmpty(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Engine } from '../engine/engine.ts';
 import { portsOf, publishedText, rangeText } from '../kinds/publish.ts';
 import { append } from '../lib/collections.ts';
+import { familyOfAddress } from '../lib/ip.ts';
 import type { Live } from '../observe/live.ts';
 import {
   describeHolder,
@@ -71,7 +72,7 @@ function chosenNames({ name, nat }: Namespace, owners: Owners): Map<Publish, str
     const { protocol, address, to, toPort } = publish;
     const target = address === undefined ? (owners().get(to) ?? to) : to;
     const base = `${name} ${protocol} ${address ?? '*'} ${target} ${rangeText(toPort)}`;
-    const key = (count: number) => `${familyOf(to)} ${base} ${count}`;
+    const key = (count: number) => `${familyOfAddress(to)} ${base} ${count}`;
     let count = 1;
     while (taken.has(key(count))) count += 1;
     taken.add(key(count));
@@ -149,7 +150,7 @@ function chooseIn(namespace: Namespace, { recorded, use, owners }: Choice): Name
   for (const publish of namespace.nat.publish) if (isNumbered(publish)) take(publish.protocol, publish.port);
   const isFree = (group: readonly Publish[], port: number) =>
     group.every(({ protocol, address, to }) => {
-      const wanted = { protocol, address, family: familyOf(to), port: single(port) };
+      const wanted = { protocol, address, family: familyOfAddress(to), port: single(port) };
       return !taken.has(`${protocol} ${port}`) && use.holderOf(wanted) === undefined;
     });
   const chosen = new Map<string, number>();
@@ -253,8 +254,4 @@ function noneFree(topology: Topology): Conflict[] {
 
 function single(port: number): PortRange {
   return { first: port, last: port };
-}
-
-function familyOf(address: string): 4 | 6 {
-  return address.includes(':') ? 6 : 4;
 }

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { familyOfAddress } from '../lib/ip.ts';
 import type { Live, LiveNamespace } from '../observe/live.ts';
 import type { Run } from '../system/run.ts';
 import { HOST } from '../topology/model.ts';
@@ -82,7 +83,7 @@ export async function explain(request: ExplainRequest, context: ExplainContext):
     for (const name of namespacesOf(path)) followed.add(name);
     const namespaces = [...followed];
     const number = randomInt(33_000, 60_000);
-    const family = request.address.includes(':') ? 6 : 4;
+    const family = familyOfAddress(request.address);
     const result = await sendProbe({
       ...request,
       number,

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { inNamespace } from '../check/agents.ts';
 import { TopoweaveError } from '../lib/errors.ts';
+import { readOrEmpty } from '../system/proc.ts';
 import { run, searchPath } from '../system/run.ts';
 import { type ProbeIdentity, removalScript, traceScript } from './trace-table.ts';
 
@@ -130,21 +130,13 @@ const [NETFILTER, TRACE_GROUP] = ['12', 0x100];
 
 /** How many bytes wait for a listener to traces; undefined: it does not listen yet. */
 function queueOf(pid: number | undefined): number | undefined {
-  const lines = readProc(`/proc/${pid}/net/netlink`).split('\n');
+  const lines = readOrEmpty(`/proc/${pid}/net/netlink`).split('\n');
   for (const line of lines) {
     const [, protocol, port, groups = '', queued] = line.trim().split(/\s+/);
     const isListening = (Number.parseInt(groups, 16) & TRACE_GROUP) !== 0;
     if (protocol === NETFILTER && port === String(pid) && isListening) return Number(queued);
   }
   return undefined;
-}
-
-function readProc(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 async function send(request: ProbeRequest): Promise<string> {

@@ -1,5 +1,6 @@
+import { familyOfAddress } from '../lib/ip.ts';
 import type { LiveNamespace, NftObject } from '../observe/live.ts';
-import { type FirewallFamily, familyOfAddress } from '../topology/firewall.ts';
+import type { FirewallFamily } from '../topology/firewall.ts';
 import { chainFacts, firewallTable, sealChain } from './firewall-chains.ts';
 import type { LiveResource, Value } from './resource.ts';
 

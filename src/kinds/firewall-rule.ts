@@ -1,3 +1,4 @@
+import { familyOfAddress } from '../lib/ip.ts';
 import {
   type FirewallFamily,
   type FirewallHook,
@@ -5,7 +6,6 @@ import {
   type FirewallRule,
   type FirewallSet,
   familiesOf,
-  familyOfAddress,
 } from '../topology/firewall.ts';
 import { protocolValue } from '../topology/firewall-protocols.ts';
 import type { FirewallChainName } from './firewall-chains.ts';

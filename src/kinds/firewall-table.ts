@@ -1,4 +1,5 @@
-import { type FirewallFamily, familyOfAddress } from '../topology/firewall.ts';
+import { familyOfAddress } from '../lib/ip.ts';
+import type { FirewallFamily } from '../topology/firewall.ts';
 import { chainFacts, firewallTable, sealChain } from './firewall-chains.ts';
 import { counterName } from './firewall-rule.ts';
 import type { LiveResource, Resource } from './resource.ts';

@@ -1,6 +1,14 @@
 import { append, groupBy } from '../lib/collections.ts';
 import type { Place } from '../lib/diagnostic.ts';
-import { type Cidr, contains, formatNetwork, parseCidr, parseIp, withLength } from '../lib/ip.ts';
+import {
+  type Cidr,
+  contains,
+  familyOfAddress,
+  formatNetwork,
+  parseCidr,
+  parseIp,
+  withLength,
+} from '../lib/ip.ts';
 import type { LiveNamespace, NftObject } from '../observe/live.ts';
 import {
   type Interface,
@@ -439,7 +447,7 @@ function targetOf(attributes: Attributes): Target {
 }
 
 function toPorts({ protocol, address, port, to, toPort }: NumberedPublish): PublishedPorts {
-  return { protocol, family: familyOf(to), address, port, to, toPort };
+  return { protocol, family: familyOfAddress(to), address, port, to, toPort };
 }
 
 /** `publish 127.0.0.1:8080 -> 10.0.0.3:80/tcp` */
@@ -476,11 +484,7 @@ function listOf(value: Attributes[string] | undefined): readonly string[] {
 }
 
 function reachesFromLoopback({ address, to }: Pick<NumberedPublish, 'address' | 'to'>): boolean {
-  return familyOf(to) === 4 && (address === undefined || address.startsWith('127.'));
-}
-
-function familyOf(address: string): Family {
-  return address.includes(':') ? 6 : 4;
+  return familyOfAddress(to) === 4 && (address === undefined || address.startsWith('127.'));
 }
 
 /** How a namespace reaches targets. */

@@ -36,6 +36,11 @@ export function canonicalAddress(text: string): string | undefined {
   return parseIp(text)?.address;
 }
 
+/** The family of a text that is an address, a prefix or a range of them. */
+export function familyOfAddress(text: string): 4 | 6 {
+  return text.includes(':') ? 6 : 4;
+}
+
 /** `10.0.0.1/24`; undefined without a length. */
 export function parseCidr(text: string): Cidr | undefined {
   const slash = text.indexOf('/');

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { nftTable } from '../kinds/nft.ts';
 import { append } from '../lib/collections.ts';
-import { formatIpv6Words } from '../lib/ip.ts';
+import { familyOfAddress, formatIpv6Words } from '../lib/ip.ts';
+import { linkOrEmpty, processIds } from '../system/proc.ts';
 import type { PortRange, Publish } from '../topology/model.ts';
 
 /** Files of /proc/net that list sockets. */
@@ -129,25 +130,16 @@ function readEndpoint(line: string): Holder[] {
 /** `nginx (process 812)`: the first process that has the socket open. */
 function processOf(inode: number): string | undefined {
   const link = `socket:[${inode}]`;
-  for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
+  for (const pid of processIds()) {
     try {
       const files = readdirSync(`/proc/${pid}/fd`);
-      if (files.some((fd) => readlinkOrEmpty(`/proc/${pid}/fd/${fd}`) === link))
+      if (files.some((fd) => linkOrEmpty(`/proc/${pid}/fd/${fd}`) === link))
         return `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (process ${pid})`;
     } catch {
       // It ended meanwhile.
     }
   }
   return undefined;
-}
-
-function readlinkOrEmpty(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
 }
 
 // --- rules ---
@@ -267,7 +259,7 @@ function keysIn(text: string, onlyToChains = false): Key[] {
     const [, first = '', last = first] = range;
     const address = parts.find((part) => /^[0-9]+(\.[0-9]+){3}$|^[0-9a-f]*:[0-9a-f:.]*$/.test(part));
     const protocol = protocolIn(parts.find((part) => protocolIn(part) !== undefined));
-    const family = address === undefined ? undefined : address.includes(':') ? 6 : 4;
+    const family = address === undefined ? undefined : familyOfAddress(address);
     return [{ protocol, family, address, ports: { first: Number(first), last: Number(last) } }];
   });
 }

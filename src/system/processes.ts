@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { append } from '../lib/collections.ts';
+import { processIds, readOrEmpty } from './proc.ts';
 
 /**
  * A process that can be told from every other one: its number may be given to another when it ends, but not with the same
@@ -53,7 +54,7 @@ export function isSame({ pid, start, boot, pidNamespace }: Process): boolean {
 
 /** Every process that runs. */
 function listProcesses(): Process[] {
-  return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (processOf(Number(name)) ?? []) : []));
+  return processIds().flatMap((pid) => processOf(pid) ?? []);
 }
 
 /** The processes of one moment. */
@@ -109,14 +110,5 @@ function readStat(pid: number): { state: string; session: number; start: string 
 
 /** What a process was started with, with a zero byte at each end, so that a whole entry can be looked for. */
 export function environmentOf(pid: number): string {
-  return `\0${readText(`/proc/${pid}/environ`)}`;
-}
-
-/** A file of /proc; nothing where the process is gone. */
-export function readText(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return '';
-  }
+  return `\0${readOrEmpty(`/proc/${pid}/environ`, 'latin1')}`;
 }

@@ -1,4 +1,5 @@
 import type { Place } from '../lib/diagnostic.ts';
+import { familyOfAddress } from '../lib/ip.ts';
 
 /** The packet filter of a namespace, in its long form. */
 export interface Firewall {
@@ -138,8 +139,4 @@ export function matchFamilies(
   // An empty set has no family yet: it stands for both.
   if (first === undefined || last === undefined) return undefined;
   return new Set([familyOfAddress(first), familyOfAddress(last)]);
-}
-
-export function familyOfAddress(text: string): 4 | 6 {
-  return text.includes(':') ? 6 : 4;
 }

@@ -4,7 +4,7 @@ import type { LiveService } from '../../observe/live.ts';
 import { HOST, type Service } from '../../topology/model.ts';
 import type { Account } from '../accounts.ts';
 import { withHostname } from '../hostname.ts';
-import { readText } from '../processes.ts';
+import { readOrEmpty } from '../proc.ts';
 import { countProcesses, searchPath } from '../run.ts';
 
 /** In the environment of a service and of all that it starts: which start it was. */
@@ -80,7 +80,7 @@ export function argvOf(
 function inheritedFiles(): boolean[] {
   const found: boolean[] = [];
   for (const name of readdirSync('/proc/self/fdinfo')) {
-    const [, flags = ''] = /^flags:\s*([0-7]+)$/m.exec(readText(`/proc/self/fdinfo/${name}`)) ?? [];
+    const [, flags = ''] = /^flags:\s*([0-7]+)$/m.exec(readOrEmpty(`/proc/self/fdinfo/${name}`)) ?? [];
     // O_CLOEXEC of fcntl.h.
     if (Number(name) > 2 && flags !== '' && (Number.parseInt(flags, 8) & 0o2000000) === 0)
       found[Number(name) - 3] = true;

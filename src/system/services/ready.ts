@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ready } from '../../topology/model.ts';
-import { environmentOf, type Process, readText } from '../processes.ts';
+import { readOrEmpty } from '../proc.ts';
+import { environmentOf, type Process } from '../processes.ts';
 import { countProcesses, searchPath } from '../run.ts';
 import { ARRIVED, argvOf, type Launch, type ServiceStart, TOKEN } from './launch.ts';
 
@@ -101,7 +102,7 @@ function isListening(pid: number, protocol: 'tcp' | 'udp', port: number): boolea
   const state = protocol === 'tcp' ? '0A' : '07';
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
   const line = new RegExp(`^\\s*\\d+: [0-9A-F]+:${hex} \\S+ ${state} `, 'm');
-  return [protocol, `${protocol}6`].some((table) => line.test(readText(`/proc/${pid}/net/${table}`)));
+  return [protocol, `${protocol}6`].some((table) => line.test(readOrEmpty(`/proc/${pid}/net/${table}`)));
 }
 
 function succeeds([program = '', ...args]: readonly string[], token: string): Promise<boolean> {
