@@ -6,13 +6,7 @@ import { performConntrack } from './conntrack.ts';
 import type { BatchResult } from './engine.ts';
 import { performOvs } from './ovs.ts';
 
-/** What no program of iproute2 or nftables performs, and no message to the kernel: both engines do it in one way. */
-const tools: ReadonlySet<Batch['tool']> = new Set(['ovs', 'file', 'service', 'conntrack']);
-
-export function isAside({ tool }: Batch): boolean {
-  return tools.has(tool);
-}
-
+/** Performs a batch that neither engine performs itself. Engines load this file for such a batch only: few labs have one. */
 export async function performAside(batch: Batch, signal: AbortSignal | undefined): Promise<BatchResult> {
   if (signal?.aborted) return { outcome: 'left-out' };
   if (batch.tool === 'ovs') return performOvs(batch);

@@ -60,10 +60,26 @@ export interface Plan {
 export interface Batch {
   readonly layer: number;
   /** `ip6`: lines of `ip -6`, which one process of `ip` cannot perform together with others. */
-  readonly tool: 'ip' | 'ip6' | 'bridge' | 'tc' | 'nft' | 'conntrack' | 'wg' | 'ovs' | 'file' | 'service';
+  readonly tool: 'ip' | 'ip6' | 'bridge' | 'tc' | 'nft' | 'wg' | AsideTool;
   /** `host`: outside of the named namespaces. */
   readonly namespace: string;
   readonly commands: readonly { readonly command: Command; readonly step: Step }[];
+}
+
+/** What is done beside programs of iproute2 and nftables and messages to the kernel, in one way for both engines. */
+export type AsideTool = 'conntrack' | 'ovs' | 'file' | 'service';
+
+const asideTools: ReadonlySet<string> = new Set<AsideTool>(['conntrack', 'ovs', 'file', 'service']);
+
+export function isAsideTool(tool: string): tool is AsideTool {
+  return asideTools.has(tool);
+}
+
+/** Whether a batch, or a command, is one of those. */
+export function isAside<Item extends { readonly tool: string }>(
+  item: Item,
+): item is Item & { readonly tool: AsideTool } {
+  return isAsideTool(item.tool);
 }
 
 /** The namespaces that performing a plan can have changed: those of its steps and of the other ends of their links. */

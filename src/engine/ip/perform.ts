@@ -2,10 +2,9 @@ import type { Command } from '../../kinds/resource.ts';
 import { deviceOf } from '../../kinds/sysctl.ts';
 import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
 import { sysctlComesAfter } from '../../plan/order.ts';
-import type { Batch, Step } from '../../plan/step.ts';
+import { type Batch, isAside, isAsideTool, type Step } from '../../plan/step.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
-import { isAside, performAside } from '../aside.ts';
 import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
 
@@ -26,6 +25,7 @@ export async function perform(
     performJobs(others, { signal, onDone: (at, isDone) => onDone(index(others[at]), isDone) }),
     Promise.all(
       aside.map(async (batch) => {
+        const { performAside } = await import('../aside.ts');
         const result = await performAside(batch, signal);
         if (result.outcome !== 'left-out') onDone(index(batch), result.outcome === 'done');
         return result;
@@ -107,8 +107,7 @@ function toJob(batch: Batch): Job {
       input: commands.map((command) => (command.tool === 'nft' ? command.script : '')).join(''),
     };
   }
-  if (batch.tool === 'ovs' || batch.tool === 'file' || batch.tool === 'service' || batch.tool === 'conntrack')
-    throw new Error(`a batch of ${batch.tool} is no job of the helpers`);
+  if (isAsideTool(batch.tool)) throw new Error(`a batch of ${batch.tool} is no job of the helpers`);
   if (batch.tool === 'wg') return { netns, verb: 'wg', input: wgInput(commands) };
   const writes = (late: boolean): SysctlWrite[] =>
     commands.flatMap((command) =>

@@ -2,8 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Command } from '../../kinds/resource.ts';
 import { deviceOf } from '../../kinds/sysctl.ts';
 import { sysctlPath } from '../../lib/sysctl.ts';
-import type { Batch } from '../../plan/step.ts';
-import { isAside, performAside } from '../aside.ts';
+import { type Batch, isAside } from '../../plan/step.ts';
 import type { BatchResult, PerformOptions } from '../engine.ts';
 import { perform as performWithIp } from '../ip/perform.ts';
 import { NeedsProgram } from './errors.ts';
@@ -51,7 +50,9 @@ export async function perform(
   }
   await Promise.all(
     batches.map(async (batch, index) => {
-      if (isAside(batch)) results[index] = end(index, await performAside(batch, signal));
+      if (!isAside(batch)) return;
+      const { performAside } = await import('../aside.ts');
+      results[index] = end(index, await performAside(batch, signal));
     }),
   );
   return results;
@@ -206,12 +207,7 @@ function performDirectly(command: Command, sysctlsBefore: Map<string, string>): 
   } else if (command.tool === 'nft') {
     record('nft', command.namespace, Buffer.from(command.script));
     runNft(command.script);
-  } else if (
-    command.tool === 'ovs' ||
-    command.tool === 'file' ||
-    command.tool === 'service' ||
-    command.tool === 'conntrack'
-  ) {
+  } else if (isAside(command)) {
     throw new Error(`a command of ${command.tool} in a batch of another program`);
   } else if (command.tool === 'wg') {
     // Not for the recording: the messages have keys in them.
