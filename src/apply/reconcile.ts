@@ -401,8 +401,9 @@ function withPorts(topology: Topology | undefined): Pick<LabRecord, 'ports'> {
 
 /** The values that options of the file have now; of an interface that is about to be made, the kernel's own. */
 function formerOptions({ desired, steps }: Plan): Record<string, string> {
-  const before = new Map(steps.map((step) => [step.resource, step.before?.['value']]));
   const options = desired.filter(({ kind }) => kind === 'option');
+  if (options.length === 0) return {};
+  const before = new Map(steps.map((step) => [step.resource, step.before?.['value']]));
   return Object.fromEntries(options.map(({ id }) => [id, String(before.get(id) ?? '')]));
 }
 

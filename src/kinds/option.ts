@@ -1,5 +1,6 @@
 import { append } from '../lib/collections.ts';
 import type { IpLink } from '../observe/live.ts';
+import type { LabRecord } from '../system/record.ts';
 import { interfaceId, interfaceOwner } from './interface.ts';
 import type { Command, Kind, LiveResource, Resource } from './resource.ts';
 
@@ -9,33 +10,19 @@ interface Option {
   /** Its value on a link, in the words of ip(8). */
   readonly read: (link: IpLink) => string | undefined;
   /** What the kernel gives a new interface (the `setup` functions under drivers/net and net). */
-  readonly usual: (made: { readonly kind: string; readonly withFlagsOf: string }) => string;
+  readonly usual: (made: Made) => string;
 }
 
-/** Kinds that the kernel makes without neighbour discovery, and without multicast. */
-const withoutArp = new Set([
-  'dummy',
-  'ifb',
-  'vrf',
-  'tun',
-  'wireguard',
-  'gre',
-  'ip6gre',
-  'ipip',
-  'sit',
-  'ip6tnl',
-]);
-const withoutMulticast = new Set([
-  'dummy',
-  'ifb',
-  'vrf',
-  'wireguard',
-  'gre',
-  'ip6gre',
-  'ipip',
-  'sit',
-  'ip6tnl',
-]);
+/** By its kind, and by the kind whose flags it started with. */
+interface Made {
+  readonly kind: string;
+  readonly withFlagsOf: string;
+}
+
+const tunnelKinds = ['wireguard', 'gre', 'ip6gre', 'ipip', 'sit', 'ip6tnl'];
+/** Kinds that the kernel makes without multicast, and without neighbour discovery. */
+const withoutMulticast = new Set(['dummy', 'ifb', 'vrf', ...tunnelKinds]);
+const withoutArp = new Set([...withoutMulticast, 'tun']);
 /** TX_Q_LIMIT of ifb.c and TUN_READQ_SIZE of tun.c; all else has DEFAULT_TX_QUEUE_LEN. */
 const queueLengths: Readonly<Record<string, string>> = { ifb: '32', tun: '500' };
 
@@ -104,20 +91,12 @@ export const optionKind: Kind = {
     for (const { name: namespace, links } of live.namespaces.values()) {
       const byName = new Map(links.map((link) => [link.ifname, link]));
       for (const link of links) {
-        for (const option of asked.get(interfaceId(namespace, link.ifname)) ?? []) {
-          const value = options[option]?.read(link);
-          if (value === undefined || interfaceOwner(link, lab) !== 'ours') continue;
-          const resource = optionResource(namespace, link.ifname, { option, value });
-          const before = record.options?.[resource.id];
-          const usual =
-            before === undefined || before === '' ? options[option]?.usual(made(link, byName)) : before;
-          const isOurs = before !== undefined && usual !== value;
-          if (!isOurs && !wanted.has(resource.id)) continue;
-          found.push({
-            ...resource,
-            attributes: { ...resource.attributes, before: usual ?? value },
-            owner: isOurs ? 'ours' : 'builtin',
-          });
+        const names = asked.get(interfaceId(namespace, link.ifname));
+        if (names === undefined || interfaceOwner(link, lab) !== 'ours') continue;
+        const kind = made(link, byName);
+        for (const name of names) {
+          const live = readOption(namespace, { link, name, kind }, record.options);
+          if (live !== undefined && (live.owner === 'ours' || wanted.has(live.id))) found.push(live);
         }
       }
     }
@@ -129,13 +108,30 @@ export const optionKind: Kind = {
   remove: (resource) => [set(resource, 'before')],
 };
 
+function readOption(
+  namespace: string,
+  { link, name, kind }: { readonly link: IpLink; readonly name: string; readonly kind: Made },
+  recorded: LabRecord['options'],
+): LiveResource | undefined {
+  const option = options[name];
+  const value = option?.read(link);
+  if (option === undefined || value === undefined) return undefined;
+  const resource = optionResource(namespace, link.ifname, { option: name, value });
+  const before = recorded?.[resource.id];
+  // Nothing was there before on an interface that had it from the start.
+  const usual = before || option.usual(kind);
+  const isOurs = before !== undefined && usual !== value;
+  const attributes = { ...resource.attributes, before: usual };
+  return { ...resource, attributes, owner: isOurs ? 'ours' : 'builtin' };
+}
+
 function addAsked(asked: Map<string, string[]>, id: string): void {
   const at = id.indexOf(infix);
   append(asked, id.slice(0, at), id.slice(at + infix.length));
 }
 
 /** A VLAN starts with the flags of the interface below it (vlan_dev_init in net/8021q/vlan_dev.c). */
-function made(link: IpLink, byName: ReadonlyMap<string, IpLink>): { kind: string; withFlagsOf: string } {
+function made(link: IpLink, byName: ReadonlyMap<string, IpLink>): Made {
   const kind = kindName(link);
   const below = kind === 'vlan' ? byName.get(link.link ?? '') : undefined;
   return { kind, withFlagsOf: below === undefined ? kind : made(below, byName).withFlagsOf };
