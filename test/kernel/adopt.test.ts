@@ -6,25 +6,16 @@ import { dump, expectCode, ifindex, ip, sh, topoweave, workFolder } from '../sup
 const folder = workFolder();
 let before = '';
 
+/** A card that nobody uses. */
+function addCard(): void {
+  ip('host', ...'link add card1 mtu 1400 type veth peer name card2 netns outside'.split(' '));
+}
+
 /** A machine with an uplink: its address, the way out, and a second card that nobody uses. */
 beforeEach(() => {
   sh('ip', 'netns', 'add', 'outside');
   ip('host', 'link', 'add', 'up0', 'type', 'veth', 'peer', 'name', 'wire', 'netns', 'outside');
-  ip(
-    'host',
-    'link',
-    'add',
-    'card1',
-    'mtu',
-    '1400',
-    'type',
-    'veth',
-    'peer',
-    'name',
-    'card2',
-    'netns',
-    'outside',
-  );
+  addCard();
   for (const line of [
     'address add 192.168.1.1/24 dev wire',
     'link set wire up',
@@ -261,21 +252,7 @@ test('an interface that is adopted already, by this lab or another, is refused f
   ip('guest', 'link', 'del', 'wan');
   expect((await expectCode(1, 'apply', card('wan', 'card1'))).stderr).toContain('card1 is gone');
   await expectCode(0, 'destroy', 'guest-lab');
-  ip(
-    'host',
-    'link',
-    'add',
-    'card1',
-    'mtu',
-    '1400',
-    'type',
-    'veth',
-    'peer',
-    'name',
-    'card2',
-    'netns',
-    'outside',
-  );
+  addCard();
 });
 
 test('what stands in the way of a port, or at its new place, is said before anything is done', async () => {

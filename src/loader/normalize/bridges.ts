@@ -4,6 +4,7 @@ import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import { bridgeDefaults } from '../../topology/bridge.ts';
 import { HOST } from '../../topology/model.ts';
+import { addAdoptedEntry } from './adopted.ts';
 import { addEntry, type Context, checkNamespace, type Entry, interfaceKey } from './context.ts';
 import { type Endpoint, listEndpoints, type RawEndpoint } from './endpoint.ts';
 import { nameSysctls } from './interface-sysctls.ts';
@@ -128,35 +129,8 @@ function addAdoptedBridge(context: Context, name: string, raw: NonNullable<Bridg
   }
   if (raw.namespace !== undefined && raw.namespace !== HOST)
     fail('namespace', `the bridge that is there already is in the host`, 'leave namespace out');
-  const { addresses, macaddress, mtu, state, sysctls, dhcp4 } = expandSettingsWithDhcp(
-    raw,
-    base,
-    context.report,
-  );
-  const place: Place = { pointer: base, part: 'key' };
-  context.adoptedFrom.set(name, place);
-  const entry: Entry = {
-    item: {
-      kind: 'adopted',
-      namespace: HOST,
-      name,
-      addresses,
-      mtu: undefined,
-      mtuPlace: undefined,
-      macaddress,
-      state,
-      alias: undefined,
-      master: undefined,
-      place,
-      origin: name,
-      isBridge: true,
-      sysctls: nameSysctls(sysctls, name),
-      ...(dhcp4 === undefined ? {} : { dhcp4 }),
-    },
-    mtu,
-  };
-  addEntry(context, entry);
-  return entry;
+  context.adoptedFrom.set(name, { pointer: base, part: 'key' });
+  return addAdoptedEntry(context, { namespace: HOST, name, origin: name, isBridge: true, base }, raw);
 }
 
 interface RawPort {

@@ -8,6 +8,7 @@ import { pointer } from '../../lib/pointer.ts';
 import { type Device, HOST } from '../../topology/model.ts';
 import { type DevicePlace, deviceRules, type MacRule, macRule } from '../devices/rules.ts';
 import { suggest } from '../suggest.ts';
+import { addAdoptedEntry } from './adopted.ts';
 import { addEntry, type Context, checkNamespace, interfaceKey } from './context.ts';
 import { nameSysctls } from './interface-sysctls.ts';
 import { deriveMac } from './macaddress.ts';
@@ -51,11 +52,6 @@ function isAdopted(raw: unknown): raw is AdoptedDevice {
 
 /** An interface that exists already: its mtu and its MAC address stay as they are, unless the file says them. */
 function addAdopted({ context, namespace, name, base }: DevicePlace, raw: AdoptedDevice): void {
-  const { addresses, macaddress, mtu, state, sysctls, dhcp4 } = expandSettingsWithDhcp(
-    raw,
-    base,
-    context.report,
-  );
   const origin = raw.adopt === true ? name : raw.adopt;
   if (namespace === HOST && origin !== name) {
     context.report({
@@ -67,25 +63,7 @@ function addAdopted({ context, namespace, name, base }: DevicePlace, raw: Adopte
   }
   if (context.adoptedFrom.has(origin)) reportAdoptedTwice(context, origin, base);
   else context.adoptedFrom.set(origin, { pointer: base, part: 'key' });
-  addEntry(context, {
-    item: {
-      kind: 'adopted',
-      namespace,
-      name,
-      addresses,
-      mtu: undefined,
-      mtuPlace: undefined,
-      macaddress,
-      state,
-      alias: undefined,
-      master: undefined,
-      place: { pointer: base, part: 'key' },
-      origin,
-      sysctls: nameSysctls(sysctls, name),
-      ...(dhcp4 === undefined ? {} : { dhcp4 }),
-    },
-    mtu,
-  });
+  addAdoptedEntry(context, { namespace, name, origin, base }, raw);
 }
 
 function reportAdoptedTwice({ report, adoptedFrom }: Context, origin: string, base: string): void {
