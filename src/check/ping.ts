@@ -2,9 +2,18 @@ import type { RunResult } from '../system/run.ts';
 import type { Bounds, Check } from '../topology/model.ts';
 import type { Attempt } from './attempt.ts';
 
-export function pingArgv({ address, count, size }: Check): string[] {
+export function pingArgv({ address, count, size, rtt }: Check): string[] {
   const sizeOptions = size === undefined ? [] : ['-s', String(size), '-M', 'do'];
-  return ['ping', '-n', '-c', String(count), '-i', '0.2', '-W', '1', ...sizeOptions, address];
+  return ['ping', '-n', '-c', String(count), '-i', '0.2', '-W', patience(rtt), ...sizeOptions, address];
+}
+
+/**
+ * How many seconds ping waits while nothing has come back at all; once something has, it waits twice the longest round
+ * trip so far (iputils, ping_common.c, schedule_exit). A check that expects seconds must not be cut off after one.
+ */
+function patience(rtt: Bounds | undefined): string {
+  const expected = rtt?.max ?? (rtt?.min ?? 0) * 2;
+  return String(Math.max(1, Math.ceil(expected / 1000)));
 }
 
 /** Reads what iputils ping printed; without -q, because only then it prints ICMP errors. */

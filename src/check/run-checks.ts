@@ -28,6 +28,11 @@ type Verdict = Pick<CheckResult, 'ok' | 'detail' | 'attempts'>;
 const CONCURRENCY = 32;
 /** Milliseconds from the start of one attempt to the next. */
 const INTERVAL = 200;
+/**
+ * Milliseconds of rest after a first attempt that was answered in part, twice as many after each further one: its own
+ * packets may fill the queue that the next one is measured by.
+ */
+const REST = { first: 250, most: 4000 };
 /** Milliseconds during which nothing may answer before a check counts as unreachable. */
 const SILENCE = 1000;
 
@@ -95,13 +100,20 @@ async function mustAnswer(
 ): Promise<Verdict> {
   const start = performance.now();
   let reason = '';
+  let rest = REST.first;
   for (let attempts = 1; ; attempts += 1) {
     const { outcome, detail } = await paced(attempt, { signal, deadline: start + within });
     if (outcome === 'answered') return { ok: true, detail, attempts };
     if (outcome === 'broken') return { ok: false, detail, attempts };
     reason = detail || reason;
     const elapsed = performance.now() - start;
-    if (elapsed < within) continue;
+    if (elapsed < within) {
+      if (outcome === 'partly') {
+        await sleep(Math.min(rest, within - elapsed), undefined, { signal });
+        rest = Math.min(2 * rest, REST.most);
+      }
+      continue;
+    }
     const effort = `${(elapsed / 1000).toFixed(1)}s (${attempts} ${attempts === 1 ? 'attempt' : 'attempts'})`;
     return { ok: false, detail: `no answer in ${effort}${reason === '' ? '' : `: ${reason}`}`, attempts };
   }

@@ -16,6 +16,25 @@ test('the command has a size only where the check has one', () => {
 });
 
 test.each([
+  { rtt: { min: undefined, max: 60 }, seconds: '1' },
+  { rtt: { min: 540, max: 2500 }, seconds: '3' },
+  { rtt: { min: 1200, max: undefined }, seconds: '3' },
+])('ping waits as long as the check allows a round trip: $rtt', ({ rtt, seconds }) => {
+  const check = checkOf({ kind: 'ping', from: 'a', address: '10.0.0.2', count: 1 });
+  expect(pingArgv({ ...check, rtt })).toEqual([
+    'ping',
+    '-n',
+    '-c',
+    '1',
+    '-i',
+    '0.2',
+    '-W',
+    seconds,
+    '10.0.0.2',
+  ]);
+});
+
+test.each([
   { says: 'one answer', code: 0, stdout: head + summary(1, 1) + rtt, outcome: 'answered', detail: '0.05 ms' },
   {
     says: 'all answers',
