@@ -10,7 +10,7 @@ import { chainOfRule, counterName, describeRule, ruleTexts, setNames } from './f
 import { sameElements } from './firewall-sets.ts';
 import { firewallScript } from './firewall-table.ts';
 import { commentText } from './nft.ts';
-import { type Attributes, type Kind, type Resource, sameValue, type Value } from './resource.ts';
+import { type Attributes, isSameOrder, type Kind, type Resource, sameValue, type Value } from './resource.ts';
 
 /**
  * The packet filter of a namespace: a table of the lab's own for IP packets and one for what bridges pass on, each of
@@ -55,16 +55,6 @@ function isSame(attribute: string, wanted: Value, live: Value | undefined): bool
   if (attribute === 'order') return isSameOrder(wanted as readonly string[], live as readonly string[]);
   if (attribute === 'elements') return sameElements(wanted as readonly string[], live as readonly string[]);
   return sameValue(attribute, wanted, live);
-}
-
-/** Whether those that are in both lists come in the same order: one that is missing or added is a step of its own. */
-function isSameOrder(wanted: readonly string[], live: readonly string[]): boolean {
-  const [ours, theirs] = [new Set(wanted), new Set(live)];
-  return sameValue(
-    'order',
-    wanted.filter((item) => theirs.has(item)),
-    live.filter((item) => ours.has(item)),
-  );
 }
 
 interface Lowering {

@@ -24,10 +24,12 @@ import {
 } from './publish.ts';
 import {
   type Command,
+  isSameOrder,
   type Kind,
   type LiveResource,
   type Resource,
   sameValue,
+  type Value,
   type WholeChange,
 } from './resource.ts';
 
@@ -41,6 +43,7 @@ export const natKind: Kind = {
     to: 'in-place',
     content: 'in-place',
     chains: 'in-place',
+    order: 'in-place',
     neighbors: 'in-place',
     loopback: 'in-place',
   },
@@ -55,7 +58,7 @@ export const natKind: Kind = {
     );
   },
   requires: ({ namespace }) => (namespace === HOST ? [] : [namespace]),
-  same: (attribute, wanted, live) => told.has(attribute) || sameValue(attribute, wanted, live),
+  same: isSame,
   create: () => [],
   update: () => [],
   remove: () => [],
@@ -68,6 +71,13 @@ export const natKind: Kind = {
 
 /** How rules read is in the hash of their comments: nft prints them in other words. `entry` is what `to` says. */
 const told: ReadonlySet<string> = new Set(['rules', 'entry']);
+
+function isSame(attribute: string, wanted: Value, live: Value | undefined): boolean {
+  if (told.has(attribute)) return true;
+  if (attribute === 'order')
+    return isSameOrder(wanted as readonly string[], (live ?? []) as readonly string[]);
+  return sameValue(attribute, wanted, live);
+}
 
 function replaceTable(namespace: string, { lab, wanted, differences, isNew }: WholeChange): Command[] {
   const rules = wanted
@@ -123,7 +133,15 @@ function lowerNat(topology: Topology, namespace: Namespace): Resource[] {
     const text = `${sourceMatch(from)}${outMatch(out)}masquerade`;
     add(`masquerade ${from ?? 'any'}${outLabel(out)}`, place, [{ chain: 'postrouting', text }]);
   }
-  return [...lowerPublish(topology, namespace), ...rules];
+  return [...lowerPublish(topology, namespace), ...withOrder(rules)];
+}
+
+/** The first rule that matches a packet translates it, so their order counts. One of them knows it for all. */
+function withOrder([first, ...rest]: readonly Resource[]): Resource[] {
+  if (first === undefined) return [];
+  if (rest.length === 0) return [first];
+  const order = [first, ...rest].map(({ attributes }) => String(attributes['comment']));
+  return [{ ...first, attributes: { ...first.attributes, order } }, ...rest];
 }
 
 function readNat(namespace: LiveNamespace, lab: string, wanted: readonly Resource[]): LiveResource[] {
@@ -140,13 +158,15 @@ function readNat(namespace: LiveNamespace, lab: string, wanted: readonly Resourc
     append(parts, comment, String(rule['chain']));
   }
   if (!isTable) return [];
-  const isIntact = (Object.keys(chains) as ChainName[]).every((name) => facts.get(name) === chainFacts[name]);
+  // A chain that somebody added can drop packets as well as a changed one.
+  const names = Object.keys(chains) as ChainName[];
+  const isIntact = facts.size === names.length && names.every((name) => facts.get(name) === chainFacts[name]);
   const resource = (comment: string, list: readonly string[]): LiveResource => ({
     kind: 'nat',
     id: `${namespace.name}/nat/${comment}`,
     namespace: namespace.name,
     label: comment.replace(/ \[[0-9a-f]{12}\]$/, ''),
-    attributes: { comment, chains: list },
+    attributes: { comment, chains: list, order: [...parts.keys()] },
     owner: 'ours',
   });
   const published = readPublish(namespace, wanted);

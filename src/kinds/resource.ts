@@ -200,3 +200,13 @@ export function sameValue(_attribute: string, wanted: Value, live: Value | undef
     wanted.every((value, index) => value === live[index])
   );
 }
+
+/** Whether those that are in both lists come in the same order: one that is missing or added is a step of its own. */
+export function isSameOrder(wanted: readonly string[], live: readonly string[]): boolean {
+  const [ours, theirs] = [new Set(wanted), new Set(live)];
+  return sameValue(
+    'order',
+    wanted.filter((item) => theirs.has(item)),
+    live.filter((item) => ours.has(item)),
+  );
+}

@@ -171,6 +171,17 @@ describe('changes', () => {
     await expectCode(0, 'plan', '--detailed-exitcode', without);
   });
 
+  test('the order of NAT, where the first rule that matches translates', async () => {
+    const snat = (...entries: string[]) =>
+      folder.write('nat.yaml', `name: lab\nnamespaces:\n  gw: { nat: { snat: [${entries.join(', ')}] } }\n`);
+    const [one, two] = ['{ from: 10.1.0.0/16, to: 192.0.2.7 }', '{ from: 10.0.0.0/8, to: 192.0.2.8 }'];
+    await expectCode(0, 'apply', snat(one, two));
+    await expectMended(snat(two, one), /~ snat 10\.0\.0\.0\/8 to 192\.0\.2\.8/);
+    const rules = ruleset('gw');
+    expect(rules.indexOf('snat ip to 192.0.2.8')).toBeLessThan(rules.indexOf('snat ip to 192.0.2.7'));
+    await expectMended(snat(two, '{ from: 10.2.0.0/16, to: 192.0.2.9 }', one), /1 to add, 0 to change/);
+  });
+
   test('NAT and filter do not touch each other', async () => {
     const withNat = (port: number) =>
       folder.write(

@@ -32,6 +32,7 @@ tunnels:
 `,
 );
 
+const dropAll = '{ type filter hook forward priority 0; policy drop; }';
 const removals: readonly (readonly string[])[] = [
   ['ip', 'netns', 'del', 'alice'],
   ['ip', 'netns', 'del', 'gw'],
@@ -55,6 +56,7 @@ const removals: readonly (readonly string[])[] = [
   ['ip', 'netns', 'exec', 'gw', 'nft', 'flush', 'ruleset'],
   ['ip', 'netns', 'exec', 'gw', 'nft', 'flush', 'chain', 'inet', 'topoweave-repair', 'postrouting'],
   ['ip', 'netns', 'exec', 'gw', 'nft', 'add', 'rule', 'inet', 'topoweave-repair', 'postrouting', 'counter'],
+  ['ip', 'netns', 'exec', 'gw', 'nft', 'add', 'chain', 'inet', 'topoweave-repair', 'mine', dropAll],
   ['ip', 'netns', 'exec', 'gw', 'sysctl', '-q', '-w', 'net.ipv4.ip_forward=0'],
   ['bridge', '-n', 'gw', 'fdb', 'del', '00:00:00:00:00:00', 'dev', 'vx0', 'dst', '192.0.2.9'],
   ['ip', '-n', 'gw', 'link', 'set', 'lo', 'down'],
