@@ -29,6 +29,7 @@ import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
+import { keepShared, withShared } from './shared-sysctls.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
 export interface Target {
@@ -103,7 +104,7 @@ export async function planFor(engine: Engine, target: Target, untouched?: Live):
   const findPortUse = portUseFinder(engine, lab, live);
   const topology = withoutPorts && (await choosePorts(withoutPorts, record, findPortUse));
   const wanted = topology && withDatapath(topology, live);
-  const planRequest = { lab, topology: wanted, live, record };
+  const planRequest = { lab, topology: wanted, live, record: keepShared(record, live) };
   const plan = makePlan(planRequest);
   if (topology === undefined) return { plan, live, topology };
   const conflicts = [
@@ -379,7 +380,7 @@ function finishRecord(target: Target, plan: Plan): void {
   );
   const ids = new Set(plan.desired.map(({ id }) => id));
   const { fdb: _fdb, ovs: _ovs, ports: _ports, options = {}, ...rest } = record;
-  const next: LabRecord = {
+  const own: LabRecord = {
     ...withFiles(rest, target),
     ...withPorts(topology),
     ...(plansOvs(plan) ? { ovs: true } : {}),
@@ -391,6 +392,7 @@ function finishRecord(target: Target, plan: Plan): void {
     ...withOptions(Object.fromEntries(Object.entries(options).filter(([id]) => ids.has(id)))),
     ...withFdb(namespacesWithFdb(topology)),
   };
+  const next = withShared(own, plan);
   if (JSON.stringify(next) !== JSON.stringify(record)) writeRecord(next);
 }
 

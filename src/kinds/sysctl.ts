@@ -21,7 +21,7 @@ export const sysctlKind: Kind = {
     for (const namespace of live.namespaces.values()) {
       if (namespace.name !== HOST && namespace.mark?.lab !== lab) continue;
       const before = record.sysctls[namespace.name] ?? {};
-      for (const [name, value] of readSysctls(namespace)) {
+      for (const [name, value] of sysctlsOf(namespace)) {
         const earlier = before[name];
         const owner: Owner = earlier === undefined || earlier === value ? 'builtin' : 'ours';
         if (owner !== 'ours' && !wanted.has(sysctlId(namespace.name, name))) continue;
@@ -96,7 +96,7 @@ function interfaceSysctls(topology: Topology): ReadonlyMap<string, readonly Sysc
 }
 
 /** Forwarding comes with every reading, by `ip netconf`; the rest was asked for by name. */
-function readSysctls({ netconf, sysctls }: LiveNamespace): Map<string, string> {
+export function sysctlsOf({ netconf, sysctls }: LiveNamespace): Map<string, string> {
   const values = new Map(sysctls);
   for (const { family, interface: device, forwarding } of netconf) {
     if (device !== 'all' || forwarding === undefined) continue;

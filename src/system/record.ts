@@ -29,6 +29,8 @@ export interface LabRecord {
   readonly claims: readonly string[];
   /** Values from before the lab changed them: namespace → sysctl → value. */
   readonly sysctls: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** The sysctls of the machine that the file wants: another lab that goes leaves them as they are. */
+  readonly wants?: Readonly<Record<string, string>>;
   /** Options of interfaces that the lab set, by id, with the value from before; '' where a new one got it at once. */
   readonly options?: Readonly<Record<string, string>>;
   /** Identities of addresses and routes on objects of the host that carry no mark. */

@@ -32,6 +32,28 @@ test('two labs live side by side, and destroying one leaves the other as it is',
   expect(namespaces()).toEqual(['c']);
 });
 
+test('a sysctl of the host that two labs need stays until the last one goes', async () => {
+  const lab = (name: string, subnet: string) =>
+    folder.write(
+      `${name}.yaml`,
+      `name: ${name}\nnamespaces: [in-${name}]\nnetworks: { n-${name}: { subnet: ${subnet}, members: [in-${name}] } }\n`,
+    );
+  const forwarding = () => sh('sysctl', '-n', 'net.ipv4.ip_forward').trim();
+  const files = { one: lab('one', '10.1.0.0/24'), two: lab('two', '10.2.0.0/24') };
+  for (const [first, last] of [
+    ['one', 'two'],
+    ['two', 'one'],
+  ] as const) {
+    await expectCode(0, 'apply', files.one);
+    await expectCode(0, 'apply', files.two);
+    await expectCode(0, 'destroy', first);
+    expect(forwarding()).toBe('1');
+    await expectCode(0, 'plan', '--detailed-exitcode', files[last]);
+    await expectCode(0, 'destroy', last);
+    expect(forwarding()).toBe('0');
+  }
+});
+
 test("another lab's namespace in the way is named, and nothing is changed", async () => {
   await expectCode(0, 'apply', one());
   sh('sleep', '2.2');
