@@ -110,8 +110,12 @@ export function describeNat(namespace: LiveNamespace): string[] {
 function lowerNat(topology: Topology, namespace: Namespace): Resource[] {
   const { name, nat } = namespace;
   const rules: Resource[] = [];
+  const known = new Set<string>();
   const add = (label: string, place: Place, parts: readonly NftRule[]) => {
     const comment = ruleComment(label, parts);
+    // A network and the file itself may say the same, and no packet gets to the second of two rules.
+    if (known.has(comment)) return;
+    known.add(comment);
     rules.push({
       kind: 'nat',
       id: `${name}/nat/${comment}`,

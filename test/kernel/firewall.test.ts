@@ -182,6 +182,19 @@ describe('changes', () => {
     await expectMended(snat(two, '{ from: 10.2.0.0/16, to: 192.0.2.9 }', one), /1 to add, 0 to change/);
   });
 
+  test('NAT that the file says twice, itself and by a network, is one rule', async () => {
+    const file = folder.write(
+      'twice.yaml',
+      `name: lab
+namespaces: { gw: { nat: { masquerade: [{ from: 10.0.0.0/24, out: "!n" }, { from: 10.0.0.0/24, out: "!n" }] } }, a: {} }
+networks: { n: { namespace: gw, subnet: 10.0.0.0/24, members: [a] } }
+`,
+    );
+    await expectCode(0, 'apply', file);
+    await expectCode(0, 'plan', '--detailed-exitcode', file);
+    expect(ruleset('gw').match(/ masquerade comment/g)).toHaveLength(1);
+  });
+
   test('NAT and filter do not touch each other', async () => {
     const withNat = (port: number) =>
       folder.write(
