@@ -1,5 +1,6 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { type Ip, parseIp } from '../../lib/ip.ts';
+import { type Exposed, withoutSeen } from '../normalize/expose.ts';
 import type { Report } from '../normalize/problem.ts';
 import { addListed, addNat, type Draft } from './draft.ts';
 import type { Member } from './members.ts';
@@ -112,7 +113,9 @@ function addAll(draft: Draft, subject: Subject, at: string): void {
   const place: Place = { pointer: at, part: 'value' };
   if (!isOpen(subject, place)) return;
   const exposed = draft.namespaces.get(member.namespace)?.expose ?? [];
-  for (const port of exposed) addOne(draft, subject, { text: String(port), at });
+  const seen = new Set<string>();
+  for (const port of exposed)
+    for (const text of newPorts(String(port), seen)) addOne(draft, subject, { text, at });
   if (exposed.length > 0) return;
   report({
     code: 'bad-publish',
@@ -120,4 +123,14 @@ function addAll(draft: Draft, subject: Subject, at: string): void {
     place,
     help: 'write the ports: expose: [80, "53/udp"]',
   });
+}
+
+/** What is no range is told of where it stands. */
+function newPorts(text: string, seen: Set<string>): string[] {
+  const [range = '', protocol = 'tcp'] = text.split('/');
+  const [first = 0, last = first] = range.split('-').map(Number);
+  if (!(first >= 1 && first <= last && last <= 65535)) return [text];
+  const port = { first, last };
+  const ports = withoutSeen({ protocol: protocol as Exposed['protocol'], port }, seen);
+  return ports.map((fresh) => (fresh.port === port ? text : `${fresh.port.first}/${protocol}`));
 }

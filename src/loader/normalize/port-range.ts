@@ -14,3 +14,11 @@ export function expandRange(raw: number | string, place: Place, report: Report):
   report({ code: 'bad-publish', message: `the range ${raw} runs backwards; write ${last}-${first}`, place });
   return undefined;
 }
+
+export function singlePorts({ first, last }: PortRange): PortRange[] {
+  return Array.from({ length: last - first + 1 }, (_, at) => ({ first: first + at, last: first + at }));
+}
+
+export function sizeOf({ first, last }: PortRange): number {
+  return last - first + 1;
+}

@@ -1,13 +1,13 @@
 import type { Nat as RawNat, PortRange as RawPortRange } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { parseIp } from '../../lib/ip.ts';
-import { HOST, type PortRange, type Publish } from '../../topology/model.ts';
+import { HOST, type Publish } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import type { Context } from './context.ts';
 import type { Exposed } from './expose.ts';
 import { listNames } from './names.ts';
 import type { Network } from './network.ts';
-import { expandRange } from './port-range.ts';
+import { expandRange, singlePorts, sizeOf } from './port-range.ts';
 import { expandIp } from './settings.ts';
 import { addressOfNamespace } from './targets.ts';
 
@@ -142,7 +142,7 @@ function expandPorts(context: Context, parts: Parts): Ports[] | undefined {
   if (parts.port === 'auto') {
     const offered = parts.toPort === undefined ? offeredPorts(context, parts) : namedPorts(context, parts);
     return offered?.flatMap((exposed) =>
-      single(exposed.port).map((toPort) => ({ protocol: exposed.protocol, port: undefined, toPort })),
+      singlePorts(exposed.port).map((toPort) => ({ protocol: exposed.protocol, port: undefined, toPort })),
     );
   }
   const port = expandRange(parts.port, at('port'), report);
@@ -225,14 +225,6 @@ function expandTarget(
     fail(`namespace ${to} has no ${kind} that packets could go to`, `give ${to} an ${kind}`);
   }
   return address;
-}
-
-function single({ first, last }: PortRange): PortRange[] {
-  return Array.from({ length: last - first + 1 }, (_, at) => ({ first: first + at, last: first + at }));
-}
-
-function sizeOf({ first, last }: PortRange): number {
-  return last - first + 1;
 }
 
 function unbracket(text: string): string {

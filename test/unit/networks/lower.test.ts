@@ -331,6 +331,13 @@ networks:
     const both = (port: number, protocol: string) =>
       ['10.1.0.2', 'fd00:1::2'].map((to) => ({ port: 'auto', to, 'to-port': port, protocol }));
     expect(publish).toEqual([...both(22, 'tcp'), ...both(80, 'tcp'), ...both(53, 'udp')]);
+    const twice = await nat('', 'expose: [80, "80/tcp", 22-23, 53/udp, 80-80], publish-all: true');
+    expect(twice.publish).toEqual([
+      ...both(22, 'tcp'),
+      ...both(80, 'tcp'),
+      ...both(23, 'tcp'),
+      ...both(53, 'udp'),
+    ]);
   });
 });
 
