@@ -32,10 +32,19 @@ export function openLog({ lab, namespace, service }: ServiceStart): {
 
 /** A file of the user's: neither a link to somewhere else, nor a pipe that nobody reads. */
 function openOwn(path: string, flags: number): number {
-  const fd = openSync(path, flags | constants.O_NONBLOCK, 0o600);
+  const fd = openNoLink(path, flags | constants.O_NONBLOCK);
   if (fstatSync(fd).isFile() || path === '/dev/null') return fd;
   closeSync(fd);
   throw new TopoweaveError('service-log', `${path} is not a file`);
+}
+
+function openNoLink(path: string, flags: number): number {
+  try {
+    return openSync(path, flags, 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ELOOP') throw error;
+    throw new TopoweaveError('service-log', `the log ${path} is a symbolic link, which is not followed`);
+  }
 }
 
 /** To read a log: a link that somebody put in the place of one is not followed, as when it is written. */
