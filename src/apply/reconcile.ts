@@ -142,6 +142,9 @@ function withKeys({ topology, file }: Target, make: boolean): Topology | undefin
   return topology === undefined ? undefined : resolveKeys({ topology, file, make });
 }
 
+/** Steps of a plan whose memory is worth the time to give it back: hundredths of a second. */
+const LARGE_PLAN = 20_000;
+
 export interface ReconcileOptions extends ExecuteOptions {
   /** Called with the plan, before anything is done, also when there is nothing to do. */
   readonly onFirstPlan?: (plan: Plan) => void;
@@ -213,7 +216,9 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     }
     // What is read again is let go of first: in a large lab that is nearly all.
     live = without(live, touchedNamespaces(plan));
+    const isLarge = plan.steps.length >= LARGE_PLAN;
     plan = { ...plan, steps: [], batches: [] };
+    if (isLarge) (await import('../lib/collect-garbage.ts')).collectGarbage();
     ({ plan, live } = await planFor(engine, target, live));
   }
   throw new ApplyError(
@@ -302,7 +307,10 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
   const { topology } = target;
   const record = withFiles(readRecord(target.lab), target);
   const making = plan.steps.filter(({ action }) => action !== 'delete');
-  const claims = making.filter(({ kind }) => kind === 'namespace').map(({ namespace }) => namespace);
+  // Of one that is made, the mark comes later; of one that is removed, a file without mark may be left.
+  const claims = plan.steps
+    .filter(({ kind, action }) => kind === 'namespace' && action !== 'update')
+    .map(({ namespace }) => namespace);
   const unmarked = plan.desired.filter(
     (resource) => isHostRoute(resource) || isUnmarkedHostAddress(resource) || isHostExtra(resource),
   );
