@@ -25,6 +25,7 @@ import { withBridgeFilters } from './bridge-filters.ts';
 import { requireFirewallFeatures, requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { requireDisciplines } from './disciplines.ts';
+import { needsDockerUser, withFoundChains } from './docker-user.ts';
 import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
@@ -88,6 +89,7 @@ export async function planFor(engine: Engine, target: Target, untouched?: Live):
     firewall: new Set(target.topology?.namespaces.filter(hasFirewall).map(({ name }) => name)),
     sysctls: sysctlsToRead(withoutPorts, record),
     ovs: hasOvs(target.topology),
+    dockerUser: needsDockerUser(target.topology, record),
     extra: extraToRead(target.topology, record),
     fdb: new Set([...namespacesWithFdb(target.topology), ...(record.fdb ?? [])]),
     ingress: new Set(
@@ -102,7 +104,7 @@ export async function planFor(engine: Engine, target: Target, untouched?: Live):
   const { lab } = target;
   const findPortUse = portUseFinder(engine, lab, live);
   const topology = withoutPorts && (await choosePorts(withoutPorts, record, findPortUse));
-  const wanted = topology && withDatapath(topology, live);
+  const wanted = topology && withFoundChains(withDatapath(topology, live), live);
   const planRequest = { lab, topology: wanted, live, record };
   const plan = makePlan(planRequest);
   if (topology === undefined) return { plan, live, topology };
@@ -458,7 +460,12 @@ const extraParts: readonly (readonly [ExtraTable, RegExp])[] = [
   ['nexthops', /^host\/nexthop\//],
 ];
 
-/** The protocol number says that one of the host is ours, and the record, that it is this lab's. */
+/**
+ * The protocol number says that one of the host is ours, and the record, that it is this lab's. Rules in chains of others
+ * carry its name, and the record says that they are to be looked for.
+ */
 function isHostExtra({ kind, namespace }: Resource): boolean {
-  return namespace === HOST && (kind === 'rule' || kind === 'neighbor' || kind === 'nexthop');
+  return namespace === HOST && hostExtras.has(kind);
 }
+
+const hostExtras: ReadonlySet<string> = new Set(['rule', 'neighbor', 'nexthop', 'docker-user']);

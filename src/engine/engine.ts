@@ -27,6 +27,8 @@ export interface ReadRequest {
   readonly withPeers?: boolean;
   /** The file has bridges of Open vSwitch. */
   readonly ovs?: boolean;
+  /** The file, or the record, has rules in Docker's chain DOCKER-USER. */
+  readonly dockerUser?: boolean;
 }
 
 export interface StepFailure {

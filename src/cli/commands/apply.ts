@@ -1,4 +1,4 @@
-import { foreignWarningsFor } from '../../apply/foreign-filters.ts';
+import { machineWarnings } from '../../apply/foreign-filters.ts';
 import {
   ApplyError,
   ConflictError,
@@ -42,8 +42,8 @@ export async function dryRun(
   target: Target,
   { locate, isJson }: { locate: Locate; isJson: boolean },
 ): Promise<ExitCode> {
-  const { plan } = await planFor(engine, target);
-  const warnings = await foreignWarningsFor(target.topology, engine.name);
+  const { plan, live } = await planFor(engine, target);
+  const warnings = await machineWarnings(target.topology, live, engine.name);
   printPlan(context, plan, { locate, isJson, warnings });
   return plan.conflicts.length > 0 ? exitCodes.failed : exitCodes.done;
 }

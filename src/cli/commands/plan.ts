@@ -1,4 +1,4 @@
-import { foreignWarningsFor } from '../../apply/foreign-filters.ts';
+import { machineWarnings } from '../../apply/foreign-filters.ts';
 import { planFor } from '../../apply/reconcile.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
 import type { PlanWarning } from '../../plan/foreign-filters.ts';
@@ -45,7 +45,7 @@ export const run: RunCommand = async (context, invocation) => {
   } else if (options['commands']) {
     context.io.stdout(formatCommands(plan));
   } else {
-    const warnings = await foreignWarningsFor(topology, engine.name);
+    const warnings = await machineWarnings(topology, live, engine.name);
     printPlan(context, plan, { locate: lab.locate, isJson: options['json'] === true, warnings });
   }
   if (plan.conflicts.length > 0) return exitCodes.failed;
