@@ -12,6 +12,7 @@ import {
   checkFirewallInterfaces,
   checkFirewallOrder,
   checkHostPolicies,
+  checkIntegration,
 } from './firewall.ts';
 import { checkHairpins } from './hairpin.ts';
 import { checkLoops } from './loops.ts';
@@ -79,6 +80,7 @@ const rules: readonly Rule[] = [
   checkFirewallOrder,
   checkFirewallForwarding,
   checkHostPolicies,
+  checkIntegration,
   checkSysctls,
   checkInterfaceSysctls,
 ];
