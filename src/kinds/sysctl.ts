@@ -27,6 +27,8 @@ export const sysctlKind: Kind = {
         if (owner !== 'ours' && !wanted.has(sysctlId(namespace.name, name))) continue;
         const resource = sysctlResource(namespace.name, name, value);
         if (earlier !== undefined) Object.assign(resource.attributes, { before: earlier });
+        const learned = name === IPV6_FORWARDING && value === '0' ? learnedBy(namespace) : '';
+        if (learned !== '') Object.assign(resource.attributes, { learned });
         found.push(Object.assign(resource, { owner }));
       }
     }
@@ -40,10 +42,24 @@ export const sysctlKind: Kind = {
   },
   create: (resource) => [write(resource, String(resource.attributes['value']))],
   update: ({ wanted }) => [write(wanted, String(wanted.attributes['value']))],
+  disrupts: (change) => {
+    const learned = change?.live.attributes['learned'];
+    return learned === undefined
+      ? undefined
+      : `IPv6 default routes from router advertisements go (${learned}), where accept_ra is not 2`;
+  },
   remove: (resource) => [
     write(resource, String(resource.attributes['before'] ?? resource.attributes['value'])),
   ],
 };
+
+/** The interfaces with a default route from a router's advertisement, which the kernel takes away when it forwards. */
+function learnedBy({ routes }: LiveNamespace): string {
+  const found = routes.flatMap(({ dst, protocol, pref, dev }) =>
+    dst === 'default' && protocol === 'ra' && pref !== undefined && dev !== undefined ? [dev] : [],
+  );
+  return [...new Set(found)].join(', ');
+}
 
 /** The parameters that a namespace's file entry names, by dotted name. */
 export function wantedSysctls(topology: Topology): Map<string, string[]> {

@@ -54,6 +54,20 @@ test('a sysctl of the host that two labs need stays until the last one goes', as
   }
 });
 
+test('what IPv6 forwarding does to routes that the machine learned is in the plan', async () => {
+  const file = folder.write(
+    'six.yaml',
+    'name: six\nnamespaces: [a]\nnetworks: { n6: { subnet: "fd00:6::/64", members: [a] } }\n',
+  );
+  ip('host', 'link', 'add', 'wan6', 'type', 'veth', 'peer', 'name', 'wan6-far');
+  ip('host', 'link', 'set', 'wan6', 'up');
+  expect((await expectCode(0, 'plan', file)).stdout).not.toContain('router advertisements');
+  ip('host', '-6', 'route', 'add', 'default', 'via', 'fe80::1', 'dev', 'wan6', 'proto', 'ra', 'onlink');
+  const { stdout } = await expectCode(0, 'plan', file);
+  expect(stdout).toContain('default routes from router advertisements go (wan6), where accept_ra is not 2');
+  ip('host', 'link', 'del', 'wan6');
+});
+
 test("another lab's namespace in the way is named, and nothing is changed", async () => {
   await expectCode(0, 'apply', one());
   sh('sleep', '2.2');
