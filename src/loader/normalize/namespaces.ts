@@ -8,7 +8,7 @@ import type { Context } from './context.ts';
 import { readExposed } from './expose.ts';
 import { normalizeFirewall } from './firewall.ts';
 import { makeServices } from './made-services.ts';
-import { createNameBook, normalizeNames } from './names-files.ts';
+import { type NameBook, normalizeNames } from './names-files.ts';
 import { noNat, normalizeNat } from './nat.ts';
 import { normalizeNeighbors } from './neighbors.ts';
 import type { Network } from './network.ts';
@@ -47,10 +47,9 @@ export function listNamespaces({ namespaces }: TopologyFile): DeclaredNamespace[
 export function normalizeNamespaces(
   context: Context,
   declared: readonly DeclaredNamespace[],
-  network: Network,
+  { network, book }: { readonly network: Network; readonly book: NameBook },
 ): Namespace[] {
   readExposed(context, declared);
-  const book = createNameBook(context, declared);
   const made = makeServices(context, network, book);
   const result = declared.map(({ name, raw, place }): Namespace => {
     // In the list form a namespace has no settings, so nothing has a pointer that begins with this one.
