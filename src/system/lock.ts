@@ -7,24 +7,39 @@ import { countProcesses, searchPath } from './run.ts';
 /** The exit code that flock(1) is told to have when another process has the lock. */
 const HELD = 75;
 
+/** The file of a lock, and who else holds it then: one for all changes of the machine, one for the tables of `explain`. */
+const holders = {
+  lock: 'another topoweave is changing this machine',
+  'explain.lock': 'another topoweave explain is running on this machine',
+} as const;
+
 /**
- * Holds the machine's lock while `work` runs, so that two runs never interleave; the kernel frees it even if topoweave
- * is killed. Node has no flock(2): the caller brings it, or a child of flock(1) holds the lock until its standard input
- * closes.
+ * Holds one of the machine's locks while `work` runs, so that two runs never interleave; the kernel frees it even if
+ * topoweave is killed. Node has no flock(2): the caller brings it, or a child of flock(1) holds the lock until its
+ * standard input closes.
  */
-export async function withLock<T>(work: () => Promise<T>, lock?: (fd: number) => boolean): Promise<T> {
-  const path = join(recordFolder(), 'lock');
+export async function withLock<T>(
+  work: () => Promise<T>,
+  lock?: (fd: number) => boolean,
+  name: keyof typeof holders = 'lock',
+): Promise<T> {
+  const path = join(recordFolder(), name);
+  const refuse = (code: number) => fail(code, path, holders[name]);
   const fd = openSync(path, constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600);
   try {
-    if (lock === undefined) return await withLockHolder(path, work);
-    if (!lock(fd)) refuse(HELD, path);
+    if (lock === undefined) return await withLockHolder(path, refuse, work);
+    if (!lock(fd)) refuse(HELD);
     return await work();
   } finally {
     closeSync(fd);
   }
 }
 
-async function withLockHolder<T>(path: string, work: () => Promise<T>): Promise<T> {
+async function withLockHolder<T>(
+  path: string,
+  refuse: (exitCode: number) => void,
+  work: () => Promise<T>,
+): Promise<T> {
   const { spawn } = await import('node:child_process');
   const holder = spawn(
     'flock',
@@ -46,7 +61,7 @@ async function withLockHolder<T>(path: string, work: () => Promise<T>): Promise<
     ended.then(() => resolve(false));
   });
   try {
-    if (!(await isLocked)) refuse(await ended, path);
+    if (!(await isLocked)) refuse(await ended);
     return await work();
   } finally {
     holder.stdin.end();
@@ -54,9 +69,9 @@ async function withLockHolder<T>(path: string, work: () => Promise<T>): Promise<
   }
 }
 
-function refuse(exitCode: number, path: string): never {
+function fail(exitCode: number, path: string, holder: string): never {
   if (exitCode === HELD) {
-    throw new TopoweaveError('locked', 'another topoweave is changing this machine', {
+    throw new TopoweaveError('locked', holder, {
       hint: 'wait until it ends, then run the command again',
     });
   }
