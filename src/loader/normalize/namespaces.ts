@@ -61,6 +61,7 @@ export function normalizeNamespaces(
       network,
     });
     const names = normalizeNames(context, { namespace: name, raw, base, place, network, book });
+    const expose = context.exposed.get(name) ?? [];
     const services = normalizeServices(context, {
       namespace: name,
       base: `${base}/services`,
@@ -89,6 +90,7 @@ export function normalizeNamespaces(
       }),
       nat: normalizeNat(context, { namespace: name, base: `${base}/nat`, raw: raw.nat, network }),
       firewall: normalizeFirewall(context, `${base}/firewall`, raw.firewall),
+      ...(expose.length === 0 ? {} : { expose }),
       ...(raw.aliases === undefined || raw.aliases.length === 0 ? {} : { aliases: raw.aliases }),
       ...(names === undefined ? {} : { names }),
       ...(services.length === 0 ? {} : { services }),
