@@ -52,6 +52,7 @@ need_test() {
   need_services busybox-static
   need procps sysctl
   need wireguard-tools wg
+  need iptables iptables
   need kmod modprobe
   need openvswitch-switch ovs-vswitchd
   need qemu-system-x86 qemu-system-x86_64

@@ -1,14 +1,14 @@
 // npm run bench [-- --write]: measures topoweave against a hand-written script, against the bare calls of the kernel
 // and against Mininet; prints the page, or writes it to docs/performance.md. Build first.
-//   BENCH_ONLY=chain-100,linear-100,published-ports  some cases only      BENCH_ROUNDS=7  more rounds than 5
+//   BENCH_ONLY=chain-100,linear-100,filter-elements  some cases only      BENCH_ROUNDS=7  more rounds than 5
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { findCandidates } from './candidates.mjs';
+import { measureGrowth, selectGrowing } from './growth.mjs';
 import { isInside, runInside } from './host.mjs';
 import { describeMachine } from './machine.mjs';
 import { page } from './page.mjs';
-import { measurePublish, selectPublish } from './publish.mjs';
 import { measureCase, measureStart } from './rounds.mjs';
 import { settle } from './settle.mjs';
 import { selectCases } from './shapes.mjs';
@@ -41,14 +41,15 @@ async function measureAll(folder) {
   const cases = [];
   await settle();
   const start = measureStart(rounds, folder);
-  const { isWanted, rest, isAlone } = selectPublish(only);
+  const { chosen, rest, isAlone } = selectGrowing(only);
   for (const entry of isAlone ? [] : selectCases(rest)) {
     const began = performance.now();
     cases.push(await measureCase(entry, candidates, rounds, folder, say));
     say(`${entry.name}: ${((performance.now() - began) / 1000).toFixed(0)} s in all`);
   }
-  const publish = isWanted ? await measurePublish(rounds, folder, say) : [];
-  return { publish, command: commandLine(), machine: describeMachine(), rounds, candidates, cases, start };
+  const growth = [];
+  for (const entry of chosen) growth.push(await measureGrowth(entry, rounds, folder, say));
+  return { growth, command: commandLine(), machine: describeMachine(), rounds, candidates, cases, start };
 }
 
 function commandLine() {

@@ -6,7 +6,7 @@ import { judge } from './targets.mjs';
 const operations = { create: 'create', plan: 'second plan', change: 'one address', destroy: 'destroy' };
 const bases = { script: 'script', floor: 'floor', ip: 'ip engine', mininet: 'Mininet' };
 
-/** `results`: { command, machine, rounds, candidates, cases, publish, start }. */
+/** `results`: { command, machine, rounds, candidates, cases, growth, start }. */
 export function page(results) {
   return `${[
     '# Performance',
@@ -21,7 +21,7 @@ export function page(results) {
     '2.00 twice the time.',
     '',
     ...results.cases.flatMap((result) => caseLines(result, results.candidates)),
-    ...publishLines(results),
+    ...results.growth.flatMap(growthLines),
     ...startLines(results),
     ...methodLines(results),
   ]
@@ -117,14 +117,13 @@ function row(operation, { key, title }, samples, columns) {
   ];
 }
 
-function publishLines({ publish }) {
-  if (publish.length === 0) return [];
-  const names = { create: 'create', plan: 'second plan', change: 'one other target', destroy: 'destroy' };
+function growthLines({ title, what, things, changed, samples }) {
+  const names = { create: 'create', plan: 'second plan', change: changed, destroy: 'destroy' };
   const walls = ({ rounds }, operation) => rounds.map((round) => round[operation].wall);
   const rows = Object.keys(names).flatMap((operation) =>
-    publish.map((sample, index) => {
+    samples.map((sample, index) => {
       const { median: middle, min, max } = summary(walls(sample, operation));
-      const before = publish[index - 1];
+      const before = samples[index - 1];
       const growth =
         before === undefined ? '' : number(ratio(walls(sample, operation), walls(before, operation)));
       const peak = median(sample.rounds.map((round) => round[operation].peak));
@@ -140,13 +139,14 @@ function publishLines({ publish }) {
       ];
     }),
   );
+  const noun = things.charAt(0).toUpperCase() + things.slice(1);
   return [
-    '## Published ports',
+    `## ${title}`,
     '',
-    'One router publishes ports of a machine behind it, with the netlink engine. All of them are one transaction.',
+    `${what}, with the netlink engine. All of them are one transaction.`,
     '',
     ...markdownTable(
-      ['Operation', 'Ports', 'Time', 'Range', 'Peak MB', 'Times the ports', 'Times the time'],
+      ['Operation', noun, 'Time', 'Range', 'Peak MB', `Times the ${things}`, 'Times the time'],
       rows,
     ),
     '',

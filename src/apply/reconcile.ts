@@ -25,6 +25,7 @@ import { withBridgeFilters } from './bridge-filters.ts';
 import { requireFirewallFeatures, requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { requireDisciplines } from './disciplines.ts';
+import { needsDockerUser, withFoundChains } from './docker-user.ts';
 import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
@@ -88,6 +89,7 @@ export async function planFor(engine: Engine, target: Target, untouched?: Live):
     firewall: new Set(target.topology?.namespaces.filter(hasFirewall).map(({ name }) => name)),
     sysctls: sysctlsToRead(withoutPorts, record),
     ovs: hasOvs(target.topology),
+    dockerUser: needsDockerUser(target.topology, record),
     extra: extraToRead(target.topology, record),
     fdb: new Set([...namespacesWithFdb(target.topology), ...(record.fdb ?? [])]),
     ingress: new Set(
@@ -102,7 +104,7 @@ export async function planFor(engine: Engine, target: Target, untouched?: Live):
   const { lab } = target;
   const findPortUse = portUseFinder(engine, lab, live);
   const topology = withoutPorts && (await choosePorts(withoutPorts, record, findPortUse));
-  const wanted = topology && withDatapath(topology, live);
+  const wanted = topology && withFoundChains(withDatapath(topology, live), live);
   const planRequest = { lab, topology: wanted, live, record };
   const plan = makePlan(planRequest);
   if (topology === undefined) return { plan, live, topology };
@@ -141,6 +143,9 @@ function longNamesOf(topology: Topology | undefined): Renames | undefined {
 function withKeys({ topology, file }: Target, make: boolean): Topology | undefined {
   return topology === undefined ? undefined : resolveKeys({ topology, file, make });
 }
+
+/** Steps of a plan whose memory is worth the time to give it back: hundredths of a second. */
+const LARGE_PLAN = 20_000;
 
 export interface ReconcileOptions extends ExecuteOptions {
   /** Called with the plan, before anything is done, also when there is nothing to do. */
@@ -213,7 +218,9 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     }
     // What is read again is let go of first: in a large lab that is nearly all.
     live = without(live, touchedNamespaces(plan));
+    const isLarge = plan.steps.length >= LARGE_PLAN;
     plan = { ...plan, steps: [], batches: [] };
+    if (isLarge) (await import('../lib/collect-garbage.ts')).collectGarbage();
     ({ plan, live } = await planFor(engine, target, live));
   }
   throw new ApplyError(
@@ -302,7 +309,10 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
   const { topology } = target;
   const record = withFiles(readRecord(target.lab), target);
   const making = plan.steps.filter(({ action }) => action !== 'delete');
-  const claims = making.filter(({ kind }) => kind === 'namespace').map(({ namespace }) => namespace);
+  // Of one that is made, the mark comes later; of one that is removed, a file without mark may be left.
+  const claims = plan.steps
+    .filter(({ kind, action }) => kind === 'namespace' && action !== 'update')
+    .map(({ namespace }) => namespace);
   const unmarked = plan.desired.filter(
     (resource) => isHostRoute(resource) || isUnmarkedHostAddress(resource) || isHostExtra(resource),
   );
@@ -450,7 +460,12 @@ const extraParts: readonly (readonly [ExtraTable, RegExp])[] = [
   ['nexthops', /^host\/nexthop\//],
 ];
 
-/** The protocol number says that one of the host is ours, and the record, that it is this lab's. */
+/**
+ * The protocol number says that one of the host is ours, and the record, that it is this lab's. Rules in chains of others
+ * carry its name, and the record says that they are to be looked for.
+ */
 function isHostExtra({ kind, namespace }: Resource): boolean {
-  return namespace === HOST && (kind === 'rule' || kind === 'neighbor' || kind === 'nexthop');
+  return namespace === HOST && hostExtras.has(kind);
 }
+
+const hostExtras: ReadonlySet<string> = new Set(['rule', 'neighbor', 'nexthop', 'docker-user']);

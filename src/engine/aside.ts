@@ -4,6 +4,7 @@ import { startService } from '../system/services/start.ts';
 import { stopService } from '../system/services/stop.ts';
 import { performConntrack } from './conntrack.ts';
 import type { BatchResult } from './engine.ts';
+import { performIptables } from './iptables.ts';
 import { performOvs } from './ovs.ts';
 
 /** Performs a batch that neither engine performs itself. Engines load this file for such a batch only: few labs have one. */
@@ -11,6 +12,7 @@ export async function performAside(batch: Batch, signal: AbortSignal | undefined
   if (signal?.aborted) return { outcome: 'left-out' };
   if (batch.tool === 'ovs') return performOvs(batch);
   if (batch.tool === 'conntrack') return performConntrack(batch);
+  if (batch.tool === 'iptables') return performIptables(batch, signal);
   return batch.tool === 'file' ? performFiles(batch) : performServices(batch, signal);
 }
 

@@ -27,6 +27,8 @@ export interface ReadRequest {
   readonly withPeers?: boolean;
   /** The file has bridges of Open vSwitch. */
   readonly ovs?: boolean;
+  /** The file, or the record, has rules in Docker's chain DOCKER-USER. */
+  readonly dockerUser?: boolean;
 }
 
 export interface StepFailure {
@@ -76,6 +78,8 @@ export interface Engine {
    * this leaves it to flock(1).
    */
   readonly lock?: (fd: number) => boolean;
+  /** A large lab is expected: what takes time to start may start, while something else is done. */
+  readonly warmUp?: () => void;
   /** A run begins that no other may change: the engine may keep what it opens until `release`. */
   readonly hold: () => void;
   /** Gives back what it kept; it can be used again. */

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { Batch } from '../plan/step.ts';
+import { inheritedLock } from '../system/lock.ts';
 import { countProcesses, missingProgram, type RunResult, searchPath } from '../system/run.ts';
 import type { BatchResult } from './engine.ts';
 
@@ -26,13 +27,13 @@ export function runOvs(program: 'ovs-vsctl' | 'ovs-dpctl', args: readonly string
   countProcesses(1);
   const child = spawn(program, args, {
     env: { LC_ALL: 'C', PATH: searchPath(), OVS_RUNDIR: ovsFolder() },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...inheritedLock()],
     // In a process group of its own: Ctrl-C must not end a transaction half way.
     detached: true,
   });
   const text = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (part: string) => {
+    child[name]?.setEncoding('utf8').on('data', (part: string) => {
       text[name] += part;
     });
   }

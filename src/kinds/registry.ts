@@ -3,6 +3,7 @@ import { adoptedKind } from './adopted.ts';
 import { bondKind } from './bond.ts';
 import { bridgeKind } from './bridge.ts';
 import { bridgeFdbKind } from './bridge-fdb.ts';
+import { dockerUserKind } from './docker-user.ts';
 import { dummyKind } from './dummy.ts';
 import { etcFileKind } from './etc-file.ts';
 import { fdbKind } from './fdb.ts';
@@ -80,6 +81,7 @@ export const kinds: readonly Kind[] = [
   natKind,
   firewallKind,
   bridgeFirewallKind,
+  dockerUserKind,
   impairmentKind,
   redirectKind,
   etcFileKind,

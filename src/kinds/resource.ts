@@ -49,6 +49,13 @@ export type Command =
   | { readonly tool: 'conntrack'; readonly namespace: string; readonly mappings: readonly Mapping[] }
   /** A command of ovs-vsctl; those of a batch are one transaction. */
   | { readonly tool: 'ovs'; readonly namespace: string; readonly args: readonly string[] }
+  /** A line of iptables(8) or ip6tables(8), for chains of others that only these programs may change. */
+  | {
+      readonly tool: 'iptables';
+      readonly namespace: string;
+      readonly program: 'iptables' | 'ip6tables';
+      readonly args: readonly string[];
+    }
   | FileCommand
   | ServiceCommand;
 

@@ -12,6 +12,8 @@ export interface ForeignFilter {
   /** `ip filter FORWARD`. */
   readonly chain: string;
   readonly what: 'policy' | 'zones';
+  /** Its table has Docker's chain for rules of others, which it looks at first. */
+  readonly hasDockerUser?: boolean;
   /** Interfaces that it lets through in both directions, as far as its rules say so by name. */
   readonly letsThrough: ReadonlySet<string>;
 }
@@ -25,7 +27,7 @@ export interface ForeignFilters {
 export interface FilterSources {
   /** The objects of `nft -j COMMAND`. */
   readonly list: (command: string) => Promise<readonly NftObject[]>;
-  /** What `iptables-legacy -S FORWARD` prints, where its table is in use. */
+  /** What `iptables-legacy -S` prints, where its table is in use. */
   readonly legacy: () => Promise<string>;
   /** The text of a file of /proc, or nothing. */
   readonly read: (path: string) => string;
@@ -48,7 +50,7 @@ export function filterSources(run: Run, engine: EngineName): FilterSources {
     },
     legacy: async () => {
       try {
-        const { code, stdout } = await run(['iptables-legacy', '-S', 'FORWARD']);
+        const { code, stdout } = await run(['iptables-legacy', '-S']);
         return code === 0 ? stdout : '';
       } catch (error) {
         if (error instanceof UnavailableError) return '';
@@ -81,7 +83,14 @@ export async function readForeignFilters(sources: FilterSources): Promise<Foreig
     const rules = await legacy();
     if (/^-P FORWARD DROP$/m.test(rules)) {
       const letsThrough = legacyInterfaces(rules);
-      forward.push({ owner: 'iptables-legacy', chain: 'FORWARD', what: 'policy', letsThrough });
+      const hasDockerUser = /^-N DOCKER-USER$/m.test(rules);
+      forward.push({
+        owner: 'iptables-legacy',
+        chain: 'FORWARD',
+        what: 'policy',
+        hasDockerUser,
+        letsThrough,
+      });
     }
   }
   const bridgesFiltered = ['iptables', 'ip6tables'].some(
@@ -107,9 +116,10 @@ async function examineChain(
   const shown = `${family} ${table} ${name}`;
   if (isZoned)
     return { owner: 'firewalld', chain: shown, what: 'zones', letsThrough: zonedInterfaces(rules) };
-  const owner =
-    has('ufw-before-forward') || has('ufw6-before-forward') ? 'ufw' : has('DOCKER-USER') ? 'docker' : 'chain';
-  return { owner, chain: shown, what: 'policy', letsThrough: acceptedInterfaces(rules) };
+  const isUfw = has('ufw-before-forward') || has('ufw6-before-forward');
+  const hasDockerUser = has('DOCKER-USER');
+  const owner = isUfw ? 'ufw' : hasDockerUser ? 'docker' : 'chain';
+  return { owner, chain: shown, what: 'policy', hasDockerUser, letsThrough: acceptedInterfaces(rules) };
 }
 
 /** Those that rules without any other condition accept, coming in and going out. */
@@ -119,6 +129,8 @@ function acceptedInterfaces(rules: readonly NftItem[]): ReadonlySet<string> {
   for (const { expr } of rules) {
     const parts = Array.isArray(expr) ? (expr as NftItem[]) : [];
     if (!parts.some((part) => 'accept' in part)) continue;
+    // What nft knows only as a match of iptables is a condition too, but for a comment.
+    if (parts.some(({ xt }) => xt !== undefined && (xt as NftItem)['name'] !== 'comment')) continue;
     const matches = parts.flatMap(({ match }) => (match === undefined ? [] : [match as Match]));
     const [only, more] = matches;
     if (only === undefined || more !== undefined) continue;
@@ -152,20 +164,28 @@ function zonedInterfaces(rules: readonly NftItem[]): ReadonlySet<string> {
 function legacyInterfaces(rules: string): ReadonlySet<string> {
   const names = (letter: 'i' | 'o') =>
     new Set(
-      [...rules.matchAll(new RegExp(`^-A FORWARD -${letter} (\\S+) -j ACCEPT$`, 'gm'))].map(
-        ([, name]) => name ?? '',
-      ),
+      [
+        ...rules.matchAll(
+          new RegExp(
+            `^-A (?:FORWARD|DOCKER-USER) -${letter} (\\S+)(?: -m comment --comment \\S+)? -j ACCEPT$`,
+            'gm',
+          ),
+        ),
+      ].map(([, name]) => name ?? ''),
     );
   const out = names('o');
   return new Set([...names('i')].filter((name) => out.has(name)));
 }
+
+/** The key that lets the lab through Docker's filter. */
+export const integration = 'write firewall: { integrate: docker-user } for host in the file';
 
 /** What to do, so that a filter of others lets an interface through. */
 export function letThrough({ owner, chain }: ForeignFilter, name: string): string {
   const both = (line: (key: 'i' | 'o') => string) => `${line('i')}; ${line('o')}`;
   switch (owner) {
     case 'docker':
-      return both((key) => `iptables -I DOCKER-USER -${key} ${name} -j ACCEPT`);
+      return both((key) => `${programOf(chain)} -I DOCKER-USER -${key} ${name} -j ACCEPT`);
     case 'ufw':
       return `ufw route allow in on ${name}; ufw route allow out on ${name}`;
     case 'firewalld':
@@ -175,6 +195,10 @@ export function letThrough({ owner, chain }: ForeignFilter, name: string): strin
     case 'chain':
       return both((key) => `nft insert rule ${chain} ${key}ifname ${name} accept`);
   }
+}
+
+function programOf(chain: string): string {
+  return chain.startsWith('ip6 ') ? 'ip6tables' : 'iptables';
 }
 
 export function describeFilter({ owner, chain, what }: ForeignFilter): string {

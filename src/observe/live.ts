@@ -291,6 +291,11 @@ export interface Live {
   readonly ovs?: LiveOvs;
   /** The files below /etc/netns, by namespace. */
   readonly etc?: ReadonlyMap<string, EtcFolder>;
+  /**
+   * Docker's chain DOCKER-USER by the family of its filter, where the machine has it: its rules, each as the words behind
+   * `-A DOCKER-USER`. undefined: not read.
+   */
+  readonly dockerUser?: ReadonlyMap<4 | 6, readonly (readonly string[])[]>;
   /** The services that were started: those of the lab that was asked for, or of all labs. */
   readonly services?: readonly LiveService[];
 }

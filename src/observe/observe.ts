@@ -2,6 +2,7 @@ import type { Engine, ReadRequest } from '../engine/engine.ts';
 import { kernelName } from '../lib/interface-name.ts';
 import { readEtcFiles } from '../system/etc-files.ts';
 import { listNamespaces } from '../system/netns.ts';
+import { run } from '../system/run.ts';
 import { readServices } from '../system/services/record.ts';
 import { HOST } from '../topology/model.ts';
 import type { Live, LiveNamespace } from './live.ts';
@@ -15,12 +16,20 @@ export async function observe(engine: Engine, request: ReadRequest): Promise<Liv
   return {
     ...named({ ...(await addOvs(namespaces, request.ovs === true)), stale }, request),
     ...readFiles(request),
+    ...(await readChains(request)),
   };
 }
 
 /** What is no document of the kernel's: files, and what the records say of processes. */
 function readFiles({ lab }: ReadRequest): Pick<Live, 'etc' | 'services'> {
   return { etc: readEtcFiles(), services: readServices(lab) };
+}
+
+/** Chains of others, only where the lab has rules in them. */
+async function readChains({ dockerUser }: ReadRequest): Promise<Pick<Live, 'dockerUser'>> {
+  if (dockerUser !== true) return {};
+  const { readDockerUser } = await import('./docker-user.ts');
+  return { dockerUser: await readDockerUser(run) };
 }
 
 /** Reads every namespace but those that are known, which are taken over as they were. */
@@ -37,7 +46,12 @@ export async function observeAgain(engine: Engine, request: ReadRequest, known: 
     const namespace = read.get(name) ?? known.namespaces.get(name);
     if (namespace !== undefined) namespaces.set(name, namespace);
   }
-  return { ...(await addOvs(namespaces, request.ovs === true)), stale, ...readFiles(request) };
+  return {
+    ...(await addOvs(namespaces, request.ovs === true)),
+    stale,
+    ...readFiles(request),
+    ...(await readChains(request)),
+  };
 }
 
 const none: Renames = new Map();

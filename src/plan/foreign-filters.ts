@@ -2,13 +2,15 @@ import {
   describeFilter,
   type ForeignFilter,
   type ForeignFilters,
+  integration,
   letThrough,
 } from '../observe/foreign-filters.ts';
+import { hostInterfaces } from '../topology/host-interfaces.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
 
 /** Something of the machine that a plan cannot change, and that keeps a lab from working. */
 export interface PlanWarning {
-  readonly code: 'foreign-filter' | 'bridge-filter';
+  readonly code: 'foreign-filter' | 'bridge-filter' | 'no-docker-user';
   readonly message: string;
   readonly help: string;
 }
@@ -18,19 +20,25 @@ export function mayMeetFilters(topology: Topology): boolean {
   return ownInterfaces(topology).length > 0;
 }
 
-function ownInterfaces({ interfaces }: Topology): Interface[] {
-  return interfaces.filter(
-    ({ namespace, kind, master }) =>
-      namespace === HOST && kind !== 'loopback' && kind !== 'adopted' && master === undefined,
-  );
+/** An adopted one was there before, and filters of others may know it in other ways than by its name. */
+function ownInterfaces(topology: Topology): Interface[] {
+  return hostInterfaces(topology).filter(({ kind }) => kind !== 'adopted');
 }
 
-/** What filters of others do to the lab, and what to do about it. */
+/**
+ * What filters of others do to the lab, and what to do about it. `integrated`: the families whose chain DOCKER-USER has
+ * rules for the lab, or gets them by the plan.
+ */
 export function foreignWarnings(
   topology: Topology,
-  filters: ForeignFilters,
+  found: ForeignFilters,
   isForwarding: boolean,
+  integrated: ReadonlySet<4 | 6> = new Set(),
 ): PlanWarning[] {
+  const forward = found.forward.filter(
+    ({ chain, hasDockerUser }) => !(hasDockerUser && integrated.has(chain.startsWith('ip6 ') ? 6 : 4)),
+  );
+  const filters: ForeignFilters = { ...found, forward };
   const forwards =
     isForwarding ||
     topology.namespaces.some(({ name, forwarding }) => name === HOST && forwarding !== undefined);
@@ -51,10 +59,20 @@ function forwardWarnings(topology: Topology, { forward }: ForeignFilters): PlanW
       {
         code: 'foreign-filter',
         message: `${describeFilter(filter)}: what host forwards by ${listOf(names)} is lost`,
-        help: `topoweave does not touch the rules of others; to let it through: ${helpFor(filter, names)}`,
+        help: `topoweave does not touch the rules of others${filter.hasDockerUser ? ' unless the file says so' : ''}; to let it through: ${helpFor(filter, names)}`,
       },
     ];
   });
+}
+
+/** The file asks for rules in Docker's chain, which is not there: without it no packet of the lab is lost in it. */
+export function noDockerUserWarning(): PlanWarning {
+  return {
+    code: 'no-docker-user',
+    message:
+      'there is nothing to integrate with: neither iptables nor ip6tables has the chain DOCKER-USER on this machine',
+    help: 'Docker is not running, was started with --iptables=false, or keeps its rules in nftables; plan again when it runs',
+  };
 }
 
 function bridgeWarnings(topology: Topology, { forward }: ForeignFilters): PlanWarning[] {
@@ -82,7 +100,8 @@ function isSeen({ chain }: ForeignFilter, address: string): boolean {
 }
 
 function helpFor(filter: ForeignFilter, [first = '', ...others]: readonly string[]): string {
-  return `${letThrough(filter, first)}${others.length === 0 ? '' : `; and the same for ${listOf(others)}`}`;
+  const request = filter.hasDockerUser ? `${integration}; or by hand: ` : '';
+  return `${request}${letThrough(filter, first)}${others.length === 0 ? '' : `; and the same for ${listOf(others)}`}`;
 }
 
 function listOf(names: readonly string[]): string {

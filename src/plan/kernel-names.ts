@@ -39,6 +39,8 @@ function translate(command: Command, long: ReadonlySet<string>): Command {
       // The loader takes no such name for what Open vSwitch has: its ports are found by the kernel's names.
       return command;
     case 'conntrack':
+    case 'iptables':
+      // Its rules are found by the kernel's names.
       return command;
     case 'nft':
       return { ...command, script: command.script.replace(/"([^"\n]+)"/g, (_, text) => `"${of(text)}"`) };

@@ -67,9 +67,15 @@ export interface Batch {
 }
 
 /** What is done beside programs of iproute2 and nftables and messages to the kernel, in one way for both engines. */
-export type AsideTool = 'conntrack' | 'ovs' | 'file' | 'service';
+export type AsideTool = 'conntrack' | 'ovs' | 'iptables' | 'file' | 'service';
 
-const asideTools: ReadonlySet<string> = new Set<AsideTool>(['conntrack', 'ovs', 'file', 'service']);
+const asideTools: ReadonlySet<string> = new Set<AsideTool>([
+  'conntrack',
+  'ovs',
+  'iptables',
+  'file',
+  'service',
+]);
 
 export function isAsideTool(tool: string): tool is AsideTool {
   return asideTools.has(tool);

@@ -41,6 +41,8 @@ export function shellCommand(command: Command): string {
         .flatMap(conntrackLines)
         .map((args) => `${exec}conntrack ${args.map(quote).join(' ')}`)
         .join('\n');
+    case 'iptables':
+      return `${exec}${command.program} ${command.args.map(quote).join(' ')}`;
     case 'ovs':
       return `ovs-vsctl ${command.args.map(quote).join(' ')}`;
     case 'file':

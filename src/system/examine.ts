@@ -1,5 +1,5 @@
 import { UnavailableError } from '../lib/errors.ts';
-import { describeFilter, type ForeignFilters, letThrough } from '../observe/foreign-filters.ts';
+import { describeFilter, type ForeignFilters, integration, letThrough } from '../observe/foreign-filters.ts';
 import type { Privileges } from './privileges.ts';
 import { packages, type Run } from './run.ts';
 import { sandboxArgv } from './sandbox.ts';
@@ -53,6 +53,7 @@ const tools: readonly {
   { name: 'ping', argv: ['ping', '-V'], required: false, use: 'check needs' },
   { name: 'busybox', argv: ['busybox', 'udhcpc', '--help'], required: false, use: 'addresses: dhcp4 needs' },
   { name: 'dnsmasq', argv: ['dnsmasq', '--version'], required: false, use: 'dns and dhcp of bridges need' },
+  { name: 'iptables', argv: ['iptables', '-V'], required: false, use: 'firewall: integrate needs' },
   { name: 'ovs-vsctl', argv: ['ovs-vsctl', '-V'], required: false, use: 'bridges with type: ovs need' },
 ];
 
@@ -183,7 +184,7 @@ function examineFilters(filters: ForeignFilters | undefined): Finding[] {
       ...forwarding,
       state: 'limited',
       detail: dropping,
-      help: `for an interface of a lab in host: ${letThrough(first, 'NAME')}`,
+      help: `for an interface of a lab in host: ${first.hasDockerUser ? `${integration}; or by hand: ` : ''}${letThrough(first, 'NAME')}`,
     },
     bridgesFiltered
       ? {

@@ -7,6 +7,17 @@ import { countProcesses, searchPath } from './run.ts';
 /** The exit code that flock(1) is told to have when another process has the lock. */
 const HELD = 75;
 
+/** The open file of the lock, while this process holds it. */
+let held: number | undefined;
+
+/**
+ * For the last place in `stdio` of a child that changes the machine. It has the lock, too, so that whoever comes after a
+ * killed run waits until its children have ended what they have begun. Not for one that stays: it would keep the lock.
+ */
+export function inheritedLock(): readonly number[] {
+  return held === undefined ? [] : [held];
+}
+
 /** The file of a lock, and who else holds it then: one for all changes of the machine, one for the tables of `explain`. */
 const holders = {
   lock: 'another topoweave is changing this machine',
@@ -15,8 +26,7 @@ const holders = {
 
 /**
  * Holds one of the machine's locks while `work` runs, so that two runs never interleave; the kernel frees it even if
- * topoweave is killed. Node has no flock(2): the caller brings it, or a child of flock(1) holds the lock until its
- * standard input closes.
+ * topoweave is killed. Node has no flock(2): the caller brings it, or flock(1) locks the open file for this process.
  */
 export async function withLock<T>(
   work: () => Promise<T>,
@@ -24,49 +34,32 @@ export async function withLock<T>(
   name: keyof typeof holders = 'lock',
 ): Promise<T> {
   const path = join(recordFolder(), name);
-  const refuse = (code: number) => fail(code, path, holders[name]);
+  const refuse = (code: number): never => fail(code, path, holders[name]);
   const fd = openSync(path, constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600);
   try {
-    if (lock === undefined) return await withLockHolder(path, refuse, work);
-    if (!lock(fd)) refuse(HELD);
+    if (lock === undefined) await lockByProgram(fd, refuse);
+    else if (!lock(fd)) refuse(HELD);
+    held = fd;
     return await work();
   } finally {
+    held = undefined;
     closeSync(fd);
   }
 }
 
-async function withLockHolder<T>(
-  path: string,
-  refuse: (exitCode: number) => void,
-  work: () => Promise<T>,
-): Promise<T> {
+/** The lock belongs to the open file, which the child shares with this process, and not to the child (flock(2)). */
+async function lockByProgram(fd: number, refuse: (exitCode: number) => never): Promise<void> {
   const { spawn } = await import('node:child_process');
-  const holder = spawn(
-    'flock',
-    ['--nonblock', '--conflict-exit-code', String(HELD), path, 'sh', '-c', 'echo locked; exec cat'],
-    {
-      env: { LC_ALL: 'C', PATH: searchPath() },
-      stdio: ['pipe', 'pipe', 'ignore'],
-      // In a process group of its own: Ctrl-C must not free the lock while the last batch still runs.
-      detached: true,
-    },
-  );
-  countProcesses(2);
-  const ended = new Promise<number>((resolve) => {
-    holder.on('error', () => resolve(127));
-    holder.on('exit', (code) => resolve(code ?? 1));
+  countProcesses(1);
+  const child = spawn('flock', ['--nonblock', '--conflict-exit-code', String(HELD), '3'], {
+    env: { LC_ALL: 'C', PATH: searchPath() },
+    stdio: ['ignore', 'ignore', 'ignore', fd],
   });
-  const isLocked = new Promise<boolean>((resolve) => {
-    holder.stdout.once('data', () => resolve(true));
-    ended.then(() => resolve(false));
+  const code = await new Promise<number>((resolve) => {
+    child.on('error', () => resolve(127));
+    child.on('exit', (exitCode) => resolve(exitCode ?? 1));
   });
-  try {
-    if (!(await isLocked)) refuse(await ended);
-    return await work();
-  } finally {
-    holder.stdin.end();
-    await ended;
-  }
+  if (code !== 0) refuse(code);
 }
 
 function fail(exitCode: number, path: string, holder: string): never {

@@ -31,7 +31,7 @@ export interface LabRecord {
   readonly sysctls: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Options of interfaces that the lab set, by id, with the value from before; '' where a new one got it at once. */
   readonly options?: Readonly<Record<string, string>>;
-  /** Identities of addresses and routes on objects of the host that carry no mark. */
+  /** Identities of addresses and routes on objects of the host that carry no mark, and of rules in chains of others. */
   readonly hostObjects: readonly string[];
   /** The lab has bridges or ports in the database of Open vSwitch, which must answer for them to be seen. */
   readonly ovs?: boolean;

@@ -9,12 +9,23 @@ export interface Firewall {
   readonly counters: readonly string[];
   /** Those that the file has; `inet` before `bridge`, and in the order in which a packet meets them. */
   readonly chains: readonly FirewallChain[];
+  /** The file asks a filter of others to let the lab through; undefined: topoweave leaves them alone. */
+  readonly integrate?: Integration;
+}
+
+/** What the file wants to have of a filter of others, in the machine's own namespace. */
+export interface Integration {
+  /** Docker's chain for the rules of the machine's administrator. */
+  readonly with: 'docker-user';
+  /** Those that have the chain: known when the machine is looked at; see withDockerUser. */
+  readonly families: readonly (4 | 6)[];
+  readonly place: Place;
 }
 
 /** Thousands of namespaces share it. */
 export const noFirewall: Firewall = { sets: [], counters: [], chains: [] };
 
-/** Whether a namespace has filter tables of the lab. */
+/** Whether a namespace has filter tables of the lab; chains of others are none. */
 export function hasFirewall({ firewall }: { readonly firewall: Firewall }): boolean {
   const { sets, counters, chains } = firewall;
   return sets.length + counters.length + chains.length > 0;

@@ -4,7 +4,7 @@ import { afterAll, expect, test } from 'vitest';
 import { reconcile } from '../../src/apply/reconcile.ts';
 import { chooseEngine } from '../../src/engine/choose.ts';
 import { topologyOf } from '../support/fixture.ts';
-import { dump, engineName, expectCode, workFolder } from '../support/host.ts';
+import { dump, engineName, expectCode, lockIsFree, namespaces, workFolder } from '../support/host.ts';
 
 // A run may be killed at any point: the next apply converges, destroy cleans up. The built program is used, because the
 // test's own process cannot be killed.
@@ -37,8 +37,8 @@ async function killedAfter(milliseconds: number, ...argv: string[]): Promise<voi
   await Promise.race([ended, setTimeout(milliseconds)]);
   child.kill('SIGKILL');
   await ended;
-  // Batches run in process groups of their own and end what they began.
-  await setTimeout(150);
+  // Batches run in process groups of their own and end what they began, and have the lock as long.
+  await expect.poll(lockIsFree, { timeout: 30_000 }).toBe(true);
 }
 
 test('apply converges and destroy cleans up, wherever either was killed', async () => {
@@ -53,6 +53,25 @@ test('apply converges and destroy cleans up, wherever either was killed', async 
     await expectCode(0, 'destroy', 'kill');
     expect(dump()).toBe(before);
   }
+});
+
+test('whoever comes after a killed run waits until its programs have ended what they had begun', async () => {
+  const names = Array.from({ length: 400 }, (_, index) => `many${index}`);
+  const many = folder.write('many.yaml', `name: many\nnamespaces: [${names.join(', ')}]\n`);
+  const child = spawn(process.execPath, ['dist/topoweave.js', 'apply', '--engine', 'ip', many], {
+    stdio: 'ignore',
+  });
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  await expect.poll(() => namespaces().length, { timeout: 30_000, interval: 5 }).toBeGreaterThan(0);
+  child.kill('SIGKILL');
+  await ended;
+  const { stderr } = await expectCode(1, 'destroy', 'many');
+  expect(stderr).toContain('another topoweave is changing this machine');
+  await expect.poll(lockIsFree, { timeout: 30_000 }).toBe(true);
+  // All of one batch: what was begun is done, nothing comes later.
+  expect(namespaces()).toHaveLength(names.length);
+  await expectCode(0, 'destroy', 'many');
+  expect(namespaces()).toEqual([]);
 });
 
 test('an interrupted apply stops between batches, and the next one goes on', async () => {

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -11,7 +11,7 @@ import {
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { hasUsers } from '../support/example.ts';
-import { dump, expectCode, namespaces, sh, topoweave, workFolder } from '../support/host.ts';
+import { dump, expectCode, lockIsFree, namespaces, sh, topoweave, workFolder } from '../support/host.ts';
 
 const folder = workFolder();
 afterAll(() => folder.remove());
@@ -234,12 +234,6 @@ function servants(): string[] {
   });
 }
 
-/** Whether nobody has topoweave's lock. */
-function isFree(): boolean {
-  const path = '/run/topoweave/lock';
-  return !existsSync(path) || spawnSync('flock', ['--nonblock', path, 'true']).status === 0;
-}
-
 /** Folders without files do no harm: a killed run may not have come to say that it made one. */
 function filesBelow(path: string): string[] {
   if (!existsSync(path)) return [];
@@ -264,7 +258,7 @@ namespaces:
     child.kill('SIGKILL');
     await ended;
     // What it started for a batch ends what it has begun, and has the lock as long.
-    await expect.poll(isFree, { timeout: 30_000 }).toBe(true);
+    await expect.poll(lockIsFree, { timeout: 30_000 }).toBe(true);
   };
   for (let milliseconds = 60; milliseconds <= 660; milliseconds += 60) {
     await killedAfter(milliseconds, 'apply', path);

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { main } from '../../src/cli/run.ts';
@@ -48,6 +48,12 @@ export async function expectCode(code: number, ...argv: string[]): Promise<Outco
     );
   }
   return outcome;
+}
+
+/** Whether nobody has topoweave's lock, nor what a killed one has started. */
+export function lockIsFree(): boolean {
+  const path = '/run/topoweave/lock';
+  return !existsSync(path) || spawnSync('flock', ['--nonblock', path, 'true']).status === 0;
 }
 
 /** Starts a program of the throw-away host and gives what it printed. */

@@ -1,4 +1,4 @@
-import { foreignWarningsFor } from '../../apply/foreign-filters.ts';
+import { machineWarnings } from '../../apply/foreign-filters.ts';
 import {
   ApplyError,
   ConflictError,
@@ -12,7 +12,7 @@ import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import { type Locate, noChanges, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
 import type { Context, RunCommand } from '../command.ts';
-import { engineOf } from '../engine-option.ts';
+import { engineOf, warmEngineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { loadLab, requireRoot } from '../lab.ts';
@@ -20,7 +20,9 @@ import { printPlan } from './plan.ts';
 
 export const run: RunCommand = async (context, invocation) => {
   const { options } = invocation;
-  const lab = await loadLab(context, chosenFiles(context.io, invocation));
+  const files = chosenFiles(context.io, invocation);
+  warmEngineOf(context, options, files.file);
+  const lab = await loadLab(context, files);
   requireRoot();
   const target: Target = {
     lab: lab.topology.name,
@@ -40,8 +42,8 @@ export async function dryRun(
   target: Target,
   { locate, isJson }: { locate: Locate; isJson: boolean },
 ): Promise<ExitCode> {
-  const { plan } = await planFor(engine, target);
-  const warnings = await foreignWarningsFor(target.topology, engine.name);
+  const { plan, live } = await planFor(engine, target);
+  const warnings = await machineWarnings(target.topology, live, engine.name);
   printPlan(context, plan, { locate, isJson, warnings });
   return plan.conflicts.length > 0 ? exitCodes.failed : exitCodes.done;
 }

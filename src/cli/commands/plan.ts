@@ -1,4 +1,4 @@
-import { foreignWarningsFor } from '../../apply/foreign-filters.ts';
+import { machineWarnings } from '../../apply/foreign-filters.ts';
 import { planFor } from '../../apply/reconcile.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
 import type { PlanWarning } from '../../plan/foreign-filters.ts';
@@ -10,13 +10,15 @@ import { formatConflicts, formatPlan, formatWarnings, type Locate, planJson } fr
 import { painter } from '../../report/style.ts';
 import { readRecord } from '../../system/record.ts';
 import type { Context, RunCommand } from '../command.ts';
-import { engineOf } from '../engine-option.ts';
+import { engineOf, warmEngineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
 import { loadLab, requireRoot } from '../lab.ts';
 
 export const run: RunCommand = async (context, invocation) => {
   const { options } = invocation;
-  const lab = await loadLab(context, chosenFiles(context.io, invocation));
+  const files = chosenFiles(context.io, invocation);
+  warmEngineOf(context, options, files.file);
+  const lab = await loadLab(context, files);
   if (options['verbose'] && lab.overrides.length > 0) {
     const { io, color } = context;
     const { formatDiagnostics } = await import('../../report/diagnostics.ts');
@@ -45,7 +47,7 @@ export const run: RunCommand = async (context, invocation) => {
   } else if (options['commands']) {
     context.io.stdout(formatCommands(plan));
   } else {
-    const warnings = await foreignWarningsFor(topology, engine.name);
+    const warnings = await machineWarnings(topology, live, engine.name);
     printPlan(context, plan, { locate: lab.locate, isJson: options['json'] === true, warnings });
   }
   if (plan.conflicts.length > 0) return exitCodes.failed;

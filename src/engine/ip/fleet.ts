@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { inheritedLock } from '../../system/lock.ts';
 import { recordFolder } from '../../system/record.ts';
 import { countProcesses, searchPath } from '../../system/run.ts';
 
@@ -185,14 +186,14 @@ function runWorker(
   countProcesses(1);
   const child = spawn('sh', ['-c', worker, 'sh', folder, sysctl, wg, ...share], {
     env: { LC_ALL: 'C', PATH: searchPath() },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit', ...inheritedLock()],
     // In a process group of its own: Ctrl-C must not end a batch half way.
     detached: true,
   });
   const stop = () => child.kill('SIGTERM');
   signal?.addEventListener('abort', stop, { once: true });
   let rest = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) {

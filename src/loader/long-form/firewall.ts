@@ -9,8 +9,8 @@ import {
 } from '../../topology/firewall.ts';
 
 export function longFirewall(firewall: Firewall): object {
-  const { sets, counters, chains } = firewall;
-  if (!hasFirewall({ firewall })) return {};
+  const { sets, counters, chains, integrate } = firewall;
+  if (!hasFirewall({ firewall }) && integrate === undefined) return {};
   const of = (family: FirewallChain['family']) =>
     Object.fromEntries(
       chains.filter((chain) => chain.family === family).map((chain) => [chain.hook, longChain(chain)]),
@@ -26,6 +26,7 @@ export function longFirewall(firewall: Firewall): object {
             ),
           }),
       ...(counters.length === 0 ? {} : { counters }),
+      ...(integrate === undefined ? {} : { integrate: integrate.with }),
       ...of('inet'),
       ...(Object.keys(bridge).length === 0 ? {} : { bridge }),
     },

@@ -65,7 +65,14 @@ export function normalizeFirewall(context: Context, base: string, raw: RawFirewa
       ...firewallHooks.flatMap((hook) => chainOf('inet', hook, raw[hook], `${base}/${hook}`)),
       ...bridgeHooks.flatMap((hook) => chainOf('bridge', hook, ofBridge[hook], `${base}/bridge/${hook}`)),
     ],
+    ...expandIntegration(raw.integrate, `${base}/integrate`),
   };
+}
+
+function expandIntegration(raw: RawFirewall['integrate'], at: string): Pick<Firewall, 'integrate'> {
+  return raw === undefined
+    ? {}
+    : { integrate: { with: raw, families: [], place: { pointer: at, part: 'value' } } };
 }
 
 interface Where {

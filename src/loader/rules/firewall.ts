@@ -1,6 +1,8 @@
 import type { Place } from '../../lib/diagnostic.ts';
+import { kernelName } from '../../lib/interface-name.ts';
 import type { FirewallChain, FirewallMatch, FirewallRule } from '../../topology/firewall.ts';
-import { HOST } from '../../topology/model.ts';
+import { hostInterfaces } from '../../topology/host-interfaces.ts';
+import { HOST, type Interface } from '../../topology/model.ts';
 import { listNames } from '../normalize/names.ts';
 import type { Report } from '../normalize/problem.ts';
 import { suggest } from '../suggest.ts';
@@ -131,6 +133,53 @@ export function checkHostPolicies({ topology }: Subject, report: Report): void {
       help: 'write policy: accept, and rules with action: drop for the interfaces of the lab',
     });
   }
+}
+
+/** The chain is the machine's own, and its rules are about the lab's interfaces there. */
+export function checkIntegration({ topology }: Subject, report: Report): void {
+  for (const namespace of topology.namespaces) {
+    const { name, firewall, forwarding } = namespace;
+    const place = firewall.integrate?.place;
+    if (place === undefined) continue;
+    const fail = (message: string, help: string) =>
+      report({ code: 'firewall-integrate', message, place, help });
+    if (name !== HOST) {
+      fail(
+        `integrate is for ${HOST}: the chain DOCKER-USER is in the filter of the machine itself, and ${name} has none`,
+        `leave it out here; for interfaces of the lab in ${HOST}: namespaces: { ${HOST}: { firewall: { integrate: docker-user } } }`,
+      );
+      continue;
+    }
+    const interfaces = hostInterfaces(topology);
+    if (interfaces.length === 0) {
+      fail(
+        `the lab makes no interface in ${HOST} by which the machine could forward, and adopts no bridge there; there is nothing to let through`,
+        `leave it out; Docker's filter sees no packets between namespaces`,
+      );
+    } else if (forwarding?.ipv4 === false && forwarding.ipv6 === false && !interfaces.some(isBridge)) {
+      fail(
+        `${HOST} forwards nothing, so there is nothing to let through`,
+        `leave it out, or forwarding: false`,
+      );
+    }
+    for (const item of interfaces) checkIptablesName(item, place, report);
+  }
+}
+
+function isBridge({ kind }: Interface): boolean {
+  return kind === 'bridge' || kind === 'ovs-bridge' || kind === 'adopted';
+}
+
+/** iptables(8) takes a name that ends with it for the beginning of names. */
+function checkIptablesName({ name, place }: Interface, integrate: Place, report: Report): void {
+  if (!kernelName(name).endsWith('+')) return;
+  report({
+    code: 'firewall-integrate',
+    message: `iptables takes '${name}' for every interface whose name begins with '${name.slice(0, -1)}'`,
+    place,
+    help: "give it a name without '+' at its end",
+    related: [{ message: 'this needs rules of iptables', place: integrate }],
+  });
 }
 
 function verb({ hook }: FirewallChain): string {

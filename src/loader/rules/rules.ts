@@ -12,6 +12,7 @@ import {
   checkFirewallInterfaces,
   checkFirewallOrder,
   checkHostPolicies,
+  checkIntegration,
 } from './firewall.ts';
 import { checkHairpins } from './hairpin.ts';
 import { checkLoops } from './loops.ts';
@@ -81,6 +82,7 @@ const rules: readonly Rule[] = [
   checkFirewallOrder,
   checkFirewallForwarding,
   checkHostPolicies,
+  checkIntegration,
   checkSysctls,
   checkInterfaceSysctls,
 ];

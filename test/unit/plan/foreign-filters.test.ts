@@ -39,7 +39,7 @@ test.each<[string, NftObject[], RegExp]>([
   [
     'docker',
     [chain('ip', 'filter', 'FORWARD', dropping), chain('ip', 'filter', 'DOCKER-USER')],
-    /DOCKER-USER -i br0/,
+    /integrate: docker-user.* iptables -I DOCKER-USER -i br0/,
   ],
   [
     'ufw',
@@ -107,4 +107,44 @@ test('where its rules let the interface through, nothing is said', async () => {
   const chains = [chain('ip', 'filter', 'FORWARD', dropping)];
   expect(await warningsOf({ objects: [...chains, rule('iifname')] })).toHaveLength(1);
   expect(await warningsOf({ objects: [...chains, rule('iifname'), rule('oifname')] })).toEqual([]);
+});
+
+test('what nft knows only as a match of iptables is a condition, but for a comment', async () => {
+  const rule = (key: string, name: string): NftObject => ({
+    rule: {
+      expr: [
+        { match: { op: '==', left: { meta: { key } }, right: 'br0' } },
+        { xt: { type: 'match', name } },
+        { accept: null },
+      ],
+    },
+  });
+  const both = (name: string) => ['iifname', 'oifname'].map((key) => rule(key, name));
+  const chains = [chain('ip', 'filter', 'FORWARD', dropping)];
+  expect(await warningsOf({ objects: [...chains, ...both('conntrack')] })).toHaveLength(1);
+  expect(await warningsOf({ objects: [...chains, ...both('comment')] })).toEqual([]);
+});
+
+test('where the plan puts the lab into DOCKER-USER, that filter is not named', async () => {
+  if (topology === undefined) throw new Error('not valid');
+  const objects = [chain('ip', 'filter', 'FORWARD', dropping), chain('inet', 'mine', 'fwd', dropping)];
+  const said = async (families: (4 | 6)[], more: NftObject[]) => {
+    const filters = await readForeignFilters(sourcesOf({ objects: [...objects, ...more] }));
+    return foreignWarnings(topology, filters, false, new Set(families)).map(({ message }) => message);
+  };
+  const user = chain('ip', 'filter', 'DOCKER-USER');
+  expect(await said([4], [user])).toEqual([expect.stringContaining('inet mine fwd')]);
+  expect(await said([6], [user])).toHaveLength(2);
+  expect(await said([4], [])).toHaveLength(2);
+});
+
+test('the legacy table of Docker', async () => {
+  const read = (path: string) => (path === '/proc/net/ip_tables_names' ? 'filter\n' : '');
+  const mark = '-m comment --comment "topoweave:lab"';
+  const rules = ['-P FORWARD DROP', '-N DOCKER-USER', '-A FORWARD -j DOCKER-USER'];
+  const legacy = async () => `${rules.join('\n')}\n`;
+  expect((await warningsOf({ read, legacy })).join()).toContain('integrate: docker-user');
+  const accepted = ['i', 'o'].map((key) => `-A DOCKER-USER -${key} br0 ${mark} -j ACCEPT`);
+  const open = async () => `${[...rules, ...accepted].join('\n')}\n`;
+  expect(await warningsOf({ read, legacy: open })).toEqual([]);
 });
