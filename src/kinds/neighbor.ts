@@ -1,8 +1,7 @@
-import type { IpNeighbor, LiveNamespace } from '../observe/live.ts';
-import { HOST } from '../topology/model.ts';
-import { interfaceId, interfaceOwner } from './interface.ts';
+import { interfaceId } from './interface.ts';
 import { OWN_PROTOCOL } from './marks.ts';
-import type { Command, Kind, LiveResource, Owner, ReadContext, Resource } from './resource.ts';
+import { ownerByProtocol } from './protocol-owner.ts';
+import type { Command, Kind, LiveResource, Resource } from './resource.ts';
 
 /**
  * A permanent entry of the ARP or NDP table, or an address that the namespace answers for. Ours carry the protocol
@@ -26,7 +25,8 @@ export const neighborKind: Kind = {
         if (!proxy && entry.state?.includes('PERMANENT') !== true) continue;
         const { dst: to, dev, lladdr: macaddress = '' } = entry;
         const resource = neighborResource(namespace.name, { to, dev, macaddress, proxy });
-        const owner = neighborOwner(namespace, entry, resource.id, context);
+        const numbered = { id: resource.id, protocol: entry.protocol, devs: [dev] };
+        const owner = ownerByProtocol(namespace, numbered, context);
         if (owner === 'ours' || context.wanted.has(resource.id)) found.push({ ...resource, owner });
       }
     }
@@ -61,25 +61,6 @@ function neighborResource(namespace: string, { to, dev, macaddress, proxy }: Ent
     label: `${proxy ? 'proxy for' : 'neighbour'} ${to} on ${dev}`,
     attributes: { to, dev, macaddress, proxy },
   };
-}
-
-function neighborOwner(
-  namespace: LiveNamespace,
-  { protocol, dev }: IpNeighbor,
-  id: string,
-  { lab, record, wanted }: ReadContext,
-): Owner {
-  const isMarked = protocol === String(OWN_PROTOCOL);
-  if (namespace.name !== HOST) {
-    if (namespace.mark?.lab !== lab) return 'foreign';
-    // As for routes: one that was replaced by hand in a namespace of ours is drift to mend.
-    return isMarked || wanted.has(id) ? 'ours' : 'foreign';
-  }
-  if (!isMarked) return 'foreign';
-  const isOnOurLink = namespace.links.some(
-    (link) => link.ifname === dev && interfaceOwner(link, lab) === 'ours',
-  );
-  return isOnOurLink || record.hostObjects.includes(id) ? 'ours' : 'foreign';
 }
 
 function replaceCommand({ namespace, attributes }: Resource): Command {

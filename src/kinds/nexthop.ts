@@ -1,18 +1,11 @@
 import { createHash } from 'node:crypto';
 import { append } from '../lib/collections.ts';
-import type { IpNexthopObject, LiveNamespace } from '../observe/live.ts';
+import type { IpNexthopObject } from '../observe/live.ts';
 import { HOST, type NexthopObject, type Topology } from '../topology/model.ts';
-import { interfaceId, interfaceOwner } from './interface.ts';
+import { interfaceId } from './interface.ts';
 import { OWN_PROTOCOL } from './marks.ts';
-import {
-  type Command,
-  type Kind,
-  type LiveResource,
-  type Owner,
-  type ReadContext,
-  type Resource,
-  sameValue,
-} from './resource.ts';
+import { ownerByProtocol } from './protocol-owner.ts';
+import { type Command, type Kind, type LiveResource, type Resource, sameValue } from './resource.ts';
 
 /**
  * A nexthop object (ip-nexthop(8)): one next hop, a blackhole, or a group of others. Ours carry the protocol number 116.
@@ -41,7 +34,8 @@ export const nexthopKind: Kind = {
     for (const namespace of live.namespaces.values()) {
       for (const nexthop of namespace.nexthops ?? []) {
         const resource = readNexthop(namespace.name, nexthop);
-        const owner = nexthopOwner(namespace, nexthop, resource.id, context);
+        const { protocol, dev } = nexthop;
+        const owner = ownerByProtocol(namespace, { id: resource.id, protocol, devs: [dev] }, context);
         if (owner === 'ours' || context.wanted.has(resource.id)) found.push({ ...resource, owner });
       }
     }
@@ -146,24 +140,6 @@ function readNexthop(namespace: string, nexthop: IpNexthopObject): Resource {
       group: (group ?? []).map((member) => memberText(member.id, member.weight ?? 1)).sort(),
     },
   };
-}
-
-function nexthopOwner(
-  namespace: LiveNamespace,
-  { protocol, dev }: IpNexthopObject,
-  id: string,
-  { lab, record, wanted }: ReadContext,
-): Owner {
-  const isMarked = protocol === String(OWN_PROTOCOL);
-  if (namespace.name !== HOST) {
-    if (namespace.mark?.lab !== lab) return 'foreign';
-    return isMarked || wanted.has(id) ? 'ours' : 'foreign';
-  }
-  if (!isMarked) return 'foreign';
-  const isOnOurLink = namespace.links.some(
-    (link) => link.ifname === dev && interfaceOwner(link, lab) === 'ours',
-  );
-  return isOnOurLink || record.hostObjects.includes(id) ? 'ours' : 'foreign';
 }
 
 function nexthopCommand(verb: 'add' | 'replace', { namespace, attributes }: Resource): Command {

@@ -1,9 +1,10 @@
 import { numberOf } from '../engine/netlink/names.ts';
 import type { IpLink, IpNexthop, IpRoute, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Nexthop, type Route, type RouteOptions, usualOptions } from '../topology/model.ts';
-import { interfaceId, interfaceOwner } from './interface.ts';
+import { interfaceId } from './interface.ts';
 import { OWN_PROTOCOL } from './marks.ts';
 import { nexthopId } from './nexthop.ts';
+import { ownerByProtocol } from './protocol-owner.ts';
 import type {
   Attributes,
   Command,
@@ -235,30 +236,16 @@ function devices(hops: readonly { readonly dev?: string | undefined }[]): string
   return [...new Set(hops.flatMap(({ dev }) => (dev === undefined ? [] : [dev])))];
 }
 
-function routeOwner(
-  namespace: LiveNamespace,
-  route: IpRoute,
-  id: string,
-  { lab, record, wanted, adopted }: ReadContext,
-): Owner {
-  const isMarked = route.protocol === String(OWN_PROTOCOL);
-  if (namespace.name !== HOST) {
-    if (namespace.mark?.lab !== lab) return 'foreign';
-    // In a namespace of ours a wanted route is ours even if somebody replaced it by hand: that is drift to mend.
-    return isMarked || wanted.has(id) ? 'ours' : 'foreign';
-  }
+function routeOwner(namespace: LiveNamespace, route: IpRoute, id: string, context: ReadContext): Owner {
+  const { adopted } = context;
   const devs = devices(route.nexthops ?? [route]);
   // Routes over an interface that becomes a port, or leaves the host, go with it.
   const isTaken = (dev: string) =>
     [...adopted].some(
       ([key, { origin, isExact }]) => isExact && (key === interfaceId(HOST, dev) || origin === dev),
     );
-  if (adopted.size > 0 && devs.length > 0 && devs.every(isTaken)) return 'ours';
-  if (!isMarked) return 'foreign';
-  const isOnOurLink = namespace.links.some(
-    (link) => devs.includes(link.ifname) && interfaceOwner(link, lab) === 'ours',
-  );
-  return isOnOurLink || record.hostObjects.includes(id) ? 'ours' : 'foreign';
+  if (namespace.name === HOST && adopted.size > 0 && devs.length > 0 && devs.every(isTaken)) return 'ours';
+  return ownerByProtocol(namespace, { id, protocol: route.protocol, devs }, context);
 }
 
 /** Whether the record must remember it: a route of the host over a device that is not the lab's. */

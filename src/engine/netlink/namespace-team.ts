@@ -1,16 +1,11 @@
 import { addNamespace } from './namespace.ts';
 import { workTogether } from './second-thread.ts';
+import type { Failure } from './thread-work.ts';
 
 /** Below, starting a thread costs more than it saves. */
 export const FEWEST_NAMESPACES = 200;
 /** Namespaces that the second thread gets at once: some milliseconds of work. */
 const PIECE = 16;
-
-/** A namespace that could not be made, by its index. */
-export interface Failure {
-  readonly index: number;
-  readonly message: string;
-}
 
 /**
  * Makes namespaces with two threads, which takes three fifths of the time of one: what the kernel does for a new

@@ -13,7 +13,8 @@ import { runNft } from './nftables.ts';
 import { record } from './recorder.ts';
 import { workTogether } from './second-thread.ts';
 import { writeSysctl } from './sysctl.ts';
-import { type CommandFailure, Transaction } from './transaction.ts';
+import type { Part, Progress } from './thread-work.ts';
+import { Transaction } from './transaction.ts';
 import { performTuntap } from './tuntap.ts';
 import { setWireguard } from './wireguard.ts';
 
@@ -24,22 +25,6 @@ const TURN = 25;
 const FEWEST_SHARED = 100;
 /** Batches that the second thread gets at once: some milliseconds of work. */
 const SHARED_PIECE = 16;
-
-/** What the engine needs of a batch. */
-export interface Part {
-  readonly namespace: string;
-  readonly commands: readonly Command[];
-}
-
-/** Where a run through a batch stands. */
-export interface Progress {
-  /** The first command that is not done. */
-  next: number;
-  failure: CommandFailure | undefined;
-  /** The command at `next` has no encoder. */
-  needsProgram: boolean;
-  readonly sysctlsBefore: Map<string, string>;
-}
 
 type Signal = AbortSignal | undefined;
 

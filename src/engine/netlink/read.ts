@@ -32,7 +32,7 @@ import { namespaceId } from './nsid.ts';
 import { isStarted, workTogether } from './second-thread.ts';
 import { NetlinkSocket } from './socket.ts';
 import { readSysctl } from './sysctl.ts';
-import type { Questions } from './thread-work.ts';
+import type { Questions, Reading } from './thread-work.ts';
 import { readWireguard } from './wireguard.ts';
 
 /** Namespaces between two turns of the event loop. */
@@ -44,9 +44,6 @@ const FEWEST_TO_START = 1000;
 const SHARED_PIECE = 32;
 
 const nothing = {};
-
-/** `unknown`: takes a program. */
-export type Reading = LiveNamespace | 'gone' | 'unknown';
 
 /** Reads namespaces in this process; one whose nftables cannot be read without libnftables is read by the programs. */
 export async function read(

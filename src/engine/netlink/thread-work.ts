@@ -1,7 +1,32 @@
+import type { Command } from '../../kinds/resource.ts';
+import type { LiveNamespace } from '../../observe/live.ts';
 import type { ReadRequest } from '../engine.ts';
-import type { Failure } from './namespace-team.ts';
-import type { Part, Progress } from './perform.ts';
-import type { Reading } from './read.ts';
+import type { CommandFailure } from './transaction.ts';
+
+/** A namespace that could not be made, by its index. */
+export interface Failure {
+  readonly index: number;
+  readonly message: string;
+}
+
+/** What the engine needs of a batch. */
+export interface Part {
+  readonly namespace: string;
+  readonly commands: readonly Command[];
+}
+
+/** Where a run through a batch stands. */
+export interface Progress {
+  /** The first command that is not done. */
+  next: number;
+  failure: CommandFailure | undefined;
+  /** The command at `next` has no encoder. */
+  needsProgram: boolean;
+  readonly sysctlsBefore: Map<string, string>;
+}
+
+/** `unknown`: takes a program. */
+export type Reading = LiveNamespace | 'gone' | 'unknown';
 
 /** What the second thread is asked to do, by kind. What is in here is copied to it. */
 export interface Questions {

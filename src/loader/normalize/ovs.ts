@@ -36,25 +36,13 @@ export function addOvsBridge(context: Context, name: string, raw: RawBridge): En
       help: 'leave namespace out, or use a Linux bridge',
     });
   }
-  const { addresses, macaddress, mtu, state, alias, sysctls, options } = expandSettings(
-    raw,
-    base,
-    context.report,
-  );
+  const { mtu, ...common } = hostInterface(context, name, raw, base);
   const controllers = [raw.controller ?? []].flat();
   const item: Draft = {
     kind: 'ovs-bridge',
-    namespace: HOST,
-    name,
-    addresses,
+    ...common,
     mtu: undefined,
     mtuPlace: undefined,
-    macaddress: macaddress ?? deriveMac(context, { namespace: HOST, name, addresses }),
-    state,
-    alias,
-    master: undefined,
-    sysctls: nameSysctls(sysctls, name),
-    options,
     datapath: raw['datapath-type'],
     failMode: raw['fail-mode'],
     controllers: [...new Set(controllers)].sort(),
@@ -82,6 +70,27 @@ export function addOvsBridge(context: Context, name: string, raw: RawBridge): En
   for (const [port, tunnel] of Object.entries(raw.tunnels ?? {}))
     addTunnel(context, item, { name: port, tunnel, base: `${base}/tunnels${pointer(port)}` });
   return entry;
+}
+
+/** What a bridge and its internal ports have as every interface does; the MTU is settled when all links are known. */
+function hostInterface(context: Context, name: string, raw: RawBridge | RawInternal, base: string) {
+  const { addresses, macaddress, mtu, state, alias, sysctls, options } = expandSettings(
+    raw,
+    base,
+    context.report,
+  );
+  return {
+    namespace: HOST,
+    name,
+    addresses,
+    mtu,
+    macaddress: macaddress ?? deriveMac(context, { namespace: HOST, name, addresses }),
+    state,
+    alias,
+    master: undefined,
+    sysctls: nameSysctls(sysctls, name),
+    options,
+  };
 }
 
 function expandOtherConfig(context: Context, raw: RawBridge, base: string): Record<string, string> {
@@ -123,25 +132,13 @@ function addInternal(
   bridge: Entry,
   { name, settings, base }: { name: string; settings: RawInternal; base: string },
 ): void {
-  const { addresses, macaddress, mtu, state, alias, sysctls, options } = expandSettings(
-    settings,
-    base,
-    context.report,
-  );
+  const { mtu, ...common } = hostInterface(context, name, settings, base);
   addEntry(context, {
     item: {
       kind: 'ovs-internal',
-      namespace: HOST,
-      name,
-      addresses,
+      ...common,
       mtu: undefined,
       mtuPlace: undefined,
-      macaddress: macaddress ?? deriveMac(context, { namespace: HOST, name, addresses }),
-      state,
-      alias,
-      master: undefined,
-      sysctls: nameSysctls(sysctls, name),
-      options,
       ovsBridge: bridge.item.name,
       vlan: expandVlan(context, settings, base),
       place: { pointer: base, part: 'key' },
