@@ -30,7 +30,9 @@ export function checkPublishReturn({ topology, network }: Subject, report: Repor
   const learns = topology.interfaces.some(({ kind }) => learning.has(kind));
   const runs = topology.namespaces.some(({ services = [] }) => services.length > 0);
   for (const publisher of publishers) {
+    // Thousands of ports may lead to one target, and it is said once.
     const told = new Set<string>();
+    const seen = new Set<string>();
     for (const publish of publisher.nat.publish) {
       const ip = parseIp(publish.to);
       const [owner, ...others] = owners.get(publish.to) ?? [];
@@ -38,10 +40,13 @@ export function checkPublishReturn({ topology, network }: Subject, report: Repor
       if (ip === undefined || target === undefined || others.length > 0) continue;
       // Routers advertise themselves to IPv6.
       if (target.name === publisher.name || (ip.family === 6 && (learns || runs))) continue;
-      // Said once of a target; where nothing is forwarded that is said.
       const key = `${ip.family} ${target.name}`;
+      const question = `${publish.address ?? ''} ${publish.to}`;
+      if (told.has(key) || seen.has(question)) continue;
+      seen.add(question);
       const way = { publisher, publish, target, ip, network };
-      if (told.has(key) || !forwards(publisher, ip.family) || !isOneWay(way)) continue;
+      // Where nothing is forwarded, that is said.
+      if (!forwards(publisher, ip.family) || !isOneWay(way)) continue;
       told.add(key);
       report(problemOf(way));
     }
