@@ -336,7 +336,7 @@ export const commands: readonly CommandSpec[] = [
       {
         name: '<to>',
         description:
-          'an address or a namespace, with a port where it is not a ping: 10.0.0.3, web:80, 10.0.0.3:53/udp, [2001:db8::3]:80',
+          'an address, a namespace or a name that it knows, with a port where it is not a ping: 10.0.0.3, web:80, 10.0.0.3:53/udp, [2001:db8::3]:80',
       },
     ],
     options: [{ flags: '--lab <name>', description: 'the lab, where the namespace is host' }, json, engine],

@@ -9,13 +9,17 @@ export interface Interrupt {
 /**
  * The first SIGINT or SIGTERM ends the run after the batches that are under way; the second ends it at once. SIGHUP is
  * ignored, so that a dying ssh session cannot stop a change half way.
+ *
+ * @param again what the second one does: a run that has to clean up, and soon has, waits for that.
  */
-export function onInterrupt(): Interrupt {
+export function onInterrupt(again: 'ends' | 'waits' = 'ends'): Interrupt {
   const controller = new AbortController();
   let code: ExitCode = exitCodes.interrupted;
   const handle = (name: NodeJS.Signals) => {
+    const isFirst = !controller.signal.aborted;
+    if (!isFirst && again === 'waits') return;
     code = name === 'SIGTERM' ? exitCodes.terminated : exitCodes.interrupted;
-    if (controller.signal.aborted) process.exit(code);
+    if (!isFirst) process.exit(code);
     controller.abort();
   };
   const ignore = () => {};

@@ -3,18 +3,13 @@ import { familyOfAddress } from '../lib/ip.ts';
 import type { Live, LiveNamespace } from '../observe/live.ts';
 import type { Run } from '../system/run.ts';
 import { HOST } from '../topology/model.ts';
-import { type ProbeResult, sendProbe } from './probe.ts';
+import { noteLegacyTables } from './legacy.ts';
+import { type Packets, sortPackets } from './packets.ts';
+import { sendProbe } from './probe.ts';
 import type { ExplainRequest } from './request.ts';
 import { isForeign } from './segment.ts';
-import {
-  groupTrace,
-  type PacketTrace,
-  type Passage,
-  parseHeader,
-  parseTrace,
-  readPassage,
-  type TraceEvent,
-} from './trace.ts';
+import type { TraceTables } from './tables.ts';
+import { type PacketTrace, type Passage, readPassage, type TraceEvent } from './trace.ts';
 import { TRACE_TABLE } from './trace-table.ts';
 import { type Hop, type Walk, walk } from './walk.ts';
 
@@ -54,13 +49,17 @@ export interface Explanation {
   readonly summary: string;
   /** Of an answer that did not come back: the namespaces that it went through. */
   readonly answer: readonly ExplainedHop[];
+  /** What could be the reason and is not seen. */
+  readonly notes: readonly string[];
 }
 
 export interface ExplainContext {
   readonly live: Live;
   readonly lab: string;
   readonly run: Run;
-  readonly onStop?: (remove: () => Promise<void>) => void;
+  readonly tables: TraceTables;
+  /** Ends it early. */
+  readonly signal: AbortSignal;
 }
 
 /** Rounds in which a probe may show that NAT leads it to a namespace that was not followed. */
@@ -68,9 +67,13 @@ const MOST_ROUNDS = 8;
 /** A packet that is lost without a reason is sent again. */
 const MOST_LOSSES = 3;
 
-/** Follows a packet: by the routes, and by a probe of which the kernel tells what happens to it. */
+/**
+ * Follows a packet: by the routes, and by a probe of which the kernel tells what happens to it.
+ *
+ * @throws the reason of the signal, when it is aborted.
+ */
 export async function explain(request: ExplainRequest, context: ExplainContext): Promise<Explanation> {
-  const { live, lab, run } = context;
+  const { live, lab, run, signal, tables } = context;
   const rewritten = new Map<string, string>();
   const sources = new Map<string, string>();
   const marks = new Map<string, string>();
@@ -80,6 +83,7 @@ export async function explain(request: ExplainRequest, context: ExplainContext):
   const followed = new Set<string>();
   let losses = 0;
   for (let round = 1; ; round += 1) {
+    signal.throwIfAborted();
     for (const name of namespacesOf(path)) followed.add(name);
     const namespaces = [...followed];
     const number = randomInt(33_000, 60_000);
@@ -91,9 +95,10 @@ export async function explain(request: ExplainRequest, context: ExplainContext):
       namespaces,
       forbidden: forbiddenOf(live, lab, namespaces),
       bridging: new Set(namespaces.filter((name) => hasBridge(live.namespaces.get(name)))),
-      ...(context.onStop === undefined ? {} : { onStop: context.onStop }),
+      tables,
+      signal,
     });
-    const packets = sortPackets(result, number);
+    const packets = sortPackets(result.traces, number);
     const isNew = learn(packets, { rewritten, sources, marks });
     if (isNew && round < MOST_ROUNDS) {
       path = await walk(walking);
@@ -103,8 +108,22 @@ export async function explain(request: ExplainRequest, context: ExplainContext):
     const explanation = describe({ request, lab, path, packets, outcome: result.outcome, live });
     // Right after a start, a bridge does not pass frames yet, and neighbours are not known.
     losses += 1;
-    if (explanation.verdict !== 'lost' || losses >= MOST_LOSSES) return explanation;
+    if (explanation.verdict !== 'lost' || losses >= MOST_LOSSES)
+      return { ...explanation, notes: await noteUnseen(explanation, packets, run) };
   }
+}
+
+/** Of a packet that disappears: where it was seen last; of an answer that does: the whole way. */
+async function noteUnseen(
+  { verdict, hops, request }: Explanation,
+  { there }: Packets,
+  run: Run,
+): Promise<string[]> {
+  if (verdict !== 'lost' && verdict !== 'delivered') return [];
+  const names = hops.map(({ namespace }) => namespace);
+  const last = names.filter((name) => there.has(name)).at(-1) ?? request.from;
+  const family = familyOfAddress(request.address);
+  return noteLegacyTables(verdict === 'lost' ? [last] : names, { family, run });
 }
 
 function notSent(request: ExplainRequest, lab: string, { hops, exit }: Walk): Explanation {
@@ -115,6 +134,7 @@ function notSent(request: ExplainRequest, lab: string, { hops, exit }: Walk): Ex
     verdict: 'not-sent',
     summary: `it would leave the lab by ${exit}; nothing was sent, and the way is what the routes say`,
     answer: [],
+    notes: [],
   };
 }
 
@@ -139,35 +159,6 @@ function forbiddenOf(live: Live, lab: string, namespaces: readonly string[]): Ma
         .map(({ ifname, kernelName }) => kernelName ?? ifname),
     ]),
   );
-}
-
-/** The packets of the probe and of its answer, by namespace. */
-interface Packets {
-  readonly there: ReadonlyMap<string, PacketTrace>;
-  readonly back: ReadonlyMap<string, PacketTrace>;
-}
-
-function sortPackets({ traces }: ProbeResult, number: number): Packets {
-  const there = new Map<string, PacketTrace>();
-  const back = new Map<string, PacketTrace>();
-  const seen = new Set<string>();
-  for (const [namespace, text] of traces) {
-    for (const trace of groupTrace(parseTrace(text))) {
-      const header = trace.events.find(({ what }) => what === 'packet')?.text ?? '';
-      const isThere = /echo-request/.test(header) || parseHeader(header).sourcePort === number;
-      // Of a connection, the packets that open it.
-      if (/tcp flags == (?!syn|.*rst)/.test(header)) continue;
-      const map = isThere ? there : back;
-      // One that was sent again takes the same way.
-      const key = `${namespace} ${isThere} ${trace.events[0]?.family} ${parseHeader(header).in}`;
-      if (seen.has(key)) continue;
-      seen.add(key);
-      // The kernel gives a packet another number when a bridge takes it to itself.
-      const events = [...(map.get(namespace)?.events ?? []), ...trace.events];
-      map.set(namespace, { ...trace, events });
-    }
-  }
-  return { there, back };
 }
 
 /** What the probe showed of destinations and marks that the routes do not know. */
@@ -257,7 +248,7 @@ function describe({ request, lab, path, packets, outcome, live }: Found): Explan
       .filter((namespace) => !crossed.has(namespace))
       .map((namespace) => bridgeHop(hop, namespace, packets.there.get(namespace))),
   ]);
-  const base = { request, lab, hops, answer: [] };
+  const base = { request, lab, hops, answer: [], notes: [] };
   const dropped = dropOf(hops, packets.there);
   if (dropped !== undefined)
     return { ...base, hops: hops.slice(0, dropped.at + 1), verdict: 'dropped', summary: dropped.summary };

@@ -4,7 +4,8 @@ import { inNamespace } from '../check/agents.ts';
 import { TopoweaveError } from '../lib/errors.ts';
 import { readOrEmpty } from '../system/proc.ts';
 import { run, searchPath } from '../system/run.ts';
-import { type ProbeIdentity, removalScript, traceScript } from './trace-table.ts';
+import type { TraceTables } from './tables.ts';
+import { type ProbeIdentity, traceScript } from './trace-table.ts';
 
 export interface ProbeRequest extends ProbeIdentity {
   readonly from: string;
@@ -16,8 +17,9 @@ export interface ProbeRequest extends ProbeIdentity {
   readonly forbidden: ReadonlyMap<string, readonly string[]>;
   /** Namespaces with bridges. */
   readonly bridging: ReadonlySet<string>;
-  /** Called when the tables are there; what it gives takes them away, should this process be told to end. */
-  readonly onStop?: (remove: () => Promise<void>) => void;
+  readonly tables: TraceTables;
+  /** Ends it early. */
+  readonly signal: AbortSignal;
 }
 
 export interface ProbeResult {
@@ -30,38 +32,35 @@ export interface ProbeResult {
 /** Milliseconds: before TCP sends the first packet a second time. */
 const PATIENCE = 800;
 
-/** Sends one packet and collects what the kernel tells of it. The tables for that are always taken away again. */
+/**
+ * Sends one packet and collects what the kernel tells of it.
+ *
+ * @throws the reason of the signal, when it is aborted.
+ */
 export async function sendProbe(request: ProbeRequest): Promise<ProbeResult> {
-  const { namespaces, bridging } = request;
-  const remove = async () => {
-    for (const namespace of namespaces) await load(namespace, removalScript(bridging.has(namespace)));
-  };
-  request.onStop?.(remove);
+  const { namespaces, bridging, tables, signal } = request;
   const monitors: Monitor[] = [];
   try {
     for (const namespace of namespaces) {
+      signal.throwIfAborted();
       const forbidden = request.forbidden.get(namespace) ?? [];
-      const script = traceScript({ ...request, forbidden, withBridge: bridging.has(namespace) });
-      const error = await load(namespace, script);
+      const withBridge = bridging.has(namespace);
+      const script = traceScript({ ...request, forbidden, withBridge });
+      const error = await tables.load({ namespace, withBridge }, script);
       if (error !== undefined)
         throw new TopoweaveError('explain', `cannot follow packets in ${namespace}: ${error}`, {
           hint: 'this takes nftables with tracing, and without another nft that holds the table',
         });
-      monitors.push(startMonitor(namespace));
+      monitors.push(startMonitor(namespace, signal));
     }
     await Promise.all(monitors.map(({ ready }) => ready()));
     const outcome = await send(request);
+    signal.throwIfAborted();
     await Promise.all(monitors.map(({ settled }) => settled()));
     return { outcome, traces: new Map(monitors.map(({ namespace, text }) => [namespace, text()])) };
   } finally {
     await Promise.all(monitors.map(({ stop }) => stop()));
-    await remove();
   }
-}
-
-async function load(namespace: string, script: string): Promise<string | undefined> {
-  const { code, stderr } = await run(inNamespace(namespace, ['nft', '-f', '-']), { input: script });
-  return code === 0 ? undefined : (stderr.trim().split('\n')[0] ?? 'no message');
 }
 
 interface Monitor {
@@ -74,11 +73,15 @@ interface Monitor {
 }
 
 /** nft says nothing when it begins to listen; its socket is there when /proc shows that it is in the group. */
-function startMonitor(namespace: string): Monitor {
-  const [program = '', ...args] = inNamespace(namespace, ['nft', 'monitor', 'trace']);
+function startMonitor(namespace: string, signal: AbortSignal): Monitor {
+  // It would wait for packets for ever: when topoweave is killed, the kernel ends it too.
+  const words = ['setpriv', '--pdeathsig', 'KILL', '--'];
+  const [program = '', ...args] = [...words, ...inNamespace(namespace, ['nft', 'monitor', 'trace'])];
   const child: ChildProcess = spawn(program, args, {
     env: { LC_ALL: 'C', PATH: searchPath() },
     stdio: ['ignore', 'pipe', 'ignore'],
+    // Not ended by Ctrl-C in the midst of a probe, but by `stop`.
+    detached: true,
   });
   let text = '';
   let isOver = false;
@@ -96,6 +99,7 @@ function startMonitor(namespace: string): Monitor {
   const waitFor = async (condition: () => boolean): Promise<void> => {
     const deadline = Date.now() + MOST_PATIENCE;
     while (!condition()) {
+      signal.throwIfAborted();
       if (isOver || Date.now() > deadline)
         throw new TopoweaveError(
           'explain',
@@ -140,10 +144,10 @@ function queueOf(pid: number | undefined): number | undefined {
 }
 
 async function send(request: ProbeRequest): Promise<string> {
-  const { from, address, port, protocol, number } = request;
+  const { from, address, port, protocol, number, signal } = request;
   if (protocol === 'icmp') {
     const words = ['ping', '-n', '-c', '1', '-W', '1', '-e', String(number), address];
-    const { code, stdout, stderr } = await run(inNamespace(from, words));
+    const { code, stdout, stderr } = await run(inNamespace(from, words), { signal });
     if (code === 0) return 'answered';
     const reason = /From (\S+) icmp_seq=\d+ (.*)/.exec(stdout);
     if (reason !== null) return `${reason[2]}, says ${reason[1]}`;
@@ -153,6 +157,7 @@ async function send(request: ProbeRequest): Promise<string> {
   const question = JSON.stringify({ protocol, address, port, number, timeout: PATIENCE });
   const { stdout, stderr } = await run(
     inNamespace(from, [process.execPath, '-e', proberProgram(), question]),
+    { signal },
   );
   return stdout.trim() || stderr.trim().split('\n')[0] || 'unanswered';
 }

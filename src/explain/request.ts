@@ -1,5 +1,6 @@
 import { UsageError } from '../lib/errors.ts';
 import { parseIp } from '../lib/ip.ts';
+import { suggest } from '../loader/suggest.ts';
 import type { Live, LiveNamespace } from '../observe/live.ts';
 
 export type ProbeProtocol = 'icmp' | 'tcp' | 'udp';
@@ -8,7 +9,7 @@ export type ProbeProtocol = 'icmp' | 'tcp' | 'udp';
 export interface ExplainRequest {
   readonly from: string;
   readonly address: string;
-  /** The address, or the namespace that it was named by. */
+  /** The address, or the name that stands for it. */
   readonly to: string;
   readonly port: number | undefined;
   readonly protocol: ProbeProtocol;
@@ -17,7 +18,7 @@ export interface ExplainRequest {
 const form = /^(\[[^\]]+\]|[^:/[\]]+|[0-9a-fA-F:.]*::?[0-9a-fA-F:.]*)(?::(\d+))?(?:\/(tcp|udp|icmp))?$/;
 
 /**
- * `10.0.0.3`, `web`, `web:80`, `10.0.0.3:53/udp`, `[2001:db8::3]:80`.
+ * `10.0.0.3`, `web`, `www.lab.example:80`, `10.0.0.3:53/udp`, `[2001:db8::3]:80`.
  *
  * @throws UsageError when it is none of these.
  */
@@ -27,7 +28,7 @@ export function readRequest(from: string, text: string, live: Live): ExplainRequ
   if (host === '')
     throw new UsageError(
       `'${text}' is no destination`,
-      'write an address or a namespace, and a port where it is not a ping: 10.0.0.3, web:80, [2001:db8::3]:53/udp',
+      'write an address or a name, and a port where it is not a ping: 10.0.0.3, web:80, [2001:db8::3]:53/udp',
     );
   const protocol: ProbeProtocol =
     word === undefined ? (port === undefined ? 'icmp' : 'tcp') : (word as ProbeProtocol);
@@ -43,16 +44,61 @@ export function readRequest(from: string, text: string, live: Live): ExplainRequ
   return { from, address, to, protocol, port: port === undefined ? undefined : Number(port) };
 }
 
-/** The address of a namespace that is nearest: one in a subnet of the source, or else the first one. */
+/** A namespace's own name, or what the /etc/hosts of the source says. */
 function addressOf(name: string, from: string, live: Live): string {
   const namespace = live.namespaces.get(name);
-  if (namespace === undefined)
-    throw new UsageError(`'${name}' is neither an address nor a namespace of this machine`);
+  if (namespace !== undefined) return nearestAddress(namespace, from, live);
+  const entry = entriesFor(from, live).find(({ names }) => names.includes(name));
+  if (entry === undefined) throw unknownName(name, from, live);
+  const owner = live.namespaces.get(entry.names[0] ?? '');
+  return owner === undefined ? entry.address : nearestAddress(owner, from, live);
+}
+
+function unknownName(name: string, from: string, live: Live): UsageError {
+  const names = entriesFor(from, live).flatMap((entry) => entry.names);
+  const nearest = suggest(name, [...live.namespaces.keys(), ...names]);
+  return new UsageError(
+    `'${name}' is neither an address nor a namespace, nor a name that ${from} knows`,
+    nearest && `did you mean '${nearest}'?`,
+  );
+}
+
+interface HostsEntry {
+  readonly address: string;
+  readonly names: readonly string[];
+}
+
+/**
+ * The hosts file of a namespace. The machine and others without one of topoweave's know the names of each namespace too,
+ * which stand behind its own in the files of all others.
+ */
+function entriesFor(from: string, { etc, namespaces }: Live): HostsEntry[] {
+  const own = etc?.get(from)?.get('hosts');
+  if (own !== undefined) return readHosts(own.lines);
+  const lab = namespaces.get(from)?.mark?.lab;
+  const files = [...(etc?.values() ?? [])].flatMap((folder) => folder.get('hosts') ?? []);
+  return files
+    .filter((file) => file.lab !== undefined && (lab === undefined || file.lab === lab))
+    .flatMap(({ lines }) => readHosts(lines))
+    .filter(({ names }) => namespaces.has(names[0] ?? ''));
+}
+
+/** hosts(5): an address and its names in each line. */
+function readHosts(lines: readonly string[]): HostsEntry[] {
+  return lines.flatMap((line) => {
+    const [text = '', ...names] = (line.split('#')[0] ?? '').trim().split(/\s+/);
+    const ip = parseIp(text);
+    return ip === undefined ? [] : [{ address: ip.address, names }];
+  });
+}
+
+/** The address of a namespace that is nearest: one in a subnet of the source, or else the first one. */
+function nearestAddress(namespace: LiveNamespace, from: string, live: Live): string {
   const own = globalAddresses(namespace);
   const source = live.namespaces.get(from);
   const near = source === undefined ? [] : globalAddresses(source).map(prefixOf);
   const found = own.find((address) => near.includes(prefixOf(address))) ?? own[0];
-  if (found === undefined) throw new UsageError(`namespace ${name} has no address`);
+  if (found === undefined) throw new UsageError(`namespace ${namespace.name} has no address`);
   return found.local;
 }
 

@@ -38,6 +38,10 @@ export interface PacketHeader {
   readonly sourcePort: number | undefined;
   readonly port: number | undefined;
   readonly mark: string | undefined;
+  /** The identification of IPv4: the same on the whole way, another one when a packet is sent again. */
+  readonly ipId: string | undefined;
+  /** Of TCP, by name. */
+  readonly flags: ReadonlySet<string> | undefined;
 }
 
 export function parseHeader(text: string): PacketHeader {
@@ -54,7 +58,20 @@ export function parseHeader(text: string): PacketHeader {
     sourcePort: port('s'),
     port: port('d'),
     mark: word(/\bmeta mark (\S+)/) ?? word(/\bmark (0x[0-9a-f]+)/),
+    ipId: word(/\bip id (\d+)/),
+    flags: parseFlags(word(/\btcp flags == (0x[0-9a-f]+|\(?[a-z]+(?:\s*[|,]\s*[a-z]+)*)/)),
   };
+}
+
+/** By bit, as in the header. */
+const tcpFlags = ['fin', 'syn', 'rst', 'psh', 'ack', 'urg', 'ecn', 'cwr'];
+
+/** nft names a single flag, and gives several as a number or, in later versions, as names. */
+function parseFlags(text: string | undefined): ReadonlySet<string> | undefined {
+  if (text === undefined) return undefined;
+  if (!text.startsWith('0x')) return new Set(text.match(/[a-z]+/g));
+  const bits = Number(text);
+  return new Set(tcpFlags.filter((_, bit) => ((bits >> bit) & 1) === 1));
 }
 
 /** The events of one packet. */
@@ -63,15 +80,29 @@ export interface PacketTrace {
   readonly events: readonly TraceEvent[];
 }
 
-/** By packet, in the order in which they came. */
-export function groupTrace(events: readonly TraceEvent[]): PacketTrace[] {
-  const groups = new Map<string, TraceEvent[]>();
+/**
+ * By packet, in the order in which they came. The kernel makes the number of a packet from its place in memory, its flow
+ * and its interface, so a later packet of the flow may have that of an earlier one: it is another one when it comes to a
+ * hook again where it was before.
+ *
+ * @param own the table of the trace, whose chains are at every hook.
+ */
+export function groupTrace(events: readonly TraceEvent[], own: string): PacketTrace[] {
+  const traces: { id: string; events: TraceEvent[] }[] = [];
+  const current = new Map<string, { readonly events: TraceEvent[]; readonly hooks: Set<string> }>();
   for (const event of events) {
-    const list = groups.get(event.id) ?? [];
-    groups.set(event.id, list);
-    list.push(event);
+    const { id, family, table, chain, what } = event;
+    const hook = table === own && what === 'packet' ? `${family} ${chain}` : undefined;
+    let packet = current.get(id);
+    if (packet === undefined || (hook !== undefined && packet.hooks.has(hook))) {
+      packet = { events: [], hooks: new Set() };
+      current.set(id, packet);
+      traces.push({ id, events: packet.events });
+    }
+    packet.events.push(event);
+    if (hook !== undefined) packet.hooks.add(hook);
   }
-  return [...groups].map(([id, list]) => ({ id, events: list }));
+  return traces;
 }
 
 /** The first and the last headers that were seen, and what happened in between, in one namespace. */

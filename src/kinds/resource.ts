@@ -168,6 +168,11 @@ export interface Kind {
   readonly whole?: (namespace: string, change: WholeChange) => readonly Command[];
   /** It is in place before an interface of its namespace comes up, and goes after those that go. */
   readonly isBeforeLinks?: boolean;
+  /**
+   * Its attributes as they may be shown, where there are secrets among them. `live`: of wanted ones, what there is, so that a
+   * change is seen.
+   */
+  readonly conceal?: (attributes: Attributes, live?: Attributes) => Attributes;
   /** What creating, changing or removing it does to traffic; undefined: nothing. */
   readonly disrupts?: (
     change: Change | undefined,

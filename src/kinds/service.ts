@@ -55,11 +55,34 @@ export const serviceKind: Kind = {
   same: (attribute, wanted, live) =>
     unlike.has(attribute) ||
     JSON.stringify(wanted) === JSON.stringify(live ?? (Array.isArray(wanted) ? [] : '')),
+  conceal: (attributes, live) => ({
+    ...attributes,
+    environment: withoutValues(attributes, live),
+  }),
   disrupts: (change, action) =>
     action === 'delete' || change?.live.attributes['state'] === 'running'
       ? 'the program ends, and its connections with it'
       : undefined,
 };
+
+/** Variables may be passwords: only their names are shown, and which of them are to have another value. */
+function withoutValues(attributes: Attributes, live: Attributes | undefined): string[] {
+  const before = live && new Set(variablesOf(live));
+  const names = new Set(live && variablesOf(live).map(nameOf));
+  return variablesOf(attributes).map((variable) => {
+    const name = nameOf(variable);
+    const isChanged = names.has(name) && before?.has(variable) === false;
+    return `${name}=${isChanged ? '(hidden, changed)' : '(hidden)'}`;
+  });
+}
+
+function variablesOf({ environment }: Attributes): readonly string[] {
+  return Array.isArray(environment) ? environment : [];
+}
+
+function nameOf(variable: string): string {
+  return variable.slice(0, variable.indexOf('='));
+}
 
 /** What tells how to wait and in which order, and nothing about the process. */
 const unlike: ReadonlySet<string> = new Set(['after']);

@@ -1,6 +1,6 @@
 import { adoptedInterfaces } from '../kinds/adopted.ts';
 import { kindOf, kinds, rankOf } from '../kinds/registry.ts';
-import type { Change, Command, LiveResource, ReadContext, Resource } from '../kinds/resource.ts';
+import type { Attributes, Change, Command, LiveResource, ReadContext, Resource } from '../kinds/resource.ts';
 import { peerId } from '../kinds/veth.ts';
 import { append, byId, compareNames, groupBy } from '../lib/collections.ts';
 import type { Live } from '../observe/live.ts';
@@ -124,8 +124,8 @@ function makeStep(
     resource: resource.id,
     namespace: resource.namespace,
     label: resource.label,
-    before: live?.attributes,
-    after: wanted?.attributes,
+    before: shownAttributes(live),
+    after: shownAttributes(wanted, live),
     changes: attributeChanges(difference),
     reason: reasonOf(difference, result),
     place: wanted?.place,
@@ -204,12 +204,20 @@ function groupDifferences(
   return groups;
 }
 
+/** A step is shown in many ways, so it has no secrets; its commands have what they need. */
+function shownAttributes(resource: Resource | undefined, live?: LiveResource): Attributes | undefined {
+  if (resource === undefined) return undefined;
+  const { attributes } = resource;
+  return kindOf(resource).conceal?.(attributes, live?.attributes) ?? attributes;
+}
+
 function attributeChanges({ action, wanted, live, attributes }: Difference): readonly AttributeChange[] {
   if (action === 'create' || action === 'delete') return noChanges;
+  const [before, after] = [shownAttributes(live), shownAttributes(wanted, live)];
   return attributes.map((attribute) => ({
     attribute,
-    before: live?.attributes[attribute],
-    after: wanted?.attributes[attribute],
+    before: before?.[attribute],
+    after: after?.[attribute],
   }));
 }
 

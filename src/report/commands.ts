@@ -60,7 +60,8 @@ function serviceLine(command: ServiceCommand, exec: string): string {
   const { lab, namespace, service } = command;
   const folder = folderOf(lab, namespace, service.name);
   const words = service.command.map((word) => quote(word.replaceAll('{folder}', folder)));
-  const environment = Object.entries(service.environment).map(([name, text]) => quote(`${name}=${text}`));
+  // A value may be a password: whoever types the line has it in a variable of that name.
+  const environment = Object.keys(service.environment).map((name) => `${name}="$${name}"`);
   const env = environment.length === 0 ? '' : `env ${environment.join(' ')} `;
   const user = service.user === undefined ? '' : `setpriv --reuid=${quote(service.user)} --init-groups -- `;
   const log = quote(logPath(lab, namespace, service));

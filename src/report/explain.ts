@@ -9,7 +9,7 @@ const titles: Readonly<Record<ExplainedHop['role'], string>> = {
 };
 
 export function formatExplanation(explanation: Explanation, paint: Paint): string {
-  const { request, hops, answer, verdict, summary } = explanation;
+  const { request, hops, answer, verdict, summary, notes } = explanation;
   const lines = [`${request.from} -> ${destinationText(explanation)}`, ''];
   for (const hop of hops) lines.push(...hopLines(hop, paint));
   if (answer.length > 0) {
@@ -23,6 +23,7 @@ export function formatExplanation(explanation: Explanation, paint: Paint): strin
       '$1answered',
     ),
   );
+  for (const note of notes) lines.push(`note: ${note}`);
   return `${lines.join('\n')}\n`;
 }
 
@@ -53,7 +54,15 @@ function ruleText({ family, table, chain, rule, verdict, own }: MatchedRule, pai
   return `${where}: ${shown === '' ? verdict : shown}${note}`;
 }
 
-export function explanationJson({ request, lab, hops, answer, verdict, summary }: Explanation): object {
+export function explanationJson({
+  request,
+  lab,
+  hops,
+  answer,
+  verdict,
+  summary,
+  notes,
+}: Explanation): object {
   return {
     schemaVersion: 1,
     lab,
@@ -66,6 +75,7 @@ export function explanationJson({ request, lab, hops, answer, verdict, summary }
     summary,
     hops: hops.map(hopJson),
     answer: answer.map(hopJson),
+    notes,
   };
 }
 

@@ -18,16 +18,27 @@ export function inheritedLock(): readonly number[] {
   return held === undefined ? [] : [held];
 }
 
+/** The file of a lock, and who else holds it then: one for all changes of the machine, one for the tables of `explain`. */
+const holders = {
+  lock: 'another topoweave is changing this machine',
+  'explain.lock': 'another topoweave explain is running on this machine',
+} as const;
+
 /**
- * Holds the machine's lock while `work` runs, so that two runs never interleave; the kernel frees it even if topoweave
- * is killed. Node has no flock(2): the caller brings it, or flock(1) locks the open file for this process.
+ * Holds one of the machine's locks while `work` runs, so that two runs never interleave; the kernel frees it even if
+ * topoweave is killed. Node has no flock(2): the caller brings it, or flock(1) locks the open file for this process.
  */
-export async function withLock<T>(work: () => Promise<T>, lock?: (fd: number) => boolean): Promise<T> {
-  const path = join(recordFolder(), 'lock');
+export async function withLock<T>(
+  work: () => Promise<T>,
+  lock?: (fd: number) => boolean,
+  name: keyof typeof holders = 'lock',
+): Promise<T> {
+  const path = join(recordFolder(), name);
+  const refuse = (code: number): never => fail(code, path, holders[name]);
   const fd = openSync(path, constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600);
   try {
-    if (lock === undefined) await lockByProgram(fd, path);
-    else if (!lock(fd)) refuse(HELD, path);
+    if (lock === undefined) await lockByProgram(fd, refuse);
+    else if (!lock(fd)) refuse(HELD);
     held = fd;
     return await work();
   } finally {
@@ -37,7 +48,7 @@ export async function withLock<T>(work: () => Promise<T>, lock?: (fd: number) =>
 }
 
 /** The lock belongs to the open file, which the child shares with this process, and not to the child (flock(2)). */
-async function lockByProgram(fd: number, path: string): Promise<void> {
+async function lockByProgram(fd: number, refuse: (exitCode: number) => never): Promise<void> {
   const { spawn } = await import('node:child_process');
   countProcesses(1);
   const child = spawn('flock', ['--nonblock', '--conflict-exit-code', String(HELD), '3'], {
@@ -48,12 +59,12 @@ async function lockByProgram(fd: number, path: string): Promise<void> {
     child.on('error', () => resolve(127));
     child.on('exit', (exitCode) => resolve(exitCode ?? 1));
   });
-  if (code !== 0) refuse(code, path);
+  if (code !== 0) refuse(code);
 }
 
-function refuse(exitCode: number, path: string): never {
+function fail(exitCode: number, path: string, holder: string): never {
   if (exitCode === HELD) {
-    throw new TopoweaveError('locked', 'another topoweave is changing this machine', {
+    throw new TopoweaveError('locked', holder, {
       hint: 'wait until it ends, then run the command again',
     });
   }

@@ -11,6 +11,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds. */
   readonly timeout?: number;
+  /** In a process group of its own, which Ctrl-C does not reach. */
+  readonly detached?: true;
 }
 
 /**
@@ -34,6 +36,7 @@ export const run: Run = async ([program = '', ...args], options = {}) => {
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+    ...(options.detached === undefined ? {} : { detached: options.detached }),
   });
   if (result.code === 'ENOENT') throw missingProgram(program);
   return {

@@ -35,6 +35,8 @@ export interface Namespace {
   readonly neighbors: readonly Neighbor[];
   readonly nat: Nat;
   readonly firewall: Firewall;
+  /** Ports that it offers to those who publish all of them; nothing by themselves. undefined: none. */
+  readonly expose?: readonly Exposed[];
   /** Further names by which the others know it; undefined: none. */
   readonly aliases?: readonly string[];
   /** What its files below /etc say; undefined: it has none of its own. */
@@ -266,6 +268,11 @@ export interface Publish {
   readonly to: string;
   readonly toPort: PortRange;
   readonly place: Place;
+}
+
+export interface Exposed {
+  readonly protocol: Publish['protocol'];
+  readonly port: PortRange;
 }
 
 /** A published port whose number is known. */

@@ -1,5 +1,8 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { dump, expectCode, sh, topoweave, workFolder } from '../support/host.ts';
+import { dump, engineName, expectCode, sh, topoweave, workFolder } from '../support/host.ts';
 
 const folder = workFolder();
 let before = '';
@@ -168,4 +171,165 @@ test('a way out of the lab is not taken', async () => {
   expect(found.summary).toContain('it would leave the lab by out0');
   await expectCode(0, 'destroy', file);
   sh('ip', 'link', 'del', 'out0');
+});
+
+const routed = `name: routed
+namespaces:
+  a: { routes: { default: 10.0.0.1 } }
+  r:
+    forwarding: true
+    firewall:
+      forward:
+        policy: drop
+        rules: [{ state: [established, related], action: accept }, { protocol: tcp, port: 80, action: accept }]
+  b: { routes: { default: 10.0.1.1 } }
+links:
+  - endpoints: { a:eth0: 10.0.0.2/24, r:l: 10.0.0.1/24 }
+  - endpoints: { b:eth0: 10.0.1.2/24, r:x: 10.0.1.1/24 }
+`;
+
+/** A server that ends each connection at once, so that the flow has packets of all kinds. */
+async function serve(namespace: string, port: number): Promise<ChildProcess> {
+  const program = `require('net').createServer((s) => s.end()).listen(${port}, () => console.log('ready'))`;
+  const child = spawn('ip', ['netns', 'exec', namespace, process.execPath, '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await new Promise((resolve) => child.stdout?.once('data', resolve));
+  return child;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await ended;
+}
+
+describe('a connection through a router', () => {
+  const file = folder.write('routed.yaml', routed);
+  let server: ChildProcess;
+  beforeEach(async () => {
+    await expectCode(0, 'apply', file);
+    server = await serve('b', 80);
+  });
+  afterEach(() => end(server));
+
+  test('rules are those of the packet that opens it, not of later ones', async () => {
+    for (let round = 0; round < 6; round += 1) {
+      const found = await explained('a', 'b:80', 0);
+      expect(found.hops[1]?.rules.map(({ rule }) => rule.replace(/ comment .*/, ''))).toEqual([
+        'tcp dport 80 accept',
+      ]);
+    }
+  });
+
+  test('the answer of a server is followed too', async () => {
+    sh(
+      'ip',
+      'netns',
+      'exec',
+      'a',
+      'nft',
+      'table ip mine { chain c { type filter hook input priority 0; drop; }; }',
+    );
+    const found = await explained('a', 'b:80');
+    expect(found.summary).toBe(
+      'the answer is lost: a drops it in chain c of table ip mine, by the rule: drop',
+    );
+  });
+});
+
+/** Where tables of explain are, and the programs that listen to them. */
+function remains(): string[] {
+  const spaces = ['host', ...readdirSync('/run/netns')];
+  const tables = spaces.filter((name) => {
+    const enter = name === 'host' ? [] : [`--net=/run/netns/${name}`];
+    return sh('nsenter', ...enter, '--', 'nft', 'list', 'tables').includes('topoweave_explain');
+  });
+  return [...tables, ...programs('nft monitor trace')];
+}
+
+function programs(line: string): string[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    try {
+      const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+      return /^\d+$/.test(pid) && text.endsWith(line) ? [`${pid} ${text}`] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function start(...words: string[]): { readonly child: ChildProcess; readonly ended: Promise<number | null> } {
+  const child = spawn(process.execPath, ['dist/topoweave.js', 'explain', ...words], {
+    stdio: 'ignore',
+    env: { ...process.env, TOPOWEAVE_ENGINE: engineName },
+    detached: true,
+  });
+  return { child, ended: new Promise((resolve) => child.once('exit', (code) => resolve(code))) };
+}
+
+/** As Ctrl-C: to all programs of the group. */
+function signal({ pid }: ChildProcess, name: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, name);
+  } catch {
+    // It has ended.
+  }
+}
+
+describe('when it is stopped', () => {
+  const file = folder.write('stopped.yaml', routed.replace('name: routed', 'name: stopped'));
+  beforeEach(async () => {
+    await expectCode(0, 'apply', file);
+  });
+
+  test('an interruption leaves nothing, whenever it comes', async () => {
+    const codes = new Set<number | null>();
+    for (let milliseconds = 100; milliseconds <= 1500; milliseconds += 130) {
+      // Nobody has the address, so it waits for an answer.
+      const { child, ended } = start('a', '10.0.1.9:80');
+      await Promise.race([ended, setTimeout(milliseconds)]);
+      signal(child, milliseconds % 20 === 0 ? 'SIGTERM' : 'SIGINT');
+      await setTimeout(15);
+      // Somebody who is impatient.
+      signal(child, 'SIGINT');
+      codes.add(await ended);
+      expect(remains()).toEqual([]);
+    }
+    expect([...codes]).toEqual(expect.arrayContaining([130, 143]));
+    expect(existsSync('/run/topoweave/explain.tables')).toBe(false);
+  });
+
+  test('what one that was killed left harms nobody, and the next one takes it away', async () => {
+    const { child, ended } = start('a', '10.0.1.9:80');
+    const deadline = Date.now() + 20_000;
+    while (!remains().some((name) => name === 'r')) {
+      if (Date.now() > deadline) throw new Error('no table');
+      await setTimeout(20);
+    }
+    await setTimeout(100);
+    signal(child, 'SIGKILL');
+    await ended;
+    await setTimeout(300);
+    // The tables are there, and no program.
+    expect(remains()).toEqual(expect.arrayContaining(['a', 'r']));
+    expect(remains().filter((name) => /nft/.test(name))).toEqual([]);
+    const { stdout } = await expectCode(0, 'plan', '--detailed-exitcode', file);
+    expect(stdout).toContain('No changes');
+    // The next one goes another way.
+    await expectCode(0, 'explain', 'b', '10.0.1.1');
+    expect(remains()).toEqual([]);
+  });
+
+  test('destroy takes a namespace with such a table', async () => {
+    sh('ip', 'netns', 'exec', 'r', 'nft', 'add table inet topoweave_explain');
+    await expectCode(0, 'plan', '--detailed-exitcode', file);
+    await expectCode(0, 'destroy', file);
+  });
+
+  test('two at a time wait for each other', async () => {
+    const runs = [start('a', '10.0.1.1'), start('b', '10.0.1.1'), start('a', '10.0.0.1')];
+    expect(await Promise.all(runs.map(({ ended }) => ended))).toEqual([0, 0, 0]);
+    expect(remains()).toEqual([]);
+  });
 });

@@ -131,3 +131,37 @@ test('with defaults.hosts, everybody knows everybody', async () => {
   expect(read('hosts', 'b')).toContain('10.0.0.1 a\n');
   sh('ip', 'netns', 'exec', 'b', 'ping', '-c1', '-W5', 'a');
 });
+
+test('checks and explain take the names that a namespace knows, as getent does there', async () => {
+  const file = folder.write(
+    'names.yaml',
+    `name: lab
+namespaces:
+  web: { hostname: www.lab.example, hosts: { printer: 10.0.0.3, postgres: sql } }
+  sql: {}
+  db: {}
+networks:
+  lan: { subnet: 10.0.0.0/24, members: { web: null, sql: 10.0.0.2, db: { addresses: 10.0.0.3, aliases: [database] } } }
+checks:
+  - ping: { from: web, to: database }
+  - ping: { from: web, to: printer }
+  - tcp: { from: db, to: "www:80" }
+  - tcp: { from: web, to: "postgres:5432" }
+  - ping: { from: host, to: database }
+`,
+  );
+  await apply(file);
+  await expectCode(0, 'check', file);
+  for (const [from, name] of [
+    ['web', 'database'],
+    ['web', 'printer'],
+    ['web', 'postgres'],
+    ['db', 'www.lab.example'],
+  ] as const) {
+    const [address = ''] = sh('ip', 'netns', 'exec', from, 'getent', 'hosts', name).split(/\s/);
+    const { stdout } = await expectCode(0, 'explain', from, name);
+    expect(stdout).toContain(`${from} -> ${address}/icmp (${name})\n`);
+  }
+  const { stderr } = await expectCode(64, 'explain', 'db', 'printer');
+  expect(stderr).toContain("'printer' is neither an address nor a namespace, nor a name that db knows");
+});

@@ -441,3 +441,51 @@ test('a check of the port of a dead service fails, and nothing stands in for it'
   await apply(file);
   await expectCode(0, 'check', file);
 });
+
+test('values of variables are nowhere to be seen, and a changed one is a difference', async () => {
+  const file = (value: string) =>
+    lab(`{ web: { command: [sleep, "1000"], environment: { PGPASSWORD: ${value}, A: plain } } }`);
+  const shown: string[] = [];
+  const see = async (code: number, ...argv: string[]) => {
+    const { stdout, stderr } = await expectCode(code, ...argv);
+    shown.push(stdout, stderr);
+    return stdout;
+  };
+  expect(await see(0, 'plan', file('hunter2'))).toContain('environment: A=(hidden), PGPASSWORD=(hidden)\n');
+  expect(await see(0, 'plan', '--commands', file('hunter2'))).toContain(
+    'env A="$A" PGPASSWORD="$PGPASSWORD" sleep',
+  );
+  await see(0, 'plan', '--diff', file('hunter2'));
+  await see(0, 'plan', '--json', file('hunter2'));
+  await see(0, 'apply', file('hunter2'));
+  expect(readFileSync(`/proc/${pidOf('web')}/environ`, 'utf8')).toContain('PGPASSWORD=hunter2\0');
+  await see(0, 'plan', '--detailed-exitcode', file('hunter2'));
+  const changed = file('swordfish');
+  expect(await see(2, 'plan', '--detailed-exitcode', changed)).toContain(
+    'environment: A=(hidden), PGPASSWORD=(hidden) -> A=(hidden), PGPASSWORD=(hidden, changed)\n',
+  );
+  expect(await see(0, 'plan', '--diff', changed)).toMatch(/^\+.*PGPASSWORD=\(hidden, changed\)/m);
+  await see(0, 'plan', '--json', changed);
+  await see(0, 'status', changed);
+  await see(0, 'status', '--json', changed);
+  await see(0, 'apply', '--json', changed);
+  await see(0, 'inspect', 'lab');
+  await see(0, 'inspect', '--json', 'lab');
+  await see(0, 'logs', 'web');
+  await see(0, 'plan', '--destroy', '--json', changed);
+  expect(shown.join('')).not.toMatch(/hunter2|swordfish|plain/);
+  expect(await see(0, 'render', changed)).toContain('PGPASSWORD: swordfish');
+  const modes = [
+    '/run/topoweave',
+    '/run/topoweave/lab.services',
+    '/run/topoweave/lab.logs',
+    recordPath('web'),
+  ];
+  expect(modes.map((path) => (statSync(path).mode & 0o777).toString(8))).toEqual([
+    '700',
+    '700',
+    '700',
+    '600',
+  ]);
+  expect(statSync('/run/topoweave/lab.logs/a:web.log').mode & 0o777).toBe(0o600);
+});

@@ -1,5 +1,6 @@
 import { explain } from '../../explain/explain.ts';
 import { readRequest } from '../../explain/request.ts';
+import { withTraceTables } from '../../explain/tables.ts';
 import { linkBelongsTo } from '../../kinds/marks.ts';
 import { TopoweaveError, UsageError } from '../../lib/errors.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
@@ -12,13 +13,15 @@ import { run as runProgram } from '../../system/run.ts';
 import { HOST } from '../../topology/model.ts';
 import type { RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
+import { onInterrupt } from '../interrupt.ts';
 import { requireRoot } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
   const { io, color } = context;
   const [from = '', to = ''] = args.map(String);
   requireRoot();
-  const live = await observe(engineOf(context, options), {
+  const engine = engineOf(context, options);
+  const live = await observe(engine, {
     lab: undefined,
     nat: new Set(),
     sysctls: new Map(),
@@ -33,17 +36,25 @@ export const run: RunCommand = async (context, { args, options }) => {
   const request = readRequest(from, to, live);
   const lab =
     options['lab'] === undefined ? labOf(live, from, request.to, request.address) : String(options['lab']);
-  const stop = interruption();
+  const interrupt = onInterrupt('waits');
+  const { signal } = interrupt;
   try {
-    const explanation = await explain(request, { live, lab, run: runProgram, onStop: stop.on });
+    const explanation = await withTraceTables(
+      (tables) => explain(request, { live, lab, run: runProgram, tables, signal }),
+      { lock: engine.lock, signal },
+    );
     io.stdout(
       options['json']
         ? `${JSON.stringify(explanationJson(explanation), null, 2)}\n`
         : formatExplanation(explanation, painter(color.stdout)),
     );
     return explanation.verdict === 'answered' ? exitCodes.done : exitCodes.failed;
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error;
+    io.stderr('interrupted: what was there to follow the packet is taken away\n');
+    return interrupt.exitCode();
   } finally {
-    stop.off();
+    interrupt.stop();
   }
 };
 
@@ -76,25 +87,4 @@ function labOnHost(live: Live, address: string): string | undefined {
     .get(HOST)
     ?.links.filter(({ addr_info: all = [] }) => all.some(({ local }) => local === address));
   return [...labs].find((lab) => own?.some((link) => linkBelongsTo(link, lab)));
-}
-
-/** Takes the tables away before a signal ends the process. */
-function interruption(): { on: (remove: () => Promise<void>) => void; off: () => void } {
-  let handler: ((signal: NodeJS.Signals) => void) | undefined;
-  const off = () => {
-    if (handler !== undefined) process.off('SIGINT', handler).off('SIGTERM', handler);
-    handler = undefined;
-  };
-  return {
-    on: (remove) => {
-      off();
-      handler = (signal) => {
-        void remove().finally(() =>
-          process.exit(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated),
-        );
-      };
-      process.once('SIGINT', handler).once('SIGTERM', handler);
-    },
-    off,
-  };
 }

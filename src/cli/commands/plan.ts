@@ -40,7 +40,9 @@ export const run: RunCommand = async (context, invocation) => {
       ({ owner, id }) => owner === 'ours' || decided.has(id),
     );
     const { createTwoFilesPatch } = await import('diff');
-    const [before, after] = [formatDocument(found, decided), formatDocument(plan.desired, decided)];
+    const known = new Map(found.map(({ id, attributes }) => [id, attributes]));
+    const before = formatDocument(found, { decided });
+    const after = formatDocument(plan.desired, { decided, live: known });
     if (before !== after) context.io.stdout(createTwoFilesPatch('live', 'file', before, after));
   } else if (options['commands']) {
     context.io.stdout(formatCommands(plan));

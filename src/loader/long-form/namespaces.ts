@@ -1,4 +1,5 @@
 import type {
+  Exposed,
   Masquerade,
   Names,
   Namespace,
@@ -40,6 +41,7 @@ function longNamespace(
     neighbors,
     nat,
     firewall,
+    expose,
     aliases,
     names,
     services = [],
@@ -57,6 +59,7 @@ function longNamespace(
       ? {}
       : { nexthops: Object.fromEntries(nexthops.map((nexthop) => [nexthop.name, longNexthop(nexthop)])) }),
     ...(neighbors.length === 0 ? {} : { neighbors: neighbors.map(longNeighbor) }),
+    ...(expose === undefined ? {} : { expose: expose.map(longExposed) }),
     ...longNat(nat),
     ...longFirewall(firewall),
     ...(aliases === undefined ? {} : { aliases }),
@@ -219,6 +222,10 @@ function longSource({ from, out }: Masquerade): object {
 function longPublish({ port, to, toPort, protocol, address }: Publish): object {
   const from = port === undefined ? 'auto' : longRange(port);
   return defined({ port: from, to, 'to-port': longRange(toPort), protocol, address });
+}
+
+function longExposed({ protocol, port }: Exposed): string {
+  return `${longRange(port)}/${protocol}`;
 }
 
 function longRange({ first, last }: PortRange): number | string {

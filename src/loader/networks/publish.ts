@@ -1,6 +1,7 @@
 import type { Place } from '../../lib/diagnostic.ts';
 import { type Ip, parseIp } from '../../lib/ip.ts';
-import { type Exposed, withoutSeen } from '../normalize/expose.ts';
+import type { Exposed } from '../../topology/model.ts';
+import { withoutSeen } from '../normalize/expose.ts';
 import type { Report } from '../normalize/problem.ts';
 import { addListed, addNat, type Draft } from './draft.ts';
 import type { Member } from './members.ts';

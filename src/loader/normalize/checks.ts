@@ -6,6 +6,7 @@ import { parsePercent, parseTime } from '../../lib/units.ts';
 import { type Bounds, type Check, HOST } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import { type Context, checkNamespace } from './context.ts';
+import type { HostNames } from './host-names.ts';
 import { listNames } from './names.ts';
 import type { Network } from './network.ts';
 import { addressOfNamespace } from './targets.ts';
@@ -13,10 +14,16 @@ import { addressOfNamespace } from './targets.ts';
 const kinds = ['ping', 'tcp', 'udp'] as const;
 const milliseconds: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
 
-export function normalizeChecks(context: Context, network: Network): Check[] {
+/** What the target of a check may be known by. */
+interface Known {
+  readonly network: Network;
+  readonly names: HostNames;
+}
+
+export function normalizeChecks(context: Context, known: Known): Check[] {
   const checks: Check[] = [];
   for (const [index, raw] of (context.data.checks ?? []).entries()) {
-    const check = expandCheck(context, { raw, network, at: pointer('checks', index) });
+    const check = expandCheck(context, { raw, known, at: pointer('checks', index) });
     if (check !== undefined) checks.push(check);
   }
   return checks;
@@ -24,11 +31,11 @@ export function normalizeChecks(context: Context, network: Network): Check[] {
 
 interface RawAt {
   readonly raw: RawCheck;
-  readonly network: Network;
+  readonly known: Known;
   readonly at: string;
 }
 
-function expandCheck(context: Context, { raw, network, at }: RawAt): Check | undefined {
+function expandCheck(context: Context, { raw, known, at }: RawAt): Check | undefined {
   const place: Place = { pointer: at, part: 'value' };
   const given = kinds.filter((kind) => raw[kind] !== undefined);
   const [kind] = given;
@@ -43,7 +50,7 @@ function expandCheck(context: Context, { raw, network, at }: RawAt): Check | und
   const isKnown = checkNamespace(context, body.from, { pointer: `${at}/${kind}/from`, part: 'value' });
   const toPlace: Place = { pointer: `${at}/${kind}/to`, part: 'value' };
   const target = kind === 'ping' ? { to: body.to, port: undefined } : splitPort(context, body.to, toPlace);
-  const address = target && resolve(context, { to: target.to, from: body.from, network, place: toPlace });
+  const address = target && resolve(context, { to: target.to, from: body.from, known, place: toPlace });
   if (target === undefined || address === undefined || !isKnown) return undefined;
   const expect = body.expect ?? 'reachable';
   const ping = kind === 'ping' ? raw.ping : undefined;
@@ -76,7 +83,7 @@ function splitPort(
   if (match !== null && port >= 1 && port <= 65535) return { to: match[1] ?? match[2] ?? '', port };
   const message =
     match === null ? `'${text}' is not a target with a port` : `port ${port} is not between 1 and 65535`;
-  const help = 'write ADDRESS:PORT, [ADDRESS]:PORT for IPv6, or NAMESPACE:PORT';
+  const help = 'write ADDRESS:PORT, [ADDRESS]:PORT for IPv6, or NAME:PORT';
   report({ code: 'check-target', message, place, ...(match === null ? { help } : {}) });
   return undefined;
 }
@@ -84,26 +91,51 @@ function splitPort(
 interface Wanted {
   readonly to: string;
   readonly from: string;
-  readonly network: Network;
+  readonly known: Known;
   readonly place: Place;
 }
 
-function resolve(context: Context, { to, from, network, place }: Wanted): string | undefined {
+function resolve(context: Context, { to, from, known, place }: Wanted): string | undefined {
   const ip = parseIp(to);
   if (ip !== undefined) return ip.address;
-  const fail = (message: string, help?: string) =>
-    context.report({ code: 'check-target', message, place, ...(help === undefined ? {} : { help }) });
-  if (to !== HOST && !context.declared.has(to)) {
-    const names = [...context.declared.keys()];
-    const nearest = suggest(to, names);
-    const known = names.length === 0 ? '' : `; declared are ${listNames(names)}`;
-    fail(`'${to}' is neither an address nor a namespace${known}`, nearest && `did you mean '${nearest}'?`);
+  const { network, names } = known;
+  const isNamespace = to === HOST || context.declared.has(to);
+  const found = isNamespace
+    ? { of: to, address: addressOfNamespace(network, to, from) }
+    : names.find(to, from);
+  if (found === undefined) {
+    failUnknown(context, { to, from, known, place });
     return undefined;
   }
-  const address = addressOfNamespace(network, to, from);
-  if (address === undefined)
-    fail(`namespace ${to} has no address to try`, `name an address, or give ${to} one`);
+  const { of, address } = found;
+  if (address === undefined) {
+    const message = `namespace ${of}${of === to ? '' : `, which is ${to},`} has no address to try`;
+    context.report({ code: 'check-target', message, place, help: `name an address, or give ${of} one` });
+  }
   return address;
+}
+
+function failUnknown({ declared, report }: Context, { to, from, known, place }: Wanted): void {
+  const namespaces = [...declared.keys()];
+  const others = known.names.known(from).filter((name) => !declared.has(name));
+  const parts = [
+    ...(namespaces.length === 0 ? [] : [`declared are ${listNames(namespaces)}`]),
+    ...(others.length === 0 ? [] : [`other names are ${listNames(others)}`]),
+  ];
+  const nearest = suggest(to, [...namespaces, ...others]);
+  const only = known.names.onlyIn(to);
+  const help =
+    only === undefined
+      ? nearest && `did you mean '${nearest}'?`
+      : `only ${only} knows it, by its hosts; aliases of a namespace are known to all`;
+  report({
+    code: 'check-target',
+    message: [`'${to}' is neither an address nor a namespace, nor a name that ${from} knows`, ...parts].join(
+      '; ',
+    ),
+    place,
+    ...(help === undefined ? {} : { help }),
+  });
 }
 
 /** The least and the most of something that a ping measures. */

@@ -4,6 +4,7 @@ import {
   type Adopted,
   type Bridge,
   type Device,
+  type Exposed,
   type Geneve,
   type Gre,
   HOST,
@@ -17,7 +18,6 @@ import {
   type Wireguard,
 } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
-import type { Exposed } from './expose.ts';
 import { listNames } from './names.ts';
 import type { Report } from './problem.ts';
 

@@ -1,13 +1,7 @@
-import type { PortRange, Publish } from '../../topology/model.ts';
+import type { Exposed } from '../../topology/model.ts';
 import type { Context } from './context.ts';
 import type { DeclaredNamespace } from './namespaces.ts';
 import { expandRange, singlePorts, sizeOf } from './port-range.ts';
-
-/** Ports that a namespace offers, for those who publish all of them. */
-export interface Exposed {
-  readonly protocol: Publish['protocol'];
-  readonly port: PortRange;
-}
 
 /** Fills in what the namespaces of the file expose. */
 export function readExposed({ exposed, report }: Context, declared: readonly DeclaredNamespace[]): void {
@@ -17,7 +11,7 @@ export function readExposed({ exposed, report }: Context, declared: readonly Dec
     const ports = raw.expose.flatMap((entry, index): Exposed[] => {
       const [text = '', protocol = 'tcp'] = String(entry).split('/');
       const port = expandRange(text, { pointer: `${place.pointer}/expose/${index}`, part: 'value' }, report);
-      return port === undefined ? [] : withoutSeen({ protocol: protocol as Publish['protocol'], port }, seen);
+      return port === undefined ? [] : withoutSeen({ protocol: protocol as Exposed['protocol'], port }, seen);
     });
     exposed.set(name, ports);
   }

@@ -21,6 +21,9 @@ const nameForm = /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/;
 /** The names of the lab: what each namespace is called by the others. */
 export interface NameBook {
   readonly namesOf: (namespace: string) => readonly string[];
+  /** The one namespace that has a name. */
+  readonly ownerOf: (name: string) => string | undefined;
+  readonly names: () => readonly string[];
   /** Those that others may ask for, the machine's own left out. */
   readonly namespaces: readonly string[];
 }
@@ -62,6 +65,8 @@ export function createNameBook(context: Context, declared: readonly DeclaredName
   }
   return {
     namesOf: (namespace) => names.get(namespace) ?? [],
+    ownerOf: (name) => owners.get(name)?.namespace,
+    names: () => [...owners.keys()],
     namespaces: others.map(({ name }) => name).sort(compareNames),
   };
 }

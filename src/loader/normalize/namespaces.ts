@@ -8,7 +8,7 @@ import type { Context } from './context.ts';
 import { readExposed } from './expose.ts';
 import { normalizeFirewall } from './firewall.ts';
 import { makeServices } from './made-services.ts';
-import { createNameBook, normalizeNames } from './names-files.ts';
+import { type NameBook, normalizeNames } from './names-files.ts';
 import { noNat, normalizeNat } from './nat.ts';
 import { normalizeNeighbors } from './neighbors.ts';
 import type { Network } from './network.ts';
@@ -47,10 +47,9 @@ export function listNamespaces({ namespaces }: TopologyFile): DeclaredNamespace[
 export function normalizeNamespaces(
   context: Context,
   declared: readonly DeclaredNamespace[],
-  network: Network,
+  { network, book }: { readonly network: Network; readonly book: NameBook },
 ): Namespace[] {
   readExposed(context, declared);
-  const book = createNameBook(context, declared);
   const made = makeServices(context, network, book);
   const result = declared.map(({ name, raw, place }): Namespace => {
     // In the list form a namespace has no settings, so nothing has a pointer that begins with this one.
@@ -62,6 +61,7 @@ export function normalizeNamespaces(
       network,
     });
     const names = normalizeNames(context, { namespace: name, raw, base, place, network, book });
+    const expose = context.exposed.get(name) ?? [];
     const services = normalizeServices(context, {
       namespace: name,
       base: `${base}/services`,
@@ -90,6 +90,7 @@ export function normalizeNamespaces(
       }),
       nat: normalizeNat(context, { namespace: name, base: `${base}/nat`, raw: raw.nat, network }),
       firewall: normalizeFirewall(context, `${base}/firewall`, raw.firewall),
+      ...(expose.length === 0 ? {} : { expose }),
       ...(raw.aliases === undefined || raw.aliases.length === 0 ? {} : { aliases: raw.aliases }),
       ...(names === undefined ? {} : { names }),
       ...(services.length === 0 ? {} : { services }),

@@ -7,9 +7,11 @@ import { normalizeBridges } from './bridges.ts';
 import { normalizeChecks } from './checks.ts';
 import { createContext } from './context.ts';
 import { checkDeviceLinks, normalizeDevices } from './devices.ts';
+import { createHostNames } from './host-names.ts';
 import { normalizeLinks } from './links.ts';
 import { normalizeMembers } from './members.ts';
 import { deriveMtus } from './mtu.ts';
+import { createNameBook } from './names-files.ts';
 import { listNamespaces, normalizeNamespaces } from './namespaces.ts';
 import { createNetwork, type Network } from './network.ts';
 import { normalizeOvsMembers } from './ovs-members.ts';
@@ -37,12 +39,15 @@ export function normalize(data: TopologyFile, report: Report): { topology: Topol
     .sort((a, b) => compareNames(a.namespace, b.namespace) || compareNames(a.name, b.name));
   const network = createNetwork(interfaces);
   deriveMtus(context, network);
+  const book = createNameBook(context, declared);
+  const namespaces = normalizeNamespaces(context, declared, { network, book });
+  const names = createHostNames({ book, namespaces, network });
   const topology: Topology = {
     name: data.name,
-    namespaces: normalizeNamespaces(context, declared, network),
+    namespaces,
     interfaces,
     impairments: settleImpairments(context, impairments),
-    checks: normalizeChecks(context, network),
+    checks: normalizeChecks(context, { network, names }),
   };
   return { topology, network };
 }

@@ -1,10 +1,9 @@
 import type { Nat as RawNat, PortRange as RawPortRange } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { parseIp } from '../../lib/ip.ts';
-import { HOST, type Publish } from '../../topology/model.ts';
+import { type Exposed, HOST, type Publish } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import type { Context } from './context.ts';
-import type { Exposed } from './expose.ts';
 import { listNames } from './names.ts';
 import type { Network } from './network.ts';
 import { expandRange, singlePorts, sizeOf } from './port-range.ts';

@@ -22,6 +22,7 @@ import { checkForeignNames, checkInterfaceNames, checkKernelNames, checkNamespac
 import { checkForwarding, checkNatInterfaces } from './nat.ts';
 import { checkNextHops } from './next-hops.ts';
 import { checkPublishedPorts, checkPublishedSctp, checkPublishTargets } from './publish.ts';
+import { checkPublishReturn } from './publish-return.ts';
 import { checkRouteDevices, checkRouteForms, checkRouteSources, checkRoutesTwice } from './routes.ts';
 import { findSegments, type Segments } from './segments.ts';
 import { checkStackLoops, checkStacks, checkVrfTables } from './stacks.ts';
@@ -75,6 +76,7 @@ const rules: readonly Rule[] = [
   checkPublishedPorts,
   checkPublishedSctp,
   checkPublishTargets,
+  checkPublishReturn,
   checkHairpins,
   checkFirewallInterfaces,
   checkFirewallOrder,

@@ -15,10 +15,10 @@ trace id 7f3a inet topoweave-lab_firewall forward policy drop
 `;
 
 describe('what nft tells', () => {
-  const [trace] = groupTrace(parseTrace(dropped));
+  const [trace] = groupTrace(parseTrace(dropped), TRACE_TABLE);
 
   test('is one packet', () => {
-    expect(groupTrace(parseTrace(dropped))).toHaveLength(1);
+    expect(groupTrace(parseTrace(dropped), TRACE_TABLE)).toHaveLength(1);
     expect(trace?.events.map(({ what }) => what)).toEqual([
       'packet',
       'rule',

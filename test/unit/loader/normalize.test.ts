@@ -298,6 +298,41 @@ describe('published ports and checks', () => {
     expect(lab('', `[{ ${check} }]`).checks).toMatchObject([expected]);
   });
 
+  test('a check names its target as the namespace knows it', () => {
+    const { checks } = load(
+      `name: lab
+namespaces:
+  web: { hostname: www.lab.example, hosts: { database: db, printer: 10.0.0.9, postgres: 10.0.0.8, web: 10.0.0.7 } }
+  db: { aliases: [postgres] }
+  bare: {}
+links:
+  - endpoints: { web:eth0: [10.0.0.2/24], db:eth0: [10.1.0.3/24, 10.0.0.3/24] }
+  - endpoints: { bare:eth0: [10.1.0.9/24], db:eth1: [10.2.0.3/24] }
+checks:
+  - ping: { from: web, to: database }
+  - ping: { from: web, to: printer }
+  - ping: { from: web, to: postgres }
+  - ping: { from: db, to: postgres }
+  - tcp: { from: db, to: "www.lab.example:80" }
+  - ping: { from: db, to: www }
+  - ping: { from: bare, to: postgres }
+  - ping: { from: host, to: www }
+  - ping: { from: web, to: web }
+`,
+    );
+    expect(checks.map(({ from, to, address }) => `${from} ${to} ${address}`)).toEqual([
+      'web database 10.0.0.3',
+      'web printer 10.0.0.9',
+      'web postgres 10.0.0.8',
+      'db postgres 10.1.0.3',
+      'db www.lab.example 10.0.0.2',
+      'db www 10.0.0.2',
+      'bare postgres 10.1.0.3',
+      'host www 10.0.0.2',
+      'web web 10.0.0.2',
+    ]);
+  });
+
   test('peers and forwarding entries of the tunnel are those of each end but its own', () => {
     const topology = load(
       'name: lab\nnamespaces: [a, b]\ntunnels:\n  v: { type: vxlan, id: 1, fdb: { "02:00:00:00:00:0A": 192.0.2.1, "02:00:00:00:00:0b": 192.0.2.2 }, endpoints: { a: { local: 192.0.2.1, peers: [192.0.2.9], fdb: { "02:00:00:00:00:0b": 192.0.2.9 } }, b: { local: 192.0.2.2 } } }\n',
