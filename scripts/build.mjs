@@ -7,8 +7,8 @@ rmSync('dist', { recursive: true, force: true });
 await build({
   entryPoints: {
     topoweave: 'src/cli/main.ts',
-    // A thread of its own; see src/engine/netlink/second-thread.ts.
-    'thread-worker': 'src/engine/netlink/thread-worker.ts',
+    // A thread of its own; see src/engine/netlink/namespace-team.ts.
+    'namespace-worker': 'src/engine/netlink/namespace-worker.ts',
   },
   outdir: 'dist',
   bundle: true,

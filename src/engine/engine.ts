@@ -78,8 +78,6 @@ export interface Engine {
    * this leaves it to flock(1).
    */
   readonly lock?: (fd: number) => boolean;
-  /** A large lab is expected: what takes time to start may start, while something else is done. */
-  readonly warmUp?: () => void;
   /** A run begins that no other may change: the engine may keep what it opens until `release`. */
   readonly hold: () => void;
   /** Gives back what it kept; it can be used again. */

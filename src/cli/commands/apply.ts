@@ -12,7 +12,7 @@ import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import { type Locate, noChanges, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
 import type { Context, RunCommand } from '../command.ts';
-import { engineOf, warmEngineOf } from '../engine-option.ts';
+import { engineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { loadLab, requireRoot } from '../lab.ts';
@@ -20,9 +20,7 @@ import { printPlan } from './plan.ts';
 
 export const run: RunCommand = async (context, invocation) => {
   const { options } = invocation;
-  const files = chosenFiles(context.io, invocation);
-  warmEngineOf(context, options, files.file);
-  const lab = await loadLab(context, files);
+  const lab = await loadLab(context, chosenFiles(context.io, invocation));
   requireRoot();
   const target: Target = {
     lab: lab.topology.name,

@@ -5,7 +5,7 @@ import { listLabs } from '../../observe/labs.ts';
 import { observeMarks } from '../../observe/observe.ts';
 import { recordedLabs } from '../../system/record.ts';
 import type { RunCommand } from '../command.ts';
-import { engineOf, warmEngineOf } from '../engine-option.ts';
+import { engineOf } from '../engine-option.ts';
 import { optionalFiles } from '../files.ts';
 import { requireRoot, resolveLabName } from '../lab.ts';
 import { applyTarget, dryRun } from './apply.ts';
@@ -17,7 +17,6 @@ export const run: RunCommand = async (context, { args, options }) => {
   if ((choice === undefined) === (options['all'] !== true)) {
     throw new UsageError('give a file, the name of a lab, or --all', "'topoweave status' lists the labs");
   }
-  warmEngineOf(context, options, choice?.file);
   const named = choice === undefined ? undefined : await resolveLabName(context, choice);
   requireRoot();
   const engine = engineOf(context, options);

@@ -10,15 +10,13 @@ import { formatConflicts, formatPlan, formatWarnings, type Locate, planJson } fr
 import { painter } from '../../report/style.ts';
 import { readRecord } from '../../system/record.ts';
 import type { Context, RunCommand } from '../command.ts';
-import { engineOf, warmEngineOf } from '../engine-option.ts';
+import { engineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
 import { loadLab, requireRoot } from '../lab.ts';
 
 export const run: RunCommand = async (context, invocation) => {
   const { options } = invocation;
-  const files = chosenFiles(context.io, invocation);
-  warmEngineOf(context, options, files.file);
-  const lab = await loadLab(context, files);
+  const lab = await loadLab(context, chosenFiles(context.io, invocation));
   if (options['verbose'] && lab.overrides.length > 0) {
     const { io, color } = context;
     const { formatDiagnostics } = await import('../../report/diagnostics.ts');

@@ -6,7 +6,6 @@ import { holdNamespaces, releaseNamespaces } from './namespace.ts';
 import { perform } from './perform.ts';
 import { readPortUse } from './port-use.ts';
 import { read } from './read.ts';
-import { startSecondThread } from './second-thread.ts';
 import { releaseProc } from './sysctl.ts';
 
 /** sys/file.h. */
@@ -20,9 +19,6 @@ export const netlinkEngine: Engine = {
   readPortUse,
   perform,
   lock: (fd) => loadLibc().flock(fd, LOCK_EX | LOCK_NB) === 0,
-  warmUp: () => {
-    startSecondThread();
-  },
   hold: holdNamespaces,
   release: () => {
     releaseProc();

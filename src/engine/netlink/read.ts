@@ -29,19 +29,12 @@ import { NeedsProgram } from './errors.ts';
 import { visit } from './namespace.ts';
 import { listTable } from './nftables.ts';
 import { namespaceId } from './nsid.ts';
-import { isStarted, workTogether } from './second-thread.ts';
 import { NetlinkSocket } from './socket.ts';
 import { readSysctl } from './sysctl.ts';
-import type { Questions, Reading } from './thread-work.ts';
 import { readWireguard } from './wireguard.ts';
 
 /** Namespaces between two turns of the event loop. */
 const NAMESPACES_PER_TURN = 200;
-/** Fewer of them are read before a second thread has understood what it is asked; and before it has started. */
-const FEWEST_SHARED = 100;
-const FEWEST_TO_START = 1000;
-/** Namespaces that the second thread gets at once: some milliseconds of work. */
-const SHARED_PIECE = 32;
 
 const nothing = {};
 
@@ -50,18 +43,18 @@ export async function read(
   names: readonly string[],
   request: ReadRequest,
 ): Promise<Map<string, LiveNamespace>> {
-  const readings = await readAll(names, request);
-  // In the order that was asked for.
   const found = new Map<string, LiveNamespace>();
   const others: string[] = [];
   for (const [index, name] of names.entries()) {
-    const reading = readings.get(index);
-    if (reading === 'unknown') others.push(name);
-    else if (reading !== undefined && reading !== 'gone') found.set(name, reading);
+    if (index % NAMESPACES_PER_TURN === NAMESPACES_PER_TURN - 1) await setImmediate();
+    const namespace = readOne(name, request);
+    if (namespace === 'unknown') others.push(name);
+    else if (namespace !== 'gone') found.set(name, namespace);
   }
   if (request.withPeers) addPeers(found);
   if (others.length === 0) return found;
   const rest = await readWithIp(others, request);
+  // In the order that was asked for.
   return new Map(
     names.flatMap((name) => {
       const namespace = found.get(name) ?? rest.get(name);
@@ -70,66 +63,7 @@ export async function read(
   );
 }
 
-/** By the index of the name. */
-async function readAll(names: readonly string[], request: ReadRequest): Promise<Map<number, Reading>> {
-  const readings = new Map<number, Reading>();
-  const own = async (name: string, index: number) => {
-    if (index % NAMESPACES_PER_TURN === NAMESPACES_PER_TURN - 1) await setImmediate();
-    readings.set(index, readOne(name, request));
-    return true;
-  };
-  if (names.length >= (isStarted() ? FEWEST_SHARED : FEWEST_TO_START)) {
-    await workTogether({
-      items: names,
-      piece: SHARED_PIECE,
-      kind: 'read',
-      question: (from, to) => questionAbout(names.slice(from, to), request),
-      onAnswer: (from, answer) => {
-        // What the second thread could not read fails here, with the words for it.
-        for (const [at, reading] of answer.entries())
-          readings.set(from + at, reading ?? readOne(names[from + at] ?? '', request));
-      },
-      own,
-    });
-  } else {
-    for (const [index, name] of names.entries()) await own(name, index);
-  }
-  return readings;
-}
-
-/** Only what concerns these namespaces: it is copied. */
-function questionAbout(names: readonly string[], request: ReadRequest): Questions['read'] {
-  const some = (set: ReadonlySet<string> | undefined) => new Set(names.filter((name) => set?.has(name)));
-  const someOf = <Value>(map: ReadonlyMap<string, Value> | undefined) =>
-    new Map(names.flatMap((name) => [...(map?.has(name) ? [[name, map.get(name) as Value] as const] : [])]));
-  const { lab, nat, firewall, sysctls, longNames, extra, fdb, ingress } = request;
-  return {
-    names,
-    request: {
-      lab,
-      nat: some(nat),
-      firewall: some(firewall),
-      sysctls: someOf(sysctls),
-      longNames: someOf(longNames),
-      extra: someOf(extra),
-      fdb: some(fdb),
-      ingress: some(ingress),
-    },
-  };
-}
-
-/** The part of the second thread. */
-export function readPart(names: readonly string[], request: ReadRequest): (Reading | undefined)[] {
-  return names.map((name) => {
-    try {
-      return readOne(name, request);
-    } catch {
-      return undefined;
-    }
-  });
-}
-
-function readOne(name: string, request: ReadRequest): Reading {
+function readOne(name: string, request: ReadRequest): LiveNamespace | 'gone' | 'unknown' {
   try {
     return visit(name, () => readInside(name, request));
   } catch (error) {
