@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
-import { dump, expectCode, ip, namespaces, sh, topoweave, workFolder } from '../support/host.ts';
+import { reconcile } from '../../src/apply/reconcile.ts';
+import { chooseEngine } from '../../src/engine/choose.ts';
+import { dump, engineName, expectCode, ip, namespaces, sh, topoweave, workFolder } from '../support/host.ts';
 
 const folder = workFolder();
 let before = '';
@@ -52,6 +54,32 @@ test('a sysctl of the host that two labs need stays until the last one goes', as
     await expectCode(0, 'destroy', last);
     expect(forwarding()).toBe('0');
   }
+});
+
+test('links that go as a group: those of others stay, and one that somebody removed meanwhile is no failure', async () => {
+  const names = Array.from({ length: 9 }, (_, index) => `m${index}`);
+  const file = folder.write(
+    'many.yaml',
+    `name: many\nnamespaces: [${names.join(', ')}]\nbridges: { br-many: { ports: [${names.map((name) => `${name}:eth0`).join(', ')}] } }\n`,
+  );
+  ip('host', 'link', 'add', 'theirs', 'type', 'veth', 'peer', 'name', 'theirs-far');
+  ip('host', 'link', 'set', 'theirs', 'group', '7');
+  await expectCode(0, 'apply', file);
+  const { engine } = chooseEngine(engineName);
+  const ports = () => ip('host', '-br', 'link').match(/^m\d-eth0/gm) ?? [];
+  expect(ports()).toHaveLength(9);
+  await reconcile(
+    engine,
+    { lab: 'many', topology: undefined },
+    {
+      onFirstPlan: () => {
+        ip('host', 'link', 'del', 'm4-eth0');
+      },
+    },
+  );
+  expect(ports()).toEqual([]);
+  expect(ip('host', '-br', 'link')).toMatch(/^theirs@/m);
+  ip('host', 'link', 'del', 'theirs');
 });
 
 test('what IPv6 forwarding does to routes that the machine learned is in the plan', async () => {

@@ -6,6 +6,7 @@ import { type Batch, isAside, isAsideTool, type Step } from '../../plan/step.ts'
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
 import type { BatchResult, PerformOptions, StepFailure } from '../engine.ts';
+import { asWritten, removeTogether } from '../link-removal.ts';
 import { type Job, type JobResult, parseShow, runJobs, type SysctlWrite } from './fleet.ts';
 
 /**
@@ -42,7 +43,7 @@ async function performJobs(
   batches: readonly Batch[],
   { onDone, signal }: PerformOptions,
 ): Promise<BatchResult[]> {
-  const parts = batches.map(splitBatch);
+  const parts = batches.map((batch) => splitBatch(removeTogether(batch)));
   const results: BatchResult[] = batches.map(() => ({ outcome: 'left-out' }));
   for (let round = 0; parts.some((list) => list.length > round); round += 1) {
     const due = [...batches.keys()].filter(
@@ -59,7 +60,7 @@ async function performJobs(
     for (const [at, index] of due.entries()) {
       const part = current[at];
       if (part === undefined) continue;
-      const result = toResult(part, found[at], signal?.aborted === true);
+      const result = asWritten(toResult(part, found[at], signal?.aborted === true));
       // What was there before the first write is what the record wants.
       const sysctlsBefore = new Map([
         ...(result.sysctlsBefore ?? []),

@@ -5,6 +5,7 @@ import { sysctlPath } from '../../lib/sysctl.ts';
 import { type Batch, isAside } from '../../plan/step.ts';
 import type { BatchResult, PerformOptions } from '../engine.ts';
 import { perform as performWithIp } from '../ip/perform.ts';
+import { asWritten, removeTogether } from '../link-removal.ts';
 import { NeedsProgram } from './errors.ts';
 import { addNamespace, forgetNamespaces, removeNamespace, visit } from './namespace.ts';
 import { addNamespaces, isWorthTwo } from './namespace-team.ts';
@@ -45,7 +46,9 @@ export async function perform(
     await turn.give();
     results[index] = end(
       index,
-      signal?.aborted ? { outcome: 'left-out' } : await performBatch(batch, turn, signal),
+      signal?.aborted
+        ? { outcome: 'left-out' }
+        : asWritten(await performBatch(removeTogether(batch), turn, signal)),
     );
   }
   await Promise.all(

@@ -25,18 +25,28 @@ export const encodeLink: Encode = (words, writer, sequence, context) => {
     case 'set':
       return encodeSet(words.slice(1), writer, sequence, context);
     case 'del':
-      if (words[1] !== 'dev' || words.length !== 3) return false;
-      writer.begin(RTM_DELLINK, 0, sequence);
-      writeLinkHeader(writer);
-      writer.attributeText(IFLA.IFNAME, words[2] ?? '');
-      writer.end();
-      return true;
+      return encodeDel(words.slice(1), writer, sequence);
     case 'property':
       return encodeProperty(words.slice(1), writer, sequence);
     default:
       return false;
   }
 };
+
+/** `dev NAME`, or `group NUMBER`: all links of a group. */
+function encodeDel(
+  [word, value = '', ...rest]: readonly string[],
+  writer: MessageWriter,
+  sequence: number,
+): boolean {
+  if ((word !== 'dev' && word !== 'group') || rest.length > 0) return false;
+  writer.begin(RTM_DELLINK, 0, sequence);
+  writeLinkHeader(writer);
+  if (word === 'dev') writer.attributeText(IFLA.IFNAME, value);
+  else writer.attributeU32(IFLA.GROUP, Number(value));
+  writer.end();
+  return true;
+}
 
 /** `add|del dev NAME altname NAME`: an alternative name. */
 function encodeProperty(words: readonly string[], writer: MessageWriter, sequence: number): boolean {
