@@ -7,7 +7,13 @@ export interface FormatOptions {
   readonly columns: number;
 }
 
-/** Every diagnostic as compilers print them: the place, the message, the marked lines, the help, the other places. */
+/** One mistake in a template may be one in each of a thousand namespaces: who reads the first ones knows it. */
+const MOST_OF_A_KIND = 50;
+
+/**
+ * Diagnostics as compilers print them: the place, the message, the marked lines, the help, the other places. Of many
+ * errors or warnings of one code the first ones, and how many more there are.
+ */
 export function formatDiagnostics(
   diagnostics: readonly Diagnostic[],
   sources: ReadonlyMap<string, string>,
@@ -15,9 +21,19 @@ export function formatDiagnostics(
 ): string {
   const lines = new Map([...sources].map(([file, text]) => [file, text.split(/\r?\n/)]));
   const page: Page = { lines, paint: painter(color), room: Math.max(20, columns - GUTTER - 3) };
-  return sortDiagnostics(diagnostics)
-    .map((diagnostic) => formatOne(diagnostic, page))
-    .join('\n');
+  const counts = new Map<string, number>();
+  const shown = sortDiagnostics(diagnostics).filter(({ severity, code }) => {
+    const kind = `${severity}[${code}]`;
+    const count = (counts.get(kind) ?? 0) + 1;
+    counts.set(kind, count);
+    return severity === 'note' || count <= MOST_OF_A_KIND;
+  });
+  const more = [...counts].flatMap(([kind, count]) =>
+    count > MOST_OF_A_KIND && !kind.startsWith('note')
+      ? [`${kind}: ${count - MOST_OF_A_KIND} more of this kind; --json has them all\n`]
+      : [],
+  );
+  return [...shown.map((diagnostic) => formatOne(diagnostic, page)), ...more].join('\n');
 }
 
 /** The same as data, in the shape of terraform's diagnostics. */

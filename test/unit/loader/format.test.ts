@@ -73,3 +73,13 @@ test('sorted by place, each once, as text and as data', () => {
   expect(format('abcdef\nb\n', list).match(/error/g)).toHaveLength(3);
   expect(format('', [])).toBe('');
 });
+
+test('of many of one code the first are shown, and how many more there are; notes and JSON have them all', () => {
+  const many = Array.from({ length: 53 }, (_, index) => at(index + 1, 1, index + 1, 2));
+  const text = format('a\n'.repeat(60), [...many, { ...at(60, 1, 60, 2), code: 'y' }]);
+  expect(text.match(/^lab\.yaml:\d+/gm)?.slice(-2)).toEqual(['lab.yaml:50', 'lab.yaml:60']);
+  expect(text.split('\n').slice(-2)).toEqual(['error[x]: 3 more of this kind; --json has them all', '']);
+  const notes = many.map((diagnostic): Diagnostic => ({ ...diagnostic, severity: 'note' }));
+  expect(format('a\n'.repeat(60), notes).match(/^lab\.yaml/gm)).toHaveLength(53);
+  expect(diagnosticsJson(many)).toHaveLength(53);
+});
