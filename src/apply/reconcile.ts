@@ -75,12 +75,19 @@ export class ApplyError extends TopoweaveError {
   }
 }
 
-/**
- * Reads the kernel and makes the plan; changes nothing.
- *
- * @param untouched namespaces that were read before and that nothing has touched since: they are not read again.
- */
-export async function planFor(engine: Engine, target: Target, untouched?: Live): Promise<Planning> {
+interface PlanOptions {
+  /** Namespaces that were read before and that nothing has touched since: they are not read again. */
+  readonly untouched?: Live;
+  /** Lists of a lab that is removed only what is removed in its own right; what goes with a namespace is not read. */
+  readonly isBrief?: boolean;
+}
+
+/** Reads the kernel and makes the plan; changes nothing. */
+export async function planFor(
+  engine: Engine,
+  target: Target,
+  { untouched, isBrief = false }: PlanOptions = {},
+): Promise<Planning> {
   const record = readRecord(target.lab);
   const keyed = withKeys(target, false);
   const withoutPorts = keyed && withBridgeFilters(keyed);
@@ -90,6 +97,7 @@ export async function planFor(engine: Engine, target: Target, untouched?: Live):
     firewall: new Set(target.topology?.namespaces.filter(hasFirewall).map(({ name }) => name)),
     sysctls: sysctlsToRead(withoutPorts, record),
     ovs: hasOvs(target.topology),
+    onlyLinks: isBrief && target.topology === undefined && Object.keys(record.adopted).length === 0,
     dockerUser: needsDockerUser(target.topology, record),
     extra: extraToRead(target.topology, record),
     fdb: new Set([...namespacesWithFdb(target.topology), ...(record.fdb ?? [])]),
@@ -159,6 +167,8 @@ export interface ReconcileOptions extends ExecuteOptions {
 export interface ReconcileResult {
   /** Of the first plan. */
   readonly summary: Plan['summary'];
+  /** Of the first plan: namespaces that go with all that is in them, and what goes from the host. */
+  readonly removed: { readonly namespaces: number; readonly fromHost: number };
   readonly hadNothingToDo: boolean;
   readonly interrupted: boolean;
 }
@@ -190,8 +200,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
   // What was decided stays for the whole run.
   const target: Target = { ...wanted, topology: first.topology };
   options.onFirstPlan?.(plan);
-  const { summary } = plan;
-  const hadNothingToDo = plan.steps.length === 0;
+  const about = { summary: plan.summary, removed: removedBy(plan), hadNothingToDo: plan.steps.length === 0 };
   // Looking again is not told each time.
   const quietly = options.signal === undefined ? {} : { signal: options.signal };
   let waited = 0;
@@ -200,7 +209,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     if (round === 0) requireOvs(plan, live, readRecord(target.lab));
     if (plan.steps.length === 0) {
       finishRecord(target, plan);
-      return { summary, hadNothingToDo, interrupted: false };
+      return { ...about, interrupted: false };
     }
     if (round === 0) {
       await requireLinkKinds(plan);
@@ -210,7 +219,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     }
     if (waited === 0) options.onPlan?.(plan);
     const { interrupted, failures } = await perform(engine, target, plan, waited === 0 ? options : quietly);
-    if (interrupted) return { summary, hadNothingToDo, interrupted };
+    if (interrupted) return { ...about, interrupted };
     if (failures.some(isWithoutCarrier)) {
       if (waited >= carrierPatience(plan.desired, failures)) throw failedWith(target, failures);
       await setTimeout(CARRIER_INTERVAL_MS);
@@ -222,13 +231,21 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     const isLarge = plan.steps.length >= LARGE_PLAN;
     plan = { ...plan, steps: [], batches: [] };
     if (isLarge) (await import('../lib/collect-garbage.ts')).collectGarbage();
-    ({ plan, live } = await planFor(engine, target, live));
+    ({ plan, live } = await planFor(engine, target, { untouched: live, isBrief: true }));
   }
   throw new ApplyError(
     `${plan.steps.length} ${plan.steps.length === 1 ? 'difference remains' : 'differences remain'} after everything was done`,
     { remaining: plan.steps },
     'the kernel did not keep what it was asked for, or something else changes it at the same time',
   );
+}
+
+function removedBy({ steps }: Plan): ReconcileResult['removed'] {
+  const removals = steps.filter(({ action }) => action === 'delete');
+  return {
+    namespaces: removals.filter(({ kind }) => kind === 'namespace').length,
+    fromHost: removals.filter(({ namespace }) => namespace === HOST).length,
+  };
 }
 
 function without(live: Live, touched: ReadonlySet<string>): Live {
@@ -241,7 +258,7 @@ function without(live: Live, touched: ReadonlySet<string>): Live {
  */
 async function planWhenReady(engine: Engine, target: Target): Promise<Planning> {
   for (let attempt = 0; ; attempt += 1) {
-    const planning = await planFor(engine, target);
+    const planning = await planFor(engine, target, { isBrief: true });
     const { plan, live } = planning;
     const sources = plan.steps.flatMap(({ kind, after, namespace }) =>
       kind === 'route' && String(after?.['from'] ?? '').includes(':')

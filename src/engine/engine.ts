@@ -25,6 +25,8 @@ export interface ReadRequest {
   readonly ingress?: ReadonlySet<string>;
   /** Also ask which namespace each namespace id means; with `ip` its cost grows with the square of their number. */
   readonly withPeers?: boolean;
+  /** Of namespaces other than the host only their links: when they are to be removed, all else goes with them. */
+  readonly onlyLinks?: boolean;
   /** The file has bridges of Open vSwitch. */
   readonly ovs?: boolean;
   /** The file, or the record, has rules in Docker's chain DOCKER-USER. */

@@ -84,11 +84,26 @@ export async function applyTarget(
 }
 
 function outcome(
-  { hadNothingToDo, summary }: ReconcileResult,
+  { hadNothingToDo, summary, removed }: ReconcileResult,
   { lab, topology }: Target,
   done: string,
 ): string {
   if (hadNothingToDo)
     return topology === undefined ? `Nothing to destroy: there is no lab '${lab}'.` : noChanges(lab);
+  if (topology === undefined) return `${done} lab '${lab}': ${removal(removed)}.`;
   return `${done} lab '${lab}': ${summary.add} added, ${summary.change} changed, ${summary.destroy} destroyed.`;
+}
+
+function removal({ namespaces, fromHost }: ReconcileResult['removed']): string {
+  const parts = [
+    ...(namespaces === 0
+      ? []
+      : [
+          namespaces === 1
+            ? '1 namespace with all that was in it'
+            : `${namespaces} namespaces with all that was in them`,
+        ]),
+    ...(fromHost === 0 ? [] : [`${fromHost} ${fromHost === 1 ? 'object' : 'objects'} of the host`]),
+  ];
+  return parts.length === 0 ? 'what was left of it' : parts.join(', and ');
 }

@@ -56,6 +56,8 @@ export async function read(
 }
 
 function showJob(name: string, request: ReadRequest): Job {
+  if (request.onlyLinks && name !== HOST)
+    return { netns: netnsPath(name), verb: 'show', input: 'link show\n', readSysctls: [] };
   const sysctls = (request.sysctls.get(name) ?? []).map(sysctlPath);
   return {
     netns: netnsPath(name),
@@ -99,7 +101,9 @@ async function addSecondReadings(
   request: ReadRequest,
 ): Promise<Map<string, LiveNamespace>> {
   const readings: { namespace: LiveNamespace; job: Job }[] = [];
+  const whole = ({ name }: LiveNamespace) => name === HOST || request.onlyLinks !== true;
   for (const namespace of namespaces.values()) {
+    if (!whole(namespace)) continue;
     const netns = netnsPath(namespace.name);
     const verb = nftVerb(namespace, request);
     if (request.lab !== undefined && verb !== undefined)
@@ -147,6 +151,7 @@ async function addSecondReadings(
     }
   });
   for (const [name, namespace] of namespaces) {
+    if (!whole(namespace)) continue;
     const own = wireguardOf(namespace.links, request.lab);
     if (own.length > 0) namespaces.set(name, { ...namespace, wireguard: await readWireguard(name, own) });
   }

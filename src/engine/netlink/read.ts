@@ -80,6 +80,7 @@ function readOne(name: string, request: ReadRequest): LiveNamespace | 'gone' | '
 function readInside(name: string, request: ReadRequest): LiveNamespace {
   const socket = new NetlinkSocket();
   try {
+    if (request.onlyLinks && name !== HOST) return onlyLinks(name, readLinks(socket, new Map()).links);
     const addresses = readAddresses(socket);
     const { links, names } = readLinks(socket, addresses);
     const hasVxlan = links.some((link) => link.linkinfo?.info_kind === 'vxlan');
@@ -115,6 +116,21 @@ function readInside(name: string, request: ReadRequest): LiveNamespace {
   } finally {
     socket.close();
   }
+}
+
+function onlyLinks(name: string, links: readonly IpLink[]): LiveNamespace {
+  const lo = links.find(({ ifname }) => ifname === 'lo');
+  return {
+    name,
+    mark: parseMark(lo?.ifalias),
+    links,
+    routes: [],
+    netconf: [],
+    sysctls: new Map(),
+    nft: [],
+    fdb: [],
+    namespaceIds: new Map(),
+  };
 }
 
 function listFirewall(lab: string): NftObject[] {
