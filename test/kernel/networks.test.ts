@@ -6,6 +6,7 @@ import {
   expectReachable,
   ifindex,
   ip,
+  namespaces,
   sh,
   topoweave,
   workFolder,
@@ -146,6 +147,16 @@ links:
     expectNoAnswer('web', '192.0.2.2');
     await settle(write(text('false')));
     expectNoAnswer('web', '192.0.2.2');
+  });
+
+  test('without masquerade is a network without a rule', async () => {
+    const file = 'topologies/network-no-rules.yaml';
+    await expectCode(0, 'apply', file);
+    for (const name of namespaces())
+      expect(sh('ip', 'netns', 'exec', name, 'nft', 'list', 'ruleset')).toBe('');
+    expect(sh('nft', 'list', 'tables')).not.toContain('topoweave');
+    await expectCode(0, 'destroy', file);
+    expect(dump()).toBe(before);
   });
 
   test('keeps apart all but the pairs that are listed, also when br_netfilter shows them to the router', async () => {
