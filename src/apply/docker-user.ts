@@ -2,6 +2,7 @@ import { isDockerUserId, withDockerUser } from '../kinds/docker-user.ts';
 import type { Live } from '../observe/live.ts';
 import type { LabRecord } from '../system/record.ts';
 import { HOST, type Topology } from '../topology/model.ts';
+import { rememberFilledIn } from './filled-in.ts';
 
 /** Whether the chain DOCKER-USER has to be read: where the file wants rules there, or the lab has made some. */
 export function needsDockerUser(topology: Topology | undefined, record: LabRecord): boolean {
@@ -16,15 +17,11 @@ export function wantsDockerUser(topology: Topology | undefined): boolean {
   );
 }
 
-const filledIn = new WeakMap<Topology, Map<string, Topology>>();
+const filledIn = rememberFilledIn();
 
 /** Rules are wanted only in chains that are there: topoweave makes none of Docker's. */
 export function withFoundChains(topology: Topology, { dockerUser }: Live): Topology {
   if (!wantsDockerUser(topology) || dockerUser === undefined) return topology;
   const families = [...dockerUser.keys()].sort();
-  const known = filledIn.get(topology) ?? new Map<string, Topology>();
-  const key = families.join();
-  const made = known.get(key) ?? withDockerUser(topology, families);
-  filledIn.set(topology, known.set(key, made));
-  return made;
+  return filledIn(topology, families.join(), () => withDockerUser(topology, families));
 }

@@ -7,6 +7,7 @@ import { findProgram } from '../system/find-program.ts';
 import type { LabRecord } from '../system/record.ts';
 import { missingProgram } from '../system/run.ts';
 import type { OvsBridge, Topology } from '../topology/model.ts';
+import { rememberFilledIn } from './filled-in.ts';
 
 const kinds: ReadonlySet<string> = new Set(['ovs-bridge', 'ovs-internal', 'ovs-port']);
 
@@ -14,7 +15,7 @@ export function hasOvs(topology: Topology | undefined): boolean {
   return topology?.interfaces.some(({ kind }) => kind === 'ovs-bridge') === true;
 }
 
-const filledIn = new WeakMap<Topology, { readonly key: string; readonly topology: Topology }>();
+const filledIn = rememberFilledIn();
 
 /**
  * The topology with the datapath of each Open vSwitch bridge: where the file leaves it open, a bridge keeps the one that
@@ -30,14 +31,12 @@ export function withDatapath(topology: Topology, { ovs }: Live): Topology {
     return row.datapathType === 'netdev' ? 'netdev' : 'system';
   };
   const key = topology.interfaces.map((item) => (isOpen(item) ? datapathOf(item) : '')).join();
-  const known = filledIn.get(topology);
-  if (known?.key === key) return known.topology;
-  const interfaces = topology.interfaces.map((item) =>
-    isOpen(item) ? { ...item, datapath: datapathOf(item) } : item,
-  );
-  const made = { ...topology, interfaces };
-  filledIn.set(topology, { key, topology: made });
-  return made;
+  return filledIn(topology, key, () => ({
+    ...topology,
+    interfaces: topology.interfaces.map((item) =>
+      isOpen(item) ? { ...item, datapath: datapathOf(item) } : item,
+    ),
+  }));
 }
 
 /** Whether a record must remember that the lab has something in the database of Open vSwitch. */

@@ -29,10 +29,9 @@ export function removeTogether(batch: Batch): Batch {
     run = [];
   };
   for (const entry of batch.commands) {
-    const [first] = run;
-    if (first !== undefined && !(isRemoval(entry) && namespaceOf(first) === namespaceOf(entry))) end();
-    if (isRemoval(entry)) run.push(entry);
-    else commands.push(entry);
+    const goes = isRemoval(entry);
+    if (!goes || run[0]?.command.namespace !== entry.command.namespace) end();
+    (goes ? run : commands).push(entry);
   }
   end();
   return commands.length === batch.commands.length ? batch : { ...batch, commands };
@@ -62,10 +61,6 @@ function isRemoval({ command, step }: Entry): boolean {
   if (command.tool !== 'ip' || step.kind !== 'veth') return false;
   const [object, action, dev] = command.args;
   return object === 'link' && action === 'del' && dev === 'dev' && command.args.length === 4;
-}
-
-function namespaceOf({ command }: Entry): string | undefined {
-  return command.namespace;
 }
 
 function linkOf({ command }: Entry): string {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { append } from '../lib/collections.ts';
+import { familyOfAddress } from '../lib/ip.ts';
 import type { IpNexthopObject } from '../observe/live.ts';
 import { HOST, type NexthopObject, type Topology } from '../topology/model.ts';
 import { interfaceId } from './interface.ts';
@@ -133,7 +134,7 @@ function readNexthop(namespace: string, nexthop: IpNexthopObject): Resource {
       id,
       type: group !== undefined ? 'group' : isBlackhole ? 'blackhole' : 'single',
       // Neither iproute2 nor anything else in the answer tells it where there is no gateway.
-      ...(gateway === '' ? {} : { family: gateway.includes(':') ? 6 : 4 }),
+      ...(gateway === '' ? {} : { family: familyOfAddress(gateway) }),
       via: gateway,
       dev: isBlackhole ? '' : dev,
       'on-link': flags.includes('onlink'),

@@ -23,13 +23,14 @@ export function formatDiagnostics(
   const page: Page = { lines, paint: painter(color), room: Math.max(20, columns - GUTTER - 3) };
   const counts = new Map<string, number>();
   const shown = sortDiagnostics(diagnostics).filter(({ severity, code }) => {
+    if (severity === 'note') return true;
     const kind = `${severity}[${code}]`;
     const count = (counts.get(kind) ?? 0) + 1;
     counts.set(kind, count);
-    return severity === 'note' || count <= MOST_OF_A_KIND;
+    return count <= MOST_OF_A_KIND;
   });
   const more = [...counts].flatMap(([kind, count]) =>
-    count > MOST_OF_A_KIND && !kind.startsWith('note')
+    count > MOST_OF_A_KIND
       ? [`${kind}: ${count - MOST_OF_A_KIND} more of this kind; --json has them all\n`]
       : [],
   );

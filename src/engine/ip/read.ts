@@ -20,6 +20,7 @@ import type {
 } from '../../observe/live.ts';
 import { netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
+import { isBrief } from '../brief.ts';
 import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
 import { extraTables } from '../extra-tables.ts';
@@ -56,7 +57,7 @@ export async function read(
 }
 
 function showJob(name: string, request: ReadRequest): Job {
-  if (request.onlyLinks && name !== HOST)
+  if (isBrief(name, request))
     return { netns: netnsPath(name), verb: 'show', input: 'link show\n', readSysctls: [] };
   const sysctls = (request.sysctls.get(name) ?? []).map(sysctlPath);
   return {
@@ -101,9 +102,8 @@ async function addSecondReadings(
   request: ReadRequest,
 ): Promise<Map<string, LiveNamespace>> {
   const readings: { namespace: LiveNamespace; job: Job }[] = [];
-  const whole = ({ name }: LiveNamespace) => name === HOST || request.onlyLinks !== true;
-  for (const namespace of namespaces.values()) {
-    if (!whole(namespace)) continue;
+  const whole = [...namespaces.values()].filter(({ name }) => !isBrief(name, request));
+  for (const namespace of whole) {
     const netns = netnsPath(namespace.name);
     const verb = nftVerb(namespace, request);
     if (request.lab !== undefined && verb !== undefined)
@@ -150,10 +150,11 @@ async function addSecondReadings(
       namespaces.set(namespace.name, { ...known, fdb: JSON.parse(result.stdout || '[]') as FdbEntry[] });
     }
   });
-  for (const [name, namespace] of namespaces) {
-    if (!whole(namespace)) continue;
-    const own = wireguardOf(namespace.links, request.lab);
-    if (own.length > 0) namespaces.set(name, { ...namespace, wireguard: await readWireguard(name, own) });
+  for (const { name, links } of whole) {
+    const own = wireguardOf(links, request.lab);
+    const namespace = namespaces.get(name);
+    if (namespace !== undefined && own.length > 0)
+      namespaces.set(name, { ...namespace, wireguard: await readWireguard(name, own) });
   }
   return namespaces;
 }

@@ -8,6 +8,7 @@ import { append } from '../../lib/collections.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import type { ExtraTable, IpLink, IpRule, LiveNamespace, NftObject } from '../../observe/live.ts';
 import { HOST } from '../../topology/model.ts';
+import { isBrief } from '../brief.ts';
 import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
 import { extraTables } from '../extra-tables.ts';
@@ -80,7 +81,7 @@ function readOne(name: string, request: ReadRequest): LiveNamespace | 'gone' | '
 function readInside(name: string, request: ReadRequest): LiveNamespace {
   const socket = new NetlinkSocket();
   try {
-    if (request.onlyLinks && name !== HOST) return onlyLinks(name, readLinks(socket, new Map()).links);
+    if (isBrief(name, request)) return onlyLinks(name, readLinks(socket, new Map()).links);
     const addresses = readAddresses(socket);
     const { links, names } = readLinks(socket, addresses);
     const hasVxlan = links.some((link) => link.linkinfo?.info_kind === 'vxlan');

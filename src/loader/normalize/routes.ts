@@ -4,7 +4,7 @@ import type {
   RouteSettings,
 } from '../../generated/topology-file.ts';
 import type { Place } from '../../lib/diagnostic.ts';
-import { parseCidr } from '../../lib/ip.ts';
+import { familyOfAddress, parseCidr } from '../../lib/ip.ts';
 import { pointer } from '../../lib/pointer.ts';
 import {
   type Nexthop,
@@ -197,7 +197,7 @@ function expandDestination(
       : { to: 'default', family };
   }
   const hint = nexthops.find(({ via }) => via !== undefined)?.via ?? from;
-  if (hint !== undefined) return { to: 'default', family: hint.includes(':') ? 6 : 4 };
+  if (hint !== undefined) return { to: 'default', family: familyOfAddress(hint) };
   const family = familyOf(nexthop, objects);
   if (family !== undefined) return { to: 'default', family };
   const dev = nexthops[0]?.dev;

@@ -1,4 +1,5 @@
 import type { Place } from '../../lib/diagnostic.ts';
+import { familyOfAddress } from '../../lib/ip.ts';
 import { HOST, hasNat, type Namespace } from '../../topology/model.ts';
 import { listNames } from '../normalize/names.ts';
 import type { Report } from '../normalize/problem.ts';
@@ -61,6 +62,5 @@ export function forwards({ forwarding, sysctls }: Namespace, family: 4 | 6): boo
 }
 
 function familyOf(address: string | undefined): 4 | 6 | undefined {
-  if (address === undefined) return undefined;
-  return address.includes(':') ? 6 : 4;
+  return address === undefined ? undefined : familyOfAddress(address);
 }

@@ -1,3 +1,4 @@
+import { familyOfAddress } from '../../lib/ip.ts';
 import { HOST, type Route } from '../../topology/model.ts';
 import { listNames } from '../normalize/names.ts';
 import type { Report } from '../normalize/problem.ts';
@@ -93,8 +94,7 @@ export function checkRouteSources({ topology, network }: Subject, report: Report
     for (const { from, family, place } of routes) {
       if (from === undefined) continue;
       const fail = (message: string) => report({ code: 'route-source', message, place });
-      if ((from.includes(':') ? 6 : 4) !== family)
-        fail(`source ${from} is not of the route's family, IPv${family}`);
+      if (familyOfAddress(from) !== family) fail(`source ${from} is not of the route's family, IPv${family}`);
       else if (!network.hasAddress(name, from) && !from.startsWith('127.') && from !== '::1') {
         fail(`source ${from} is not an address of ${name}; give it to one of its interfaces, for example lo`);
       }
