@@ -1,11 +1,10 @@
 // Who is measured. A candidate makes its files for a case once, untimed, and then runs the case again and again: `run`
 // returns for each operation { wall, cpu, peak, processes, messages }, or calls `checkpoint` while the lab is there.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { writeScripts } from './hand-written.mjs';
 import { measure } from './measure.mjs';
-import { recordCreate, recordDestroy } from './record.mjs';
 import { settle } from './settle.mjs';
 import { topology, withOneAddressMore } from './topology.mjs';
 
@@ -13,13 +12,13 @@ export const cli = resolve('dist/topoweave.js');
 const here = import.meta.dirname;
 const debianPython = '/usr/bin/python3';
 
-/** All candidates that this machine and this build have, in the order of the page's tables. */
+/** All candidates that this machine has, in the order of the page's tables. */
 export function findCandidates() {
-  const engines = built('TOPOWEAVE_ENGINE') ? ['netlink', 'ip'] : ['ip'];
   return [
-    ...engines.map((engine) => topoweave(engine)),
+    topoweave('netlink'),
+    topoweave('ip'),
     handWritten(),
-    floor(built('TOPOWEAVE_RECORD') && engines.includes('netlink')),
+    floor(),
     ...(mininetVersion() === undefined ? [] : [mininet()]),
   ];
 }
@@ -86,8 +85,8 @@ function handWritten() {
   };
 }
 
-/** With the recording of topoweave's netlink engine, or with the fewest calls for the lab when there is none. */
-function floor(fromTopoweave) {
+/** With the recording of topoweave's netlink engine. */
+function floor() {
   const program = join(here, 'floor.mjs');
   const run = (recording) => {
     const result = measure([process.execPath, program, recording]);
@@ -96,15 +95,10 @@ function floor(fromTopoweave) {
   return {
     key: 'floor',
     title: 'floor',
-    recordedBy: fromTopoweave ? 'topoweave' : 'the benchmark',
     takes: () => true,
     prepare: async (description, folder) => {
       const recordings = { create: join(folder, 'create.rec'), destroy: join(folder, 'destroy.rec') };
-      if (fromTopoweave) await record(description, folder, recordings);
-      else {
-        writeFileSync(recordings.create, recordCreate(description));
-        writeFileSync(recordings.destroy, recordDestroy(description));
-      }
+      await record(description, folder, recordings);
       return recordings;
     },
     run(recordings, checkpoint) {
@@ -167,11 +161,4 @@ function messagesSent(result) {
 function count({ stderr }, what) {
   const found = new RegExp(`^${what}: (\\d+)$`, 'm').exec(stderr)?.[1];
   return found === undefined ? undefined : Number(found);
-}
-
-/** Whether this build knows a variable. */
-function built(variable) {
-  const chunks = resolve('dist/chunks');
-  const files = [cli, ...readdirSync(chunks).map((name) => join(chunks, name))];
-  return files.some((file) => readFileSync(file, 'utf8').includes(variable));
 }

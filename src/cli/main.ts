@@ -1,7 +1,14 @@
 #!/usr/bin/env node
-import { processIo } from './process-io.ts';
-import { main } from './run.ts';
+import { join } from 'node:path';
+import { loadCompiled } from './load-compiled.ts';
+import type * as program from './program.ts';
+import { version } from './version.ts';
 
-const io = processIo();
-// The exit code is set, not forced: a pipe that reads slowly still gets everything.
-process.exitCode = await main(process.argv.slice(2), io);
+const argv = process.argv.slice(2);
+// The commonest question of scripts is answered without loading the program.
+if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+  process.stdout.write(`${version}\n`);
+} else {
+  const { start } = loadCompiled(join(import.meta.dirname, 'program.js')) as typeof program;
+  void start(argv);
+}

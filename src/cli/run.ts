@@ -1,20 +1,14 @@
-import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
+import type { ExitCode } from '../lib/exit-codes.ts';
 import { colors } from './colors.ts';
 import type { Context, Io } from './command.ts';
 import type { Parsed } from './parse.ts';
 import { readPlainLine } from './plain-line.ts';
-import { version } from './version.ts';
 
 /**
  * The whole program: parses the arguments, runs the command, and turns errors into text and an exit code. Never throws
  * and never exits, so that tests call it in their own process.
  */
 export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
-  // The commonest question of scripts is answered without loading the parser.
-  if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
-    io.stdout(`${version}\n`);
-    return exitCodes.done;
-  }
   const parsed = await readLine(argv, io);
   if (parsed.kind === 'exit') return parsed.code;
   const context: Context = { io, color: parsed.color };

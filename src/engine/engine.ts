@@ -82,6 +82,11 @@ export interface Engine {
   readonly lock?: (fd: number) => boolean;
   /** A run begins that no other may change: the engine may keep what it opens until `release`. */
   readonly hold: () => void;
+  /**
+   * Namespaces that a plan is about to want, behind `hold`: an engine may begin with what nobody sees and what is gone
+   * with `release`.
+   */
+  readonly expect?: (namespaces: readonly string[]) => void;
   /** Gives back what it kept; it can be used again. */
   readonly release: () => void;
 }

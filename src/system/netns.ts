@@ -1,5 +1,4 @@
 import { type Dirent, lstatSync, readdirSync, statfsSync } from 'node:fs';
-import { join } from 'node:path';
 import { compareNames } from '../lib/collections.ts';
 import type { StaleFile } from '../observe/live.ts';
 import { HOST } from '../topology/model.ts';
@@ -11,7 +10,16 @@ export const NETNS_FOLDER = '/run/netns';
 const NSFS_MAGIC = 0x6e736673;
 
 export function netnsPath(namespace: string): string | undefined {
-  return namespace === HOST ? undefined : join(NETNS_FOLDER, namespace);
+  return namespace === HOST ? undefined : `${NETNS_FOLDER}/${namespace}`;
+}
+
+/** The names that are taken, by a namespace or by what is none. */
+export function namespaceFiles(): Set<string> {
+  try {
+    return new Set(readdirSync(NETNS_FOLDER));
+  } catch {
+    return new Set();
+  }
 }
 
 /** The named namespaces of this machine, and the files of that folder that are none. */
@@ -25,7 +33,7 @@ export function listNamespaces(): { names: string[]; stale: StaleFile[] } {
   const names: string[] = [];
   const stale: StaleFile[] = [];
   for (const entry of entries.sort((a, b) => compareNames(a.name, b.name))) {
-    const path = join(NETNS_FOLDER, entry.name);
+    const path = `${NETNS_FOLDER}/${entry.name}`;
     // The folder itself says what is a file, and no symbolic link.
     if (entry.isFile() && isNamespace(path)) names.push(entry.name);
     else stale.push({ name: entry.name, empty: isEmptyFile(path) });

@@ -1,4 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { Module } from 'node:module';
+import { Script } from 'node:vm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { dump, expectCode, kernelHas, namespaces, sh, topoweave, workFolder } from '../support/host.ts';
 
@@ -111,6 +114,12 @@ test('exec runs in the namespace and passes the exit code on', () => {
   expect(() => run('exec', '--lab', 'other', 'web', '--', 'true')).toThrow(
     expect.objectContaining({ status: 1 }),
   );
+});
+
+test('the build keeps bytecode of the program that this Node accepts', () => {
+  const source = Module.wrap(readFileSync('dist/program.js', 'latin1'));
+  const { cachedDataRejected } = new Script(source, { cachedData: readFileSync('dist/program.js.bytecode') });
+  expect(cachedDataRejected).toBe(false);
 });
 
 test('what cannot be is refused before anything is touched', async () => {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { addNamespaces } from '../../src/engine/netlink/namespace-team.ts';
+import { addNamespace, makeNamespace } from '../../src/engine/netlink/namespace.ts';
 import { dump, expectCode, lockIsFree, namespaces, sh, workFolder } from '../support/host.ts';
 
 // A second thread makes namespaces in large labs only, and only in the built program: scripts/test.sh builds it before the
@@ -124,24 +124,38 @@ test.each(['SIGINT', 'SIGKILL'] as const)(
   },
 );
 
-test('a name that is taken ends the work, and says which it was', async () => {
+test('what was made ahead gets its name, and is let go of where the name is taken', () => {
   const before = readOwnNamespace();
-  sh('mkdir', '-p', '/run/netns');
-  writeFileSync('/run/netns/team7', '');
-  const { failure } = await addNamespaces(names, async () => true);
-  expect(failure?.index).toBe(7);
-  expect(failure?.message).toMatch(/EEXIST/);
-  expect(namespaces()).not.toContain('team259');
+  const openFiles = () => readdirSync('/proc/self/fd').length;
+  // The own namespace stays open from now on.
+  addNamespace('team1');
+  const files = openFiles();
+  const made = makeNamespace();
+  const identity = readlinkSync(`/proc/self/fd/${made}`);
+  expect(readOwnNamespace()).toBe(before);
+  expect(identity).not.toBe(before);
+  addNamespace('team0', made);
+  expect(sh('ip', 'netns', 'exec', 'team0', 'readlink', '/proc/self/ns/net').trim()).toBe(identity);
+  expect(() => addNamespace('team0', makeNamespace())).toThrow(/EEXIST/);
+  expect(() => addNamespace('host', makeNamespace())).toThrow(/not a namespace that can be made/);
+  expect(openFiles()).toBe(files);
   expect(readOwnNamespace()).toBe(before);
 });
 
-test('an interruption ends the work', async () => {
-  let turns = 0;
-  const { failure, isStopped } = await addNamespaces(names, async () => {
-    turns += 1;
-    return turns < 5;
-  });
-  expect(failure).toBeUndefined();
-  expect(isStopped).toBe(true);
-  expect(namespaces().length).toBe(5);
+test('what was made ahead is gone where the plan is refused', async () => {
+  sh('mkdir', '-p', '/run/netns');
+  writeFileSync('/run/netns/team7', 'a file');
+  const { code, stderr } = await run('apply', row());
+  expect(code).toBe(1);
+  expect(stderr).toContain('/run/netns/team7 is in the way and is no namespace');
+  expect(namespaces()).toEqual(['team7']);
+  unlinkSync('/run/netns/team7');
+});
+
+test('where fewer files can be open than there are namespaces, one thread makes them', async () => {
+  const file = row();
+  const command = `ulimit -n ${COUNT + 100}; exec "$0" dist/topoweave.js apply --engine netlink "$1"`;
+  sh('sh', '-c', command, process.execPath, file);
+  expect(namespaces()).toHaveLength(COUNT);
+  expect((await run('plan', '--detailed-exitcode', file)).code).toBe(0);
 });

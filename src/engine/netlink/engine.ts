@@ -3,6 +3,7 @@ import '../../kinds/registry.ts';
 import type { Engine } from '../engine.ts';
 import { loadLibc } from './libc.ts';
 import { holdNamespaces, releaseNamespaces } from './namespace.ts';
+import { clearStock, stockNamespaces } from './namespace-stock.ts';
 import { perform } from './perform.ts';
 import { readPortUse } from './port-use.ts';
 import { read } from './read.ts';
@@ -20,7 +21,9 @@ export const netlinkEngine: Engine = {
   perform,
   lock: (fd) => loadLibc().flock(fd, LOCK_EX | LOCK_NB) === 0,
   hold: holdNamespaces,
+  expect: stockNamespaces,
   release: () => {
+    clearStock();
     releaseProc();
     releaseNamespaces();
   },

@@ -1,5 +1,5 @@
-import { parentPort, workerData } from 'node:worker_threads';
-import { addShare, type Share } from './namespace-team.ts';
+import { workerData } from 'node:worker_threads';
+import { fillStock, type Shared } from './namespace-stock.ts';
 
-/** The second thread of namespace-team.ts: an entry of its own, which the build puts beside the others. */
-parentPort?.postMessage(addShare(workerData as Share));
+/** The second thread of namespace-stock.ts: an entry of its own, which the build puts beside the others. */
+fillStock(workerData as Shared);

@@ -45,12 +45,17 @@ const OTHER_FILES = 256;
 
 let budget: number | undefined;
 
-/** Whether one namespace more may stay open: the limit of open files is the process's (getrlimit(2)). */
+/** Whether one namespace more may stay open. */
 function mayHold(): boolean {
+  return held !== undefined && !isLimited(1);
+}
+
+/** Whether so many more cannot be open at a time: the limit of open files is the process's (getrlimit(2)). */
+export function isLimited(more: number): boolean {
   budget ??=
     Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024) -
     OTHER_FILES;
-  return held !== undefined && held.size + removed.length < budget;
+  return (held?.size ?? 0) + removed.length + more > budget;
 }
 
 /** An open namespace; `close` is for who opened it, and leaves one that is held open. */
@@ -108,29 +113,48 @@ export function visit<T>(namespace: string, work: () => T): T {
  * Makes a named namespace as `ip netns add` does (iproute2 6.1, ip/ipnetns.c): an empty file under /run/netns, with the
  * new namespace mounted on it.
  *
+ * @param made a new namespace that has no name yet, open: it is given this one, and closed in the end.
  * @throws NodeJS.ErrnoException EEXIST when the name is taken; SystemCallError. Nothing is left behind then.
  */
-export function addNamespace(namespace: string): void {
-  const path = netnsPath(namespace);
-  if (path === undefined) throw new Error(`${HOST} is not a namespace that can be made`);
-  const libc = loadLibc();
-  prepareFolder(libc);
-  rememberHome();
-  closeSync(openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0));
+export function addNamespace(namespace: string, made?: number): void {
+  let fd = made;
   try {
-    if (libc.unshare(CLONE_NEWNET) !== 0)
-      throw new SystemCallError('cannot make a network namespace', libc.errno());
+    const path = netnsPath(namespace);
+    if (path === undefined) throw new Error(`${HOST} is not a namespace that can be made`);
+    const libc = loadLibc();
+    prepareFolder(libc);
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_EXCL, 0));
     try {
-      if (libc.mount(OWN_NAMESPACE, path, 'none', MS_BIND, null) !== 0)
+      fd ??= makeNamespace();
+      if (libc.mount(`/proc/self/fd/${fd}`, path, 'none', MS_BIND, null) !== 0)
         throw new SystemCallError(`cannot mount the namespace on ${path}`, libc.errno());
-      if (mayHold()) held?.set(namespace, openSync(OWN_NAMESPACE, constants.O_RDONLY));
-    } finally {
-      comeBack(libc);
+    } catch (error) {
+      unlinkSync(path);
+      throw error;
     }
-  } catch (error) {
-    libc.umount2(path, MNT_DETACH);
-    unlinkSync(path);
-    throw error;
+    if (!mayHold()) return;
+    held?.set(namespace, fd);
+    fd = undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/**
+ * Makes a namespace without a name, which is gone when it is closed.
+ *
+ * @returns the open namespace.
+ * @throws SystemCallError
+ */
+export function makeNamespace(): number {
+  const libc = loadLibc();
+  rememberHome();
+  if (libc.unshare(CLONE_NEWNET) !== 0)
+    throw new SystemCallError('cannot make a network namespace', libc.errno());
+  try {
+    return openSync(OWN_NAMESPACE, constants.O_RDONLY);
+  } finally {
+    comeBack(libc);
   }
 }
 

@@ -8,7 +8,7 @@ import { perform as performWithIp } from '../ip/perform.ts';
 import { asWritten, removeTogether } from '../link-removal.ts';
 import { NeedsProgram } from './errors.ts';
 import { addNamespace, forgetNamespaces, removeNamespace, visit } from './namespace.ts';
-import { addNamespaces, isWorthTwo } from './namespace-team.ts';
+import { takeNamespace } from './namespace-stock.ts';
 import { runNft } from './nftables.ts';
 import { record } from './recorder.ts';
 import { writeSysctl } from './sysctl.ts';
@@ -66,8 +66,6 @@ async function performBatch(batch: Batch, turn: Turn, signal: AbortSignal | unde
   const { sysctlsBefore } = progress;
   while (progress.next < batch.commands.length && progress.failure === undefined) {
     if (signal?.aborted && progress.next > 0) return { outcome: 'left-out', sysctlsBefore };
-    await addNamespacesAhead(batch, progress, turn, signal);
-    if (progress.failure !== undefined || progress.next >= batch.commands.length || signal?.aborted) continue;
     performSome(batch, progress, turn);
     if (progress.needsProgram && progress.failure === undefined)
       return finishWithProgram(batch, progress, signal);
@@ -78,37 +76,6 @@ async function performBatch(batch: Batch, turn: Turn, signal: AbortSignal | unde
   if (failed === undefined) throw new Error(`an empty batch failed: ${progress.failure.message}`);
   const failure = { step: failed.step, command: failed.command, message: progress.failure.message };
   return { outcome: 'failed', failure, sysctlsBefore };
-}
-
-/** Many new namespaces in a row are made by two threads; a thread must not start inside of a visit. */
-async function addNamespacesAhead(
-  batch: Batch,
-  progress: Progress,
-  turn: Turn,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const names = namespacesAhead(batch, progress.next);
-  if (!isWorthTwo(names.length)) return;
-  for (const name of names) record('addNamespace', name);
-  const { failure, isStopped } = await addNamespaces(names, async () => {
-    await turn.give();
-    return signal?.aborted !== true;
-  });
-  if (failure !== undefined)
-    progress.failure = { index: progress.next + failure.index, message: failure.message };
-  else if (!isStopped) progress.next += names.length;
-  // What was made is told apart from what was not by the next apply.
-  else progress.next += 1;
-}
-
-function namespacesAhead({ commands }: Batch, from: number): string[] {
-  const names: string[] = [];
-  for (let at = from; at < commands.length; at += 1) {
-    const command = commands[at]?.command;
-    if (command?.tool !== 'ip' || command.args[0] !== 'netns' || command.args[1] !== 'add') break;
-    names.push(command.args[2] ?? '');
-  }
-  return names;
 }
 
 /** The rest of a batch, from the first command that only a program can perform. */
@@ -219,7 +186,7 @@ function performDirectly(command: Command, sysctlsBefore: Map<string, string>): 
     performTuntap(command.args.slice(1));
   } else if (command.args[1] === 'add') {
     record('addNamespace', command.args[2] ?? '');
-    addNamespace(command.args[2] ?? '');
+    addNamespace(command.args[2] ?? '', takeNamespace());
   } else {
     record('removeNamespace', command.args[2] ?? '');
     removeNamespace(command.args[2] ?? '');
