@@ -78,6 +78,8 @@ export class ApplyError extends TopoweaveError {
 interface PlanOptions {
   /** Namespaces that were read before and that nothing has touched since: they are not read again. */
   readonly untouched?: Live;
+  /** Where something was done since then; everywhere else there was no difference. */
+  readonly touched?: ReadonlySet<string>;
   /** Lists of a lab that is removed only what is removed in its own right; what goes with a namespace is not read. */
   readonly isBrief?: boolean;
 }
@@ -86,7 +88,7 @@ interface PlanOptions {
 export async function planFor(
   engine: Engine,
   target: Target,
-  { untouched, isBrief = false }: PlanOptions = {},
+  { untouched, touched, isBrief = false }: PlanOptions = {},
 ): Promise<Planning> {
   const record = readRecord(target.lab);
   const keyed = withKeys(target, false);
@@ -114,7 +116,13 @@ export async function planFor(
   const findPortUse = portUseFinder(engine, lab, live);
   const topology = withoutPorts && (await choosePorts(withoutPorts, record, findPortUse));
   const wanted = topology && withFoundChains(withDatapath(topology, live), live);
-  const planRequest = { lab, topology: wanted, live, record: keepShared(record, live) };
+  const planRequest = {
+    lab,
+    topology: wanted,
+    live,
+    record: keepShared(record, live),
+    ...(touched === undefined ? {} : { touched }),
+  };
   const plan = makePlan(planRequest);
   if (topology === undefined) return { plan, live, topology };
   const conflicts = [
@@ -228,11 +236,12 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
       round -= 1;
     }
     // What is read again is let go of first: in a large lab that is nearly all.
-    live = without(live, touchedNamespaces(plan));
+    const touched = touchedNamespaces(plan);
+    live = without(live, touched);
     const isLarge = plan.steps.length >= LARGE_PLAN;
     plan = { ...plan, steps: [], batches: [] };
     if (isLarge) (await import('../lib/collect-garbage.ts')).collectGarbage();
-    ({ plan, live } = await planFor(engine, target, { untouched: live, isBrief: true }));
+    ({ plan, live } = await planFor(engine, target, { untouched: live, touched, isBrief: true }));
   }
   throw new ApplyError(
     `${plan.steps.length} ${plan.steps.length === 1 ? 'difference remains' : 'differences remain'} after everything was done`,
@@ -410,8 +419,9 @@ function finishRecord(target: Target, plan: Plan): void {
         (namespace === 'host' || wanted.has(namespace)) && Object.keys(values).length > 0,
     ),
   );
-  const ids = new Set(plan.desired.map(({ id }) => id));
   const { fdb: _fdb, ovs: _ovs, ports: _ports, options = {}, ...rest } = record;
+  const recorded = new Set([...record.hostObjects, ...Object.keys(record.adopted), ...Object.keys(options)]);
+  const ids = new Set(plan.desired.flatMap(({ id }) => (recorded.has(id) ? [id] : [])));
   const own: LabRecord = {
     ...withFiles(rest, target),
     ...withPorts(topology),

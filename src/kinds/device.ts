@@ -114,7 +114,7 @@ function linkBelow(link: IpLink, { namespace, live }: LinkContext): string {
   if (link.link_index === undefined || link.link_index === 0) return '';
   const tag = parseMark(link.ifalias)?.tag;
   const own = interfaceId(namespace.name, link.ifname);
-  for (const other of live.namespaces.values()) {
+  for (const other of (live.all ?? live.namespaces).values()) {
     const below = other.links.find(({ ifindex }) => ifindex === link.link_index);
     if (below === undefined) continue;
     const id = interfaceId(other.name, below.ifname);

@@ -343,7 +343,7 @@ function indexLinks(live: Live): LinkIndexes {
   const infoKinds = new Set<string | undefined>();
   const veths: End[] = [];
   const byTag = new Map<string, End[]>();
-  for (const namespace of live.namespaces.values()) {
+  for (const namespace of (live.all ?? live.namespaces).values()) {
     for (const link of namespace.links) {
       const infoKind = infoKindOf(link);
       infoKinds.add(infoKind);

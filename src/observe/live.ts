@@ -285,6 +285,8 @@ export interface LiveNamespace {
 export interface Live {
   /** By name; `host` is the machine's own namespace. */
   readonly namespaces: ReadonlyMap<string, LiveNamespace>;
+  /** Where `namespaces` has only some: all that were read, for what is known from the other end of a link. */
+  readonly all?: ReadonlyMap<string, LiveNamespace>;
   /** Names under /run/netns that are no namespace: what a killed `ip netns add` leaves. */
   readonly stale: readonly StaleFile[];
   /** The database of Open vSwitch; missing where it has no daemon that answers. */

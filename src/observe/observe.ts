@@ -34,7 +34,7 @@ async function readChains({ dockerUser }: ReadRequest): Promise<Pick<Live, 'dock
 
 /** Reads every namespace but those that are known, which are taken over as they were. */
 export async function observeAgain(engine: Engine, request: ReadRequest, known: Live): Promise<Live> {
-  const { names, stale } = listNamespaces();
+  const { names, stale } = listNamespaces((name) => known.namespaces.has(name));
   const all = [HOST, ...names];
   const again = all.filter((name) => !known.namespaces.has(name));
   const { namespaces: read } = named(

@@ -17,14 +17,36 @@ export interface PlanRequest {
   readonly topology: Topology | undefined;
   readonly live: Live;
   readonly record: LabRecord;
+  /** Where something was done since all was as the file says; undefined: nothing is known. */
+  readonly touched?: ReadonlySet<string>;
 }
 
 /** Makes the whole plan from data, without touching the system. */
 export function makePlan(request: PlanRequest): Plan {
   const { lab, topology, live } = request;
   const desired = topology === undefined ? [] : lower(topology);
+  if (hasNoSteps(request, desired)) return emptyPlan(lab, desired);
   const found = readResources(request, byId(desired));
   return planBetween({ lab, desired, live: found, long: longNames(topology, live) });
+}
+
+/** Whether a look at the few namespaces where something was done is enough, since nothing is left to do there. */
+function hasNoSteps(request: PlanRequest, desired: readonly Resource[]): boolean {
+  const { live, touched } = request;
+  if (touched === undefined || touched.size * FEW > live.namespaces.size) return false;
+  const isNear = ({ namespace }: Resource) => namespace === HOST || touched.has(namespace);
+  const namespaces = new Map([...live.namespaces].filter(([name]) => name === HOST || touched.has(name)));
+  const wanted = byId(desired.filter(isNear));
+  const found = readResources({ ...request, live: { ...live, namespaces, all: live.namespaces } }, wanted);
+  const { differences, conflicts } = diff(wanted, found.filter(isNear));
+  return differences.size === 0 && conflicts.length === 0;
+}
+
+/** One in so many, at the most, are worth a look of their own. */
+const FEW = 4;
+
+function emptyPlan(lab: string, desired: readonly Resource[]): Plan {
+  return { lab, steps: [], conflicts: [], summary: summarize([]), batches: [], desired };
 }
 
 const noNames: ReadonlySet<string> = new Set();

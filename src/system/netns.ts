@@ -22,8 +22,15 @@ export function namespaceFiles(): Set<string> {
   }
 }
 
-/** The named namespaces of this machine, and the files of that folder that are none. */
-export function listNamespaces(): { names: string[]; stale: StaleFile[] } {
+/**
+ * The named namespaces of this machine, and the files of that folder that are none.
+ *
+ * @param isKnown names that were namespaces a moment ago, and are not looked at again.
+ */
+export function listNamespaces(isKnown: (name: string) => boolean = () => false): {
+  names: string[];
+  stale: StaleFile[];
+} {
   let entries: Dirent[];
   try {
     entries = readdirSync(NETNS_FOLDER, { withFileTypes: true });
@@ -35,7 +42,7 @@ export function listNamespaces(): { names: string[]; stale: StaleFile[] } {
   for (const entry of entries.sort((a, b) => compareNames(a.name, b.name))) {
     const path = `${NETNS_FOLDER}/${entry.name}`;
     // The folder itself says what is a file, and no symbolic link.
-    if (entry.isFile() && isNamespace(path)) names.push(entry.name);
+    if (entry.isFile() && (isKnown(entry.name) || isNamespace(path))) names.push(entry.name);
     else stale.push({ name: entry.name, empty: isEmptyFile(path) });
   }
   return { names, stale };
