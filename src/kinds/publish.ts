@@ -75,10 +75,11 @@ export function localnetDevices(
   topology: Topology,
   namespace: Namespace,
 ): { device: string; place: Place }[] {
+  const published = namespace.nat.publish.filter(reachesFromLoopback);
+  if (published.length === 0) return [];
   const devices = new Map<string, Place>();
   const ways = waysOf(topology, namespace);
-  for (const publish of namespace.nat.publish) {
-    if (!reachesFromLoopback(publish)) continue;
+  for (const publish of published) {
     const device = ways.deviceTo(publish.to);
     if (device !== undefined && !devices.has(device)) devices.set(device, publish.place);
   }

@@ -8,6 +8,8 @@ export const LONGEST_ALTERNATIVE_NAME = 127;
 const PREFIX_LENGTH = 5;
 
 export function isLongName(name: string): boolean {
+  // A character has three bytes at most, where `length` counts it once.
+  if (3 * name.length <= LONGEST_NAME) return false;
   return name.length > LONGEST_NAME || Buffer.byteLength(name) > LONGEST_NAME;
 }
 

@@ -17,8 +17,16 @@ export function addressBytes(text: string): Buffer | undefined {
 
 /** `02:00:00:00:00:01`, of any length. */
 export function readMac(bytes: Buffer): string {
-  return bytes.toString('hex').replace(/..(?=.)/g, '$&:');
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 1) {
+    if (at > 0) text += ':';
+    text += hexadecimal[bytes[at] ?? 0];
+  }
+  return text;
 }
+
+/** Of each byte. */
+const hexadecimal = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** Six bytes; undefined where the text is no MAC address. */
 export function macBytes(text: string): Buffer | undefined {

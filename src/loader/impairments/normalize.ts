@@ -6,7 +6,7 @@ import { pointer } from '../../lib/pointer.ts';
 import { HOST, type Impairment } from '../../topology/model.ts';
 import { addEntry, type Context, type Entry, interfaceKey } from '../normalize/context.ts';
 import { listEndpoints } from '../normalize/endpoint.ts';
-import { collectValues, expandImpairment, type RawValues } from './parse.ts';
+import { collectValues, expandImpairment, isImpairmentKey, type RawValues } from './parse.ts';
 
 /** Where no other rule gives an mtu. */
 const ETHERNET_MTU = 1500;
@@ -77,6 +77,7 @@ function listEnds({ data }: Context): RawEnd[] {
   for (const [index, raw] of (data.links ?? []).entries()) {
     if (Array.isArray(raw)) continue;
     const link = raw as Link;
+    if (!mayImpair(link)) continue;
     const shared = collectValues(link, pointer('links', index));
     for (const end of listEndpoints<unknown>(link.endpoints, ['links', index, 'endpoints']))
       ends.push({ ...splitEndpoint(end.text), settings: end.settings, base: end.base, shared });
@@ -90,6 +91,11 @@ function listEnds({ data }: Context): RawEnd[] {
       ends.push({ namespace, name, settings, base: pointer('tunnels', name, 'endpoints', namespace) });
   }
   return [...ends, ...listDevices(data.namespaces)];
+}
+
+/** Most links say nothing of the kind, neither for both ends nor for one. */
+function mayImpair(link: Link): boolean {
+  return Object.keys(link).some(isImpairmentKey) || Object.values(link.endpoints).some(isMap);
 }
 
 function listDevices(namespaces: Context['data']['namespaces']): RawEnd[] {

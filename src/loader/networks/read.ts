@@ -89,12 +89,19 @@ const notPublic = [
   ...['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16', '198.18.0.0/15'],
   ...['192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24', '192.0.0.0/24', '127.0.0.0/8', '240.0.0.0/4'],
   ...['fc00::/7', 'fe80::/10', '2001:db8::/32', '3fff::/20', '100::/64', '64:ff9b:1::/48'],
-].flatMap((text) => parseCidr(text) ?? []);
+];
+let notPublicBlocks: readonly Cidr[] | undefined;
+
+/** Made where it is needed: most files have no networks. */
+function isPublic(cidr: Cidr): boolean {
+  notPublicBlocks ??= notPublic.flatMap((text) => parseCidr(text) ?? []);
+  return !notPublicBlocks.some((block) => contains(block, cidr));
+}
 
 /** 172.167.1.0/28 is soon written for 172.16.7.0/28. */
 function warnOfPublic(subnets: readonly NetSubnet[], report: Report): void {
   for (const { cidr, at, isRouted } of subnets) {
-    if (!isRouted || notPublic.some((block) => contains(block, cidr))) continue;
+    if (!isRouted || !isPublic(cidr)) continue;
     report({
       code: 'public-subnet',
       severity: 'warning',

@@ -29,6 +29,7 @@ interface Request {
 
 /** The services of a namespace, those that its interfaces stand for included; sorted by name. */
 export function normalizeServices(context: Context, { namespace, base, raw, made }: Request): Service[] {
+  if (raw === undefined && made.length === 0) return [];
   const services = new Map<string, Service>();
   for (const [name, settings] of Object.entries(raw ?? {})) {
     const at = base + pointer(name);

@@ -25,6 +25,7 @@ export function checkLoops({ topology, network }: Subject, report: Report): void
     if (item.kind === 'bridge' && !item.parameters.stp) bridges.set(keyOf(item), item);
     if (isOvs(item) && !item.stp && !item.rstp) bridges.set(keyOf(item), item);
   }
+  if (bridges.size === 0) return;
   const said = new Set<string>();
   const { graph, owners } = createGraph(topology, bridges, network);
   for (const cycle of findCycles(graph)) {

@@ -16,6 +16,9 @@ const LONGEST_NAMESPACE = 255;
  */
 const forbidden = /[\s/:%"'`\\*#$;&|<>(){}[\]!?,]|\p{Cc}/u;
 
+/** Names that nothing can be said against, but that one of them may be taken: nearly all. */
+const plain = /^[a-z0-9][a-z0-9_-]{0,14}$/i;
+
 /** Names below /proc/sys/net/ipv4/conf, and devices that the kernel makes when it loads a tunnel's module. */
 const reserved: ReadonlyMap<string, string> = new Map([
   ['all', 'the kernel keeps settings for all interfaces under it'],
@@ -85,6 +88,7 @@ export function checkKernelNames({ topology }: Subject, report: Report): void {
 
 export function checkNamespaceNames({ topology }: Subject, report: Report): void {
   for (const { name, place } of topology.namespaces) {
+    if (plain.test(name)) continue;
     const fail = (message: string) => report({ code: 'bad-namespace-name', message, place });
     const bytes = Buffer.byteLength(name);
     if (name === '') fail('the name of a namespace is empty');
@@ -133,6 +137,7 @@ function checkAdoptedName({ name }: Interface, place: Place, report: Report): vo
 }
 
 function checkInterfaceName(name: string, place: Place, report: Report): void {
+  if (plain.test(name) && !reserved.has(name)) return;
   const fail = (code: string, message: string) => report({ code, message, place });
   const bytes = Buffer.byteLength(name);
   const reason = reserved.get(name);
