@@ -153,6 +153,15 @@ const commonChanges: Readonly<Record<string, ChangeClass>> = {
   primary: 'in-place',
 };
 
+const interfaceCache = new WeakMap<Topology, ReadonlyMap<string, readonly Interface[]>>();
+
+/** There are a dozen kinds of links, and most files have two of them. */
+function interfacesByKind(topology: Topology): ReadonlyMap<string, readonly Interface[]> {
+  const known = interfaceCache.get(topology) ?? groupBy(topology.interfaces, ({ kind }) => kind);
+  interfaceCache.set(topology, known);
+  return known;
+}
+
 /** Makes a resource kind of a link kind: reading, settings, masters and ownership are the same for all of them. */
 export function defineLinkKind<T extends Interface>(name: string, link: LinkKind<T>): Kind {
   for (const kind of link.kinds) {
@@ -161,7 +170,10 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
     if (link.needs !== undefined) kernelNeeds.set(kind, link.needs(kind));
     if (link.codec !== undefined) registerLinkCodec(infoKind, link.codec(kind));
   }
-  const isMine = (item: Interface): item is T => (link.kinds as readonly string[]).includes(item.kind);
+  const mine = (topology: Topology) => {
+    const byKind = interfacesByKind(topology);
+    return link.kinds.flatMap((kind) => (byKind.get(kind) ?? []) as readonly T[]);
+  };
   return {
     name,
     changes: { ...commonChanges, ...link.changes },
@@ -169,7 +181,7 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
       memberClass(attribute, wanted, live) ?? link.classOf?.(attribute, wanted, live),
     fallsWithLink: () => link.fallsWithLink === true,
     lower: ({ topology }) =>
-      topology.interfaces.filter(isMine).map((item) => ({
+      mine(topology).map((item) => ({
         kind: item.kind,
         id: interfaceId(item.namespace, item.name),
         namespace: item.namespace,

@@ -31,6 +31,7 @@ export function withLongNames(live: Live, wanted: Renames): Live {
   for (const { name: namespace, links } of live.namespaces.values()) {
     const known = wanted.get(namespace);
     for (const { ifname, altnames } of links) {
+      if (altnames === undefined && known === undefined) continue;
       const long =
         altnames?.find((name) => isLongName(name) && kernelName(name) === ifname) ?? known?.get(ifname);
       if (long === undefined) continue;
