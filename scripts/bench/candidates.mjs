@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { writeScripts } from './hand-written.mjs';
 import { measure } from './measure.mjs';
+import { readings } from './recording.mjs';
 import { settle } from './settle.mjs';
 import { topology, withOneAddressMore } from './topology.mjs';
 
@@ -99,12 +100,14 @@ function floor() {
     prepare: async (description, folder) => {
       const recordings = { create: join(folder, 'create.rec'), destroy: join(folder, 'destroy.rec') };
       await record(description, folder, recordings);
-      return recordings;
+      const plan = join(folder, 'plan.rec');
+      writeFileSync(plan, readings(['', ...Object.keys(description.namespaces)]));
+      return { ...recordings, plan };
     },
     run(recordings, checkpoint) {
       const create = run(recordings.create);
       checkpoint();
-      return { create, destroy: run(recordings.destroy) };
+      return { create, plan: run(recordings.plan), destroy: run(recordings.destroy) };
     },
   };
 }

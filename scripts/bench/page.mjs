@@ -45,13 +45,14 @@ function targetLines(results) {
   return [
     '## Targets',
     '',
-    'What the project wants to reach, with the netlink engine.',
-    '',
-    '| What | Target | Measured | Reached |',
-    '|---|---|---|---|',
+    ...paragraph(`What the project wants to reach, with the netlink engine. The floor is a program with the kernel's calls
+      and nothing else: a target that it misses is out of reach for a program in Node that makes these calls one after the
+      other.`),
+    '| What | Target | Measured | Reached | The floor |',
+    '|---|---|---|---|---|',
     ...judge(results).map(
-      ({ what, limit, measured, reached }) =>
-        `| ${what} | ${limit} | ${number(measured)} | ${verdict[reached]} |`,
+      ({ what, limit, measured, reached, floor }) =>
+        `| ${what} | ${limit} | ${number(measured)} | ${verdict[reached]} | ${number(floor)} |`,
     ),
     '',
   ];
@@ -211,7 +212,8 @@ function methodLines({ rounds, machine }) {
 }
 
 const floorText = `The floor: a small node program with the kernel's calls and nothing else. It replays the calls that
-  topoweave recorded when it made and removed the same lab.`;
+  topoweave recorded when it made and removed the same lab; for the second plan it asks for the links, addresses, routes and
+  forwarding of all namespaces and decodes nothing.`;
 
 function mininetText(missing) {
   if (missing) return 'Mininet is not installed on this machine, so it was not measured.';

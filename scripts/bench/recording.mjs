@@ -37,6 +37,40 @@ export function* decode(buffer) {
   }
 }
 
+/** What has to be asked to know the links, addresses, routes and forwarding of namespaces; the empty name is the host. */
+export function readings(names) {
+  const [GETLINK, GETADDR, GETROUTE, GETNETCONF] = [18, 22, 26, 82];
+  const [DUMP, ACK] = [0x300, 0x4];
+  const [AF_INET, AF_INET6] = [2, 10];
+  const linksWithoutCounters = [29, 8];
+  const ofAllInterfaces = [1, 0xffffffff];
+  const payloads = [
+    request(GETADDR, DUMP, 8, 0),
+    request(GETLINK, DUMP, 16, 0, linksWithoutCounters),
+    request(GETROUTE, DUMP, 12, 0),
+    request(GETNETCONF, ACK, 4, AF_INET, ofAllInterfaces),
+    request(GETNETCONF, ACK, 4, AF_INET6, ofAllInterfaces),
+  ];
+  return encode(
+    names.flatMap((name) => payloads.map((payload) => ({ operation: operations.read, name, payload }))),
+  );
+}
+
+/** A message with a header of zeros but for the family, and at most one number as an attribute. */
+function request(type, flags, headerSize, family, attribute) {
+  const message = Buffer.alloc(16 + headerSize + (attribute === undefined ? 0 : 8));
+  message.writeUInt32LE(message.length, 0);
+  message.writeUInt16LE(type, 4);
+  message.writeUInt16LE(flags | 1, 6);
+  message[16] = family;
+  if (attribute !== undefined) {
+    message.writeUInt16LE(8, 16 + headerSize);
+    message.writeUInt16LE(attribute[0], 16 + headerSize + 2);
+    message.writeUInt32LE(attribute[1], 16 + headerSize + 4);
+  }
+  return message;
+}
+
 function encodeEntry({ operation, name, payload = Buffer.alloc(0), relocations = [] }) {
   const header = Buffer.alloc(11);
   header.writeUInt8(operation, 0);

@@ -26,9 +26,12 @@ const words = {
   mininet: 'Mininet',
 };
 
-/** → [{ what, limit, measured, reached }]; `reached` is undefined for what this run did not measure. */
+/**
+ * → [{ what, limit, measured, reached, floor }]: `reached` is undefined for what this run did not measure, `floor` is what
+ * the floor measures, undefined where that says nothing.
+ */
 export function judge(results) {
-  return targets.map(({ what, atMost, atLeast, value }) => {
+  return targets.map(({ what, atMost, atLeast, value, floor }) => {
     const measured = value(results);
     const limit = atMost ?? atLeast;
     const reached = atMost === undefined ? measured >= limit : measured <= limit;
@@ -37,20 +40,25 @@ export function judge(results) {
       limit: `${atMost === undefined ? '≥' : '≤'} ${limit}`,
       measured,
       reached: measured === undefined ? undefined : reached,
+      floor: floor?.(results),
     };
   });
 }
 
 function wall(name, operation, { ratioTo, fasterThan, ...limit }) {
+  const of =
+    (candidate) =>
+    ({ cases }) => {
+      const samples = cases.find(({ entry }) => entry.name === name)?.samples;
+      if (ratioTo !== undefined) return wallRatio(samples, operation, candidate, ratioTo);
+      if (fasterThan !== undefined) return wallRatio(samples, operation, fasterThan, candidate);
+      return wallMedian(samples, operation, candidate);
+    };
   return {
     ...limit,
     what: () => `${name}: ${words[operation]}, ${unit(ratioTo, fasterThan)}`,
-    value: ({ cases }) => {
-      const samples = cases.find(({ entry }) => entry.name === name)?.samples;
-      if (ratioTo !== undefined) return wallRatio(samples, operation, 'netlink', ratioTo);
-      if (fasterThan !== undefined) return wallRatio(samples, operation, fasterThan, 'netlink');
-      return wallMedian(samples, operation, 'netlink');
-    },
+    value: of('netlink'),
+    ...(ratioTo === 'floor' ? {} : { floor: of('floor') }),
   };
 }
 
