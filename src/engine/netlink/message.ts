@@ -160,12 +160,25 @@ export function eachAttribute(bytes: Buffer, visit: (type: number, start: number
  * @throws RangeError when an attribute is longer than its message.
  */
 export class AttributeReader {
-  readonly bytes: Buffer;
+  bytes: Buffer;
   /** Where each attribute begins, by type. */
-  readonly #starts: number[] = [];
+  readonly #starts: (number | undefined)[] = [];
 
   constructor(bytes: Buffer, start: number, end: number) {
     this.bytes = bytes;
+    this.#index(start, end);
+  }
+
+  /** Reads another message from now on: where there are thousands, a reader for each would be felt. */
+  reset(bytes: Buffer, start: number, end: number): this {
+    this.bytes = bytes;
+    this.#starts.fill(undefined);
+    this.#index(start, end);
+    return this;
+  }
+
+  #index(start: number, end: number): void {
+    const { bytes } = this;
     for (let at = start; at + ATTRIBUTE_HEADER_SIZE <= end; ) {
       this.#starts[bytes.readUInt16LE(at + 2) & TYPE_MASK] = at;
       at += align(attributeLength(bytes, at, end));

@@ -40,6 +40,9 @@ export interface Refusal {
 /** A message of an answer: its fixed header begins at `start`. */
 export type OnMessage = (bytes: Buffer, start: number, end: number, type: number) => void;
 
+/** Whether the bytes of a message stay as they are, or the next answer is written over them. */
+export type ReadMode = 'keeps' | 'passes';
+
 /** The kernel fills at most 32 KiB of a dump into one answer (netlink_dump in net/netlink/af_netlink.c). */
 const RECEIVE_SIZE = 64 * 1024;
 /** So that the acknowledgements of a whole batch fit before the first is read. */
@@ -116,11 +119,18 @@ export class NetlinkSocket {
    *
    * @param header the fixed header and the attributes of the request.
    * @param restart called before each further attempt: what came so far does not count.
+   * @param mode 'keeps' where the bytes of a message are needed behind `onMessage`.
    * @throws SystemCallError with the kernel's errno.
    */
-  dump(type: number, header: Uint8Array, onMessage: OnMessage, restart: () => void): void {
+  dump(
+    type: number,
+    header: Uint8Array,
+    onMessage: OnMessage,
+    restart: () => void,
+    mode: ReadMode = 'passes',
+  ): void {
     for (let attempt = 1; attempt <= DUMP_ATTEMPTS; attempt += 1) {
-      if (this.#dumpOnce(type, header, onMessage)) return;
+      if (this.#dumpOnce(type, header, onMessage, mode)) return;
       restart();
     }
     throw new SystemCallError('the kernel interrupted the listing each time', EINTR);
@@ -131,15 +141,17 @@ export class NetlinkSocket {
     type: number,
     header: Uint8Array,
     decode: (bytes: Buffer, start: number, end: number) => T | undefined,
+    mode: ReadMode = 'passes',
   ): T[] {
     const found: T[] = [];
     const onMessage = (bytes: Buffer, start: number, end: number) => {
       const object = decode(bytes, start, end);
       if (object !== undefined) found.push(object);
     };
-    this.dump(type, header, onMessage, () => {
+    const restart = () => {
       found.length = 0;
-    });
+    };
+    this.dump(type, header, onMessage, restart, mode);
     return found;
   }
 
@@ -157,7 +169,7 @@ export class NetlinkSocket {
     }
   }
 
-  #dumpOnce(type: number, header: Uint8Array, onMessage: OnMessage): boolean {
+  #dumpOnce(type: number, header: Uint8Array, onMessage: OnMessage, mode: ReadMode): boolean {
     const request = makeRequest(type, NLM_F_DUMP, this.nextSequence(), header);
     this.#send(request, request.length, 1);
     let done = false;
@@ -172,7 +184,7 @@ export class NetlinkSocket {
         } else {
           onMessage(bytes, start, end, found);
         }
-      });
+      }, mode);
     }
     return isWhole;
   }
@@ -183,14 +195,15 @@ export class NetlinkSocket {
       throw this.#failure('cannot send a netlink message');
   }
 
-  #receive(onMessage: OnMessage): void {
+  #receive(onMessage: OnMessage, mode: ReadMode = 'passes'): void {
     const length = this.#libc.recv(this.fd, received, received.length, 0);
     if (length < 0) throw this.#failure('no answer from the kernel');
+    const bytes = mode === 'keeps' ? Buffer.from(received.subarray(0, length)) : received;
     for (let at = 0; at + HEADER_SIZE <= length; ) {
-      const size = received.readUInt32LE(at);
+      const size = bytes.readUInt32LE(at);
       if (size < HEADER_SIZE || at + size > length)
         throw new RangeError(`a message of ${size} bytes in an answer that has ${length - at} left`);
-      onMessage(received, at + HEADER_SIZE, at + size, received.readUInt16LE(at + 4));
+      onMessage(bytes, at + HEADER_SIZE, at + size, bytes.readUInt16LE(at + 4));
       at += (size + 3) & ~3;
     }
   }

@@ -29,8 +29,11 @@ export function readAddresses(socket: NetlinkSocket): Map<number, IpAddress[]> {
   return found;
 }
 
+/** For one message after the other. */
+const reader = new AttributeReader(Buffer.alloc(0), 0, 0);
+
 function decodeAddress(bytes: Buffer, start: number, end: number): IpAddress {
-  const attributes = new AttributeReader(bytes, start + HEADER_SIZE, end);
+  const attributes = reader.reset(bytes, start + HEADER_SIZE, end);
   const isV4 = bytes[start] === AF_INET;
   const flags = attributes.u32(IFA.FLAGS) ?? bytes[start + 2] ?? 0;
   const peer = attributes.value(IFA.ADDRESS);

@@ -54,18 +54,18 @@ export function readLinkNames(socket: NetlinkSocket): LinkNames {
 
 function dumpLinks(socket: NetlinkSocket): RawLink[] {
   const header = requestHeader(HEADER_SIZE, AF_UNSPEC, [IFLA.EXT_MASK, SKIP_STATS]);
-  return socket.list(RTM_GETLINK, header, (bytes, start, end) => {
-    // A copy: names of other links are needed, which may come in later answers.
-    const own = Buffer.from(bytes.subarray(start, end));
-    const attributes = new AttributeReader(own, HEADER_SIZE, own.length);
+  const decode = (bytes: Buffer, start: number, end: number): RawLink => {
+    const attributes = new AttributeReader(bytes, start + HEADER_SIZE, end);
     return {
-      index: own.readInt32LE(4),
-      type: own.readUInt16LE(2),
-      flags: own.readUInt32LE(8),
+      index: bytes.readInt32LE(start + 4),
+      type: bytes.readUInt16LE(start + 2),
+      flags: bytes.readUInt32LE(start + 8),
       name: attributes.text(IFLA.IFNAME) ?? '',
       attributes,
     };
-  });
+  };
+  // Names of other links are needed, which may come in later answers.
+  return socket.list(RTM_GETLINK, header, decode, 'keeps');
 }
 
 function decodeLink(raw: RawLink, names: LinkNames, byIndex: ReadonlyMap<number, RawLink>): MutableLink {

@@ -29,8 +29,11 @@ export function readRoutes(socket: NetlinkSocket, names: LinkNames): IpRoute[] {
   });
 }
 
+/** For one message after the other. */
+const reader = new AttributeReader(Buffer.alloc(0), 0, 0);
+
 function decodeRoute(bytes: Buffer, start: number, end: number, names: LinkNames): IpRoute {
-  const attributes = new AttributeReader(bytes, start + HEADER_SIZE, end);
+  const attributes = reader.reset(bytes, start + HEADER_SIZE, end);
   const family = bytes[start] ?? 0;
   const type = bytes[start + 7] ?? 0;
   const flags = bytes.readUInt32LE(start + 8);
