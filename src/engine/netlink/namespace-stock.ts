@@ -18,7 +18,9 @@ const PATIENCE = 5000;
 const CLAIMED = 0;
 const MADE = 1;
 const ENDED = 2;
-const FIRST = 3;
+/** Counts what the second thread says, so that who waits for it misses nothing. */
+const SAID = 3;
+const FIRST = 4;
 
 /** How many are to be made is the number of words behind FIRST. */
 export type Shared = Int32Array;
@@ -64,13 +66,13 @@ export function takeNamespace(): number | undefined {
   if (stock === undefined) return undefined;
   const { shared, taken } = stock;
   for (;;) {
-    const made = Atomics.load(shared, MADE);
-    if (taken < made) {
+    const said = Atomics.load(shared, SAID);
+    if (taken < Atomics.load(shared, MADE)) {
       stock.taken += 1;
       return shared[FIRST + taken];
     }
     if (claim(shared) || Atomics.load(shared, ENDED) === 1) return undefined;
-    if (Atomics.wait(shared, MADE, made, PATIENCE) === 'timed-out') return undefined;
+    if (Atomics.wait(shared, SAID, said, PATIENCE) === 'timed-out') return undefined;
   }
 }
 
@@ -94,8 +96,7 @@ export function fillStock(shared: Shared): void {
     while (claim(shared)) {
       const made = Atomics.load(shared, MADE);
       shared[FIRST + made] = makeNamespace();
-      Atomics.store(shared, MADE, made + 1);
-      Atomics.notify(shared, MADE);
+      say(shared, MADE, made + 1);
     }
   } catch {
     // Who makes the next one meets the same error, and can say for which name.
@@ -110,6 +111,11 @@ function claim(shared: Shared): boolean {
 }
 
 function end(shared: Shared): void {
-  Atomics.store(shared, ENDED, 1);
-  Atomics.notify(shared, MADE);
+  say(shared, ENDED, 1);
+}
+
+function say(shared: Shared, place: number, value: number): void {
+  Atomics.store(shared, place, value);
+  Atomics.add(shared, SAID, 1);
+  Atomics.notify(shared, SAID);
 }
