@@ -9,8 +9,10 @@ await build({
   entryPoints: {
     topoweave: 'src/cli/main.ts',
     program: 'src/cli/program.ts',
-    // A thread of its own; see src/engine/netlink/namespace-team.ts.
+    // A thread of its own; see src/engine/netlink/namespace-stock.ts.
     'namespace-worker': 'src/engine/netlink/namespace-worker.ts',
+    // For scripts/compile.mjs.
+    'load-compiled': 'src/cli/load-compiled.ts',
   },
   outdir: 'dist',
   bundle: true,
@@ -31,13 +33,11 @@ await build({
 writeFileSync('dist/package.json', '{ "type": "commonjs" }\n');
 chmodSync('dist/topoweave.js', 0o755);
 
-// In a throw-away host, where it may apply a lab. Without it, everything works and starts a little slower.
-const { status } = spawnSync(
-  process.execPath,
-  ['dist/topoweave.js', 'sandbox', '--', process.execPath, 'scripts/compile.mjs'],
-  { stdio: ['ignore', 'ignore', 'inherit'] },
-);
+// In a throw-away host, where a lab may be applied. Without bytecode everything works, and starts a little later.
+const sandbox = ['dist/topoweave.js', 'sandbox', '--', process.execPath, 'scripts/compile.mjs', 'kernel'];
+const { status } = spawnSync(process.execPath, sandbox, { stdio: ['ignore', 'ignore', 'inherit'] });
 if (status !== 0) {
-  process.stderr.write('no throw-away host here: only what needs no kernel is compiled ahead\n');
+  process.stderr.write('a lab cannot be applied in a throw-away host here: less is compiled ahead\n');
   execFileSync(process.execPath, ['scripts/compile.mjs']);
 }
+rmSync('dist/load-compiled.js');

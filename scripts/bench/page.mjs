@@ -46,8 +46,8 @@ function targetLines(results) {
     '## Targets',
     '',
     ...paragraph(`What the project wants to reach, with the netlink engine. The floor is a program with the kernel's calls
-      and nothing else: a target that it misses is out of reach for a program in Node that makes these calls one after the
-      other.`),
+      and nothing else, one after the other; topoweave makes the namespaces with two threads. A target of reading that the
+      floor misses is out of reach for a program in Node.`),
     '| What | Target | Measured | Reached | The floor |',
     '|---|---|---|---|---|',
     ...judge(results).map(

@@ -1,3 +1,4 @@
+import { exitCodes } from '../lib/exit-codes.ts';
 import { processIo } from './process-io.ts';
 import { main } from './run.ts';
 
@@ -5,6 +6,13 @@ export { main };
 
 /** Everything behind the entry: what the build puts into one file. */
 export async function start(argv: readonly string[]): Promise<void> {
+  // Nothing is left to wait for, and there is no outcome: that must not look like success.
+  const lost = () => {
+    process.stderr.write('topoweave: ended without an outcome; this is an error in topoweave\n');
+    process.exitCode = exitCodes.failed;
+  };
+  process.once('beforeExit', lost);
   // The exit code is set, not forced: a pipe that reads slowly still gets everything.
   process.exitCode = await main(argv, processIo());
+  process.off('beforeExit', lost);
 }

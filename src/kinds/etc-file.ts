@@ -9,6 +9,7 @@ import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
  */
 export const etcFileKind: Kind = {
   name: 'file',
+  isReadAlways: true,
   changes: { lines: 'in-place' },
   lower: ({ topology }) =>
     topology.namespaces.flatMap(({ name, names }) =>

@@ -126,6 +126,8 @@ export interface Kind {
   readonly lower: (context: LowerContext) => Resource[];
   /** The live resources: all of ours, and those that are in the way of a wanted one. */
   readonly read: (live: Live, context: ReadContext) => LiveResource[];
+  /** It is no part of the documents of its namespace: every observation reads it, of all namespaces. */
+  readonly isReadAlways?: true;
   /** Per attribute; one that is missing here takes a replacement. */
   readonly changes: Readonly<Record<string, ChangeClass>>;
   /** The class of a change where it depends on the values; undefined: what `changes` says. */

@@ -13,6 +13,7 @@ const wantedServices = new WeakMap<Attributes, { readonly service: Service; read
  */
 export const serviceKind: Kind = {
   name: 'service',
+  isReadAlways: true,
   changes: {},
   lower: ({ topology }) =>
     topology.namespaces.flatMap(({ name, names, services = [] }) =>

@@ -30,12 +30,19 @@ export function makePlan(request: PlanRequest): Plan {
   return planBetween({ lab, desired, live: found, long: longNames(topology, live) });
 }
 
-/** Whether a look at the few namespaces where something was done is enough, since nothing is left to do there. */
+/**
+ * Whether a look at the few namespaces where something was done is enough, since nothing is left to do there. What is read
+ * again in any case is compared in any case: the namespaces that there are, services, and files.
+ */
 function hasNoSteps(request: PlanRequest, desired: readonly Resource[]): boolean {
-  const { live, touched } = request;
+  const { live, touched, record } = request;
   if (touched === undefined || touched.size * FEW > live.namespaces.size) return false;
-  const isNear = ({ namespace }: Resource) => namespace === HOST || touched.has(namespace);
-  const namespaces = new Map([...live.namespaces].filter(([name]) => name === HOST || touched.has(name)));
+  const near = new Set([HOST, ...touched, ...(record.fdb ?? [])]);
+  const isNear = (resource: Resource) =>
+    near.has(resource.namespace) || kindOf(resource).isReadAlways === true;
+  const isThere = ({ kind, namespace }: Resource) => kind !== 'namespace' || live.namespaces.has(namespace);
+  if (!desired.every(isThere)) return false;
+  const namespaces = new Map([...live.namespaces].filter(([name]) => near.has(name)));
   const wanted = byId(desired.filter(isNear));
   const found = readResources({ ...request, live: { ...live, namespaces, all: live.namespaces } }, wanted);
   const { differences, conflicts } = diff(wanted, found.filter(isNear));

@@ -152,10 +152,15 @@ test('what was made ahead is gone where the plan is refused', async () => {
   unlinkSync('/run/netns/team7');
 });
 
-test('where fewer files can be open than there are namespaces, one thread makes them', async () => {
+test.each([
+  { says: 'than there are namespaces', limit: COUNT + 100, others: 0 },
+  { says: 'than there are namespaces and others', limit: COUNT + 400, others: 200 },
+])('where fewer files can be open $says, the lab is made all the same', async ({ limit, others }) => {
+  const foreign = Array.from({ length: others }, (_, index) => `other${index}`);
+  for (const name of foreign) addNamespace(name);
   const file = row();
-  const command = `ulimit -n ${COUNT + 100}; exec "$0" dist/topoweave.js apply --engine netlink "$1"`;
+  const command = `ulimit -n ${limit}; exec "$0" dist/topoweave.js apply --engine netlink "$1"`;
   sh('sh', '-c', command, process.execPath, file);
-  expect(namespaces()).toHaveLength(COUNT);
+  expect(namespaces()).toHaveLength(COUNT + others);
   expect((await run('plan', '--detailed-exitcode', file)).code).toBe(0);
 });

@@ -8,7 +8,7 @@ import { isLimited, makeNamespace } from './namespace.ts';
 /** Below, starting a thread costs more than it saves. */
 const FEWEST = 100;
 
-/** Milliseconds; a namespace takes one. Only for a thread that was ended from outside. */
+/** In milliseconds. A namespace takes about one; this long is waited only for a thread that was ended from outside. */
 const PATIENCE = 5000;
 
 /**
@@ -49,12 +49,19 @@ export function stockNamespaces(names: readonly string[]): void {
   if (stock !== undefined || file === undefined || names.length < FEWEST) return;
   const taken = namespaceFiles();
   const count = names.filter((name) => !taken.has(name)).length;
-  if (count < FEWEST || availableParallelism() < 2 || isLimited(count)) return;
+  // Those that are there will be open as well.
+  if (count < FEWEST || availableParallelism() < 2 || isLimited(count + taken.size)) return;
   const shared = new Int32Array(new SharedArrayBuffer(4 * (FIRST + count)));
   const own: Stock = { shared, taken: 0 };
+  let worker: Worker;
+  try {
+    // What it opens is closed here.
+    worker = new Worker(file, { workerData: shared, trackUnmanagedFds: false });
+  } catch {
+    // No thread more can be had: one does it.
+    return;
+  }
   stock = own;
-  // What it opens is closed here.
-  const worker = new Worker(file, { workerData: shared, trackUnmanagedFds: false });
   worker.once('error', () => end(shared));
   worker.once('exit', () => {
     if (stock !== own) closeRest(own);

@@ -241,3 +241,42 @@ test('golden: the plan and the commands of the office, from nothing', async () =
   );
   await expect(formatCommands(plan)).toMatchFileSnapshot('office-commands.txt');
 });
+
+describe('behind a change that touched one of four namespaces', () => {
+  const touched = new Set(['web']);
+  const whole = (live: Live) => makePlan({ lab: 'office', topology: office, live, record });
+  const brief = (live: Live, more = record) =>
+    makePlan({ lab: 'office', topology: office, live, record: more, touched });
+  const withMtu = (namespace: string, name: string, mtu: number) =>
+    changeLink(officeLive(), namespace, name, (link) => ({ ...link, mtu }));
+
+  test('nothing is left to do where nothing differs, and the plan knows all that is wanted', () => {
+    expect(brief(officeLive())).toEqual(whole(officeLive()));
+  });
+
+  test('a difference there, or on the host, leads to the whole plan', () => {
+    const mtu = withMtu('web', 'eth0', 1400);
+    expect(brief(mtu).steps).toHaveLength(1);
+    expect(brief(mtu)).toEqual(whole(mtu));
+    const gone = changeLink(officeLive(), 'web', 'eth0', () => undefined);
+    expect(brief(gone).steps.length).toBeGreaterThan(1);
+    expect(brief(gone)).toEqual(whole(gone));
+  });
+
+  test('what the documents of the others say was compared before', () => {
+    expect(brief(withMtu('alice', 'eth0', 1400)).steps).toEqual([]);
+    const fdb = { ...record, fdb: ['alice'] };
+    expect(brief(withMtu('alice', 'eth0', 1400), fdb).steps).toHaveLength(1);
+  });
+
+  test('another one that is gone, and a file that is read each time, are found', () => {
+    const live = officeLive();
+    const namespaces = new Map([...live.namespaces].filter(([name]) => name !== 'alice'));
+    expect(brief({ ...live, namespaces }).steps.length).toBeGreaterThan(0);
+    const hosts = { lines: ['192.0.2.1 x'], lab: 'office', words: [] };
+    const etc = new Map([['alice', new Map([['hosts' as const, hosts]])]]);
+    expect(brief({ ...live, etc }).steps.map(({ action, kind }) => `${action} ${kind}`)).toEqual([
+      'delete file',
+    ]);
+  });
+});
