@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { writeScripts } from './hand-written.mjs';
 import { measure } from './measure.mjs';
 import { readings } from './recording.mjs';
-import { settle } from './settle.mjs';
+import { rest, settle } from './settle.mjs';
 import { topology, withOneAddressMore } from './topology.mjs';
 
 export const cli = resolve('dist/topoweave.js');
@@ -40,10 +40,11 @@ function topoweave(engine) {
     key: engine,
     title: `topoweave, ${engine}`,
     takes: (entry) => !entry.without?.includes(engine),
-    prepare: (description, folder) => writeTopologies(description, folder),
-    run({ file, changed }, checkpoint) {
+    prepare: (description, folder) => ({ ...writeTopologies(description, folder), description }),
+    async run({ file, changed, description }, checkpoint) {
       const create = run('apply', file);
       checkpoint();
+      await rest(description);
       return {
         create,
         plan: run('plan', '--detailed-exitcode', file),
@@ -102,11 +103,12 @@ function floor() {
       await record(description, folder, recordings);
       const plan = join(folder, 'plan.rec');
       writeFileSync(plan, readings(['', ...Object.keys(description.namespaces)]));
-      return { ...recordings, plan };
+      return { ...recordings, plan, description };
     },
-    run(recordings, checkpoint) {
+    async run(recordings, checkpoint) {
       const create = run(recordings.create);
       checkpoint();
+      await rest(recordings.description);
       return { create, plan: run(recordings.plan), destroy: run(recordings.destroy) };
     },
   };

@@ -184,7 +184,9 @@ function methodLines({ rounds, machine }) {
     ),
     ...paragraph(
       `After each removal the benchmark waits until the kernel has taken the old namespaces apart, which it does in the
-       background. So no candidate pays for the one before. That background work is in no figure.`,
+       background. So no candidate pays for the one before. That background work is in no figure. For the same reason it
+       rests for three seconds before the second plan of a lab with 500 namespaces or more: the kernel still looks for
+       duplicates of their IPv6 addresses.`,
     ),
     ...list('The operations are:', [
       'create: from nothing to the whole lab.',

@@ -18,6 +18,20 @@ export async function settle() {
   for (let i = 0; i < 3; i += 1) await canary();
 }
 
+/** Namespaces; of fewer, what the kernel does in the background is not felt. */
+const MANY = 500;
+
+/**
+ * The kernel looks for duplicates of each IPv6 address (addrconf_dad_start in net/ipv6/addrconf.c): up to a second until
+ * it begins, and a second more; the reports of groups go on for as long.
+ */
+const DETECTION_MS = 3000;
+
+/** Waits until the kernel has done what a new lab makes it do in the background. */
+export async function rest({ namespaces }) {
+  if (Object.keys(namespaces).length >= MANY) await sleep(DETECTION_MS);
+}
+
 async function canary() {
   const ip = (...args) => execFileSync('ip', args);
   ip('netns', 'add', NAMESPACE);
