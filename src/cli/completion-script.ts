@@ -1,36 +1,11 @@
 import type { CommandSpec, OptionSpec } from './command.ts';
 import { bashScript } from './completion/bash.ts';
 import { fishScript } from './completion/fish.ts';
+import type { CompletionCommand, CompletionOption, CompletionTable } from './completion/table.ts';
 import { zshScript } from './completion/zsh.ts';
 
 export const shells = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof shells)[number];
-
-/** An option as the shells see it. */
-export interface CompletionOption {
-  /** With their dashes: `-h`, `--help`. */
-  readonly names: readonly string[];
-  readonly description: string;
-  readonly takesValue: boolean;
-  /** Its value is a topology file. */
-  readonly takesFile: boolean;
-  readonly choices: readonly string[];
-}
-
-export interface CompletionCommand {
-  readonly name: string;
-  readonly summary: string;
-  readonly options: readonly CompletionOption[];
-  /** What its arguments are, as far as a shell can complete them. */
-  readonly argument: 'file' | 'namespace' | 'shell' | 'none';
-  readonly passThrough: boolean;
-}
-
-export interface CompletionTable {
-  readonly options: readonly CompletionOption[];
-  readonly commands: readonly CompletionCommand[];
-  readonly shells: readonly string[];
-}
 
 const help: OptionSpec = { flags: '-h, --help', description: 'show the help' };
 

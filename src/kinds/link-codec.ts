@@ -1,5 +1,10 @@
-import type { LinkNames } from '../engine/netlink/decode/link.ts';
 import type { AttributeReader, MessageWriter } from '../engine/netlink/message.ts';
+
+/** What of the other links of its namespace a decoder asks for. */
+export interface LinkNames {
+  /** `eth0`, or `if7` for one that is not there, as iproute2 says. */
+  readonly nameOf: (index: number) => string;
+}
 
 /** What an encoder asks for beside its words. */
 export interface EncodeContext {

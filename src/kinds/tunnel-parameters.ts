@@ -1,6 +1,6 @@
 import { addressBytes, readAddress } from '../engine/netlink/bytes.ts';
-import type { LinkNames } from '../engine/netlink/decode/link.ts';
 import type { AttributeReader, MessageWriter } from '../engine/netlink/message.ts';
+import type { LinkNames } from './link-codec.ts';
 
 /** linux/if_tunnel.h: what a packet of one direction has. */
 export const GRE_FLAGS = { csum: 0x8000, key: 0x2000, seq: 0x1000 } as const;

@@ -1,4 +1,4 @@
-import type { CompletionCommand, CompletionOption, CompletionTable } from '../completion-script.ts';
+import type { CompletionCommand, CompletionOption, CompletionTable } from './table.ts';
 
 const head = `# bash completion for topoweave; use it with: source <(topoweave completion bash)
 _topoweave_words() {

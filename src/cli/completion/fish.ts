@@ -1,4 +1,4 @@
-import type { CompletionCommand, CompletionOption, CompletionTable } from '../completion-script.ts';
+import type { CompletionCommand, CompletionOption, CompletionTable } from './table.ts';
 
 const head = `# fish completion for topoweave; put it into ~/.config/fish/completions/topoweave.fish
 function __topoweave_files

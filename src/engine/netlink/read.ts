@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { firewallTable } from '../../kinds/firewall-chains.ts';
 import { indexKey } from '../../kinds/interface.ts';
+import type { LinkNames } from '../../kinds/link-codec.ts';
 import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
 import { isVlanBridge } from '../../kinds/port-vlans.ts';
@@ -18,7 +19,7 @@ import { wireguardOf } from '../wireguard-devices.ts';
 import { readAddresses } from './decode/address.ts';
 import { readFdb } from './decode/fdb.ts';
 import { readFilters } from './decode/filter.ts';
-import { type LinkNames, readLinks } from './decode/link.ts';
+import { readLinks } from './decode/link.ts';
 import { readNeighbors, readProxies } from './decode/neighbor.ts';
 import { readNetconf } from './decode/netconf.ts';
 import { readNexthops } from './decode/nexthop.ts';

@@ -1,9 +1,9 @@
+import type { LinkNames } from '../../../kinds/link-codec.ts';
 import type { FdbEntry } from '../../../observe/live.ts';
 import { readAddress, readMac } from '../bytes.ts';
 import { AF_BRIDGE, NDA, RTM_GETNEIGH } from '../constants.ts';
 import { AttributeReader, requestHeader } from '../message.ts';
 import type { NetlinkSocket } from '../socket.ts';
-import type { LinkNames } from './link.ts';
 
 /** Size of struct ndmsg. */
 const HEADER_SIZE = 12;

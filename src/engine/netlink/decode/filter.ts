@@ -1,9 +1,9 @@
+import type { LinkNames } from '../../../kinds/link-codec.ts';
 import type { IpLink, TcFilter } from '../../../observe/live.ts';
 import { RTM_GETTFILTER } from '../constants.ts';
 import { AttributeReader } from '../message.ts';
 import { ACT, INGRESS_SIDE, MIRRED_PARMS, TCA, U32 } from '../qdisc-constants.ts';
 import type { NetlinkSocket } from '../socket.ts';
-import type { LinkNames } from './link.ts';
 
 /** Size of struct tcmsg. */
 const HEADER_SIZE = 20;

@@ -1,4 +1,4 @@
-import { linkCodec, portCodec } from '../../../kinds/link-codec.ts';
+import { type LinkNames, linkCodec, portCodec } from '../../../kinds/link-codec.ts';
 import type { IpAddress, IpLink } from '../../../observe/live.ts';
 import { readAddress, readMac } from '../bytes.ts';
 import { AF_UNSPEC, IFLA, IFLA_INFO, RTM_GETLINK } from '../constants.ts';
@@ -10,12 +10,6 @@ import type { NetlinkSocket } from '../socket.ts';
 const HEADER_SIZE = 16;
 /** RTEXT_FILTER_SKIP_STATS: leaves the counters out, half of each message. */
 const SKIP_STATS = 8;
-
-/** What of the other links of its namespace a decoder asks for. */
-export interface LinkNames {
-  /** `eth0`, or `if7` for one that is not there, as iproute2 says. */
-  readonly nameOf: (index: number) => string;
-}
 
 interface RawLink {
   readonly index: number;

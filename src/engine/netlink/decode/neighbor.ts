@@ -1,10 +1,10 @@
+import type { LinkNames } from '../../../kinds/link-codec.ts';
 import type { IpNeighbor } from '../../../observe/live.ts';
 import { readAddress, readMac } from '../bytes.ts';
 import { AF_UNSPEC, NDA, NTF, RTM_GETNEIGH } from '../constants.ts';
 import { AttributeReader, requestHeader } from '../message.ts';
 import { nameOf } from '../names.ts';
 import type { NetlinkSocket } from '../socket.ts';
-import type { LinkNames } from './link.ts';
 
 /** Size of struct ndmsg: family, padding, ifindex, state, flags, type. */
 const HEADER_SIZE = 12;

@@ -1,10 +1,10 @@
+import type { LinkNames } from '../../../kinds/link-codec.ts';
 import type { IpNexthopObject } from '../../../observe/live.ts';
 import { readAddress } from '../bytes.ts';
 import { AF_UNSPEC, NHA, RTM_GETNEXTHOP } from '../constants.ts';
 import { AttributeReader, requestHeader } from '../message.ts';
 import { nameOf } from '../names.ts';
 import type { NetlinkSocket } from '../socket.ts';
-import type { LinkNames } from './link.ts';
 import { flagNames } from './route.ts';
 
 /** Size of struct nhmsg: family, scope, protocol, reserved, flags. */

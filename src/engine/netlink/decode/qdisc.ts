@@ -1,9 +1,9 @@
+import type { LinkNames } from '../../../kinds/link-codec.ts';
 import type { TcQdisc } from '../../../observe/live.ts';
 import { AF_UNSPEC, RTM_GETQDISC } from '../constants.ts';
 import { AttributeReader, requestHeader } from '../message.ts';
 import { FULL, NETEM_LOSS, NS_PER_TICK, TBF, TCA, TCA_NETEM } from '../qdisc-constants.ts';
 import type { NetlinkSocket } from '../socket.ts';
-import type { LinkNames } from './link.ts';
 
 /** Size of struct tcmsg: family, ifindex, handle, parent, info. */
 const HEADER_SIZE = 20;

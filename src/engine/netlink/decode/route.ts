@@ -1,10 +1,10 @@
+import type { LinkNames } from '../../../kinds/link-codec.ts';
 import type { IpNexthop, IpRoute } from '../../../observe/live.ts';
 import { readAddress } from '../bytes.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC, RTA, RTM_GETROUTE } from '../constants.ts';
 import { AttributeReader, requestHeader } from '../message.ts';
 import { nameOf, tosName } from '../names.ts';
 import type { NetlinkSocket } from '../socket.ts';
-import type { LinkNames } from './link.ts';
 
 /** Size of struct rtmsg. */
 const HEADER_SIZE = 12;

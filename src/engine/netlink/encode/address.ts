@@ -12,7 +12,7 @@ import {
   RTM_NEWADDR,
 } from '../constants.ts';
 import { numberOf } from '../names.ts';
-import type { Encode } from './command.ts';
+import type { Encode } from './encode.ts';
 
 const SCOPE_GLOBAL = 0;
 const SCOPE_HOST = 254;

@@ -2,6 +2,7 @@ import type { EncodeContext } from '../../../kinds/link-codec.ts';
 import type { Command } from '../../../kinds/resource.ts';
 import type { MessageWriter } from '../message.ts';
 import { encodeAddress } from './address.ts';
+import type { Encode } from './encode.ts';
 import { encodeFdb } from './fdb.ts';
 import { encodeFilter } from './filter.ts';
 import { encodeLink } from './link.ts';
@@ -11,21 +12,6 @@ import { encodeQdisc } from './qdisc.ts';
 import { encodeRoute } from './route.ts';
 import { encodeRule } from './rule.ts';
 import { encodeVlan } from './vlan.ts';
-
-/**
- * Writes the message that performs a line of `ip`, `bridge` or `tc`, without the object's name in front. false where a word is
- * not known: then the program itself has to do it, and what was begun is dropped.
- *
- * @throws CommandError when something that the line names is not there.
- */
-export type Encode = (
-  words: readonly string[],
-  writer: MessageWriter,
-  sequence: number,
-  context: EncodeContext,
-  /** Of `ip -6`, for the lines that do not tell it otherwise. */
-  family?: 6,
-) => boolean;
 
 /** A command that cannot even be sent. */
 export class CommandError extends Error {}

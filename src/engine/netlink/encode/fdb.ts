@@ -8,7 +8,7 @@ import {
   RTM_DELNEIGH,
   RTM_NEWNEIGH,
 } from '../constants.ts';
-import type { Encode } from './command.ts';
+import type { Encode } from './encode.ts';
 
 const NUD_PERMANENT = 0x80;
 const NUD_NOARP = 0x40;

@@ -1,6 +1,6 @@
 import { NLM_F_CREATE, NLM_F_EXCL, RTM_NEWTFILTER } from '../constants.ts';
 import { ACT, INGRESS_HANDLE, MIRRED_PARMS, TCA, U32 } from '../qdisc-constants.ts';
-import type { Encode } from './command.ts';
+import type { Encode } from './encode.ts';
 
 /** ETH_P_ALL in network byte order. */
 const ALL_PROTOCOLS = 0x0300;

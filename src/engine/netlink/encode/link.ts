@@ -12,7 +12,7 @@ import {
   RTM_NEWLINKPROP,
 } from '../constants.ts';
 import type { MessageWriter } from '../message.ts';
-import type { Encode } from './command.ts';
+import type { Encode } from './encode.ts';
 import { writeLinkHeader, writeLinkSettings } from './link-settings.ts';
 
 const IFF_UP = 1;

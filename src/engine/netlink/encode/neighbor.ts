@@ -10,7 +10,7 @@ import {
   RTM_NEWNEIGH,
 } from '../constants.ts';
 import { numberOf } from '../names.ts';
-import type { Encode } from './command.ts';
+import type { Encode } from './encode.ts';
 
 const NUD_PERMANENT = 0x80;
 

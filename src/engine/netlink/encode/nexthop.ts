@@ -11,7 +11,7 @@ import {
   RTM_NEWNEXTHOP,
 } from '../constants.ts';
 import { numberOf } from '../names.ts';
-import type { Encode } from './command.ts';
+import type { Encode } from './encode.ts';
 
 const ONLINK = 4;
 

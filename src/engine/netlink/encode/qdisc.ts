@@ -12,8 +12,8 @@ import {
   TCA,
   TCA_NETEM,
 } from '../qdisc-constants.ts';
-import type { Encode } from './command.ts';
 import { distributionTable } from './distribution.ts';
+import type { Encode } from './encode.ts';
 
 const flags: Readonly<Record<string, number>> = {
   add: NLM_F_CREATE | NLM_F_EXCL,

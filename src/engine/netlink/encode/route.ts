@@ -13,7 +13,7 @@ import {
 } from '../constants.ts';
 import type { MessageWriter } from '../message.ts';
 import { numberOf } from '../names.ts';
-import type { Encode } from './command.ts';
+import type { Encode } from './encode.ts';
 
 const TABLE_UNSPEC = 0;
 const TABLE_MAIN = 254;

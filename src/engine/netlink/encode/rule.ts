@@ -14,7 +14,7 @@ import {
 } from '../constants.ts';
 import type { MessageWriter } from '../message.ts';
 import { numberOf } from '../names.ts';
-import type { Encode } from './command.ts';
+import type { Encode } from './encode.ts';
 
 const verdicts: Readonly<Record<string, number>> = {
   blackhole: FR_ACT.BLACKHOLE,

@@ -9,7 +9,7 @@ import {
   RTM_SETLINK,
 } from '../constants.ts';
 import type { MessageWriter } from '../message.ts';
-import type { Encode } from './command.ts';
+import type { Encode } from './encode.ts';
 
 /** A VLAN or a range of them, with the flags of both ends. */
 interface VlanRange {
