@@ -412,7 +412,7 @@ function finishRecord(target: Target, plan: Plan): void {
     return;
   }
   const record = readRecord(lab);
-  const wanted = new Set(topology.namespaces.flatMap(({ name }) => (name === 'host' ? [] : [name])));
+  const wanted = new Set(madeNamespaces(topology));
   const sysctls = Object.fromEntries(
     Object.entries(record.sysctls).filter(
       ([namespace, values]) =>

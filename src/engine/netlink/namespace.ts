@@ -20,7 +20,8 @@ const removed: number[] = [];
 
 /** Keeps from now on what is opened, so a name means the same namespace until `releaseNamespaces`. */
 export function holdNamespaces(): void {
-  budget ??= readBudget();
+  // Now, while a file can still be opened.
+  fileBudget();
   held ??= new Map();
 }
 
@@ -53,13 +54,14 @@ function mayHold(): boolean {
 
 /** Whether so many more cannot be open at a time: the limit of open files is the process's (getrlimit(2)). */
 export function isLimited(more: number): boolean {
-  budget ??= readBudget();
-  return (held?.size ?? 0) + removed.length + more > budget;
+  return (held?.size ?? 0) + removed.length + more > fileBudget();
 }
 
-function readBudget(): number {
-  const limits = readFileSync('/proc/self/limits', 'utf8');
-  return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? 1024) - OTHER_FILES;
+function fileBudget(): number {
+  budget ??=
+    Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024) -
+    OTHER_FILES;
+  return budget;
 }
 
 /** An open namespace; `close` is for who opened it, and leaves one that is held open. */

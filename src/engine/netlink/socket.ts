@@ -41,7 +41,7 @@ export interface Refusal {
 export type OnMessage = (bytes: Buffer, start: number, end: number, type: number) => void;
 
 /** Whether the bytes of a message stay as they are, or the next answer is written over them. */
-export type ReadMode = 'keeps' | 'passes';
+type ReadMode = 'keeps' | 'passes';
 
 /** The kernel fills at most 32 KiB of a dump into one answer (netlink_dump in net/netlink/af_netlink.c). */
 const RECEIVE_SIZE = 64 * 1024;
