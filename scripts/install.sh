@@ -56,7 +56,10 @@ need_test() {
   need kmod modprobe
   need openvswitch-switch ovs-vswitchd
   need qemu-system-x86 qemu-system-x86_64
-  if command -v busybox >/dev/null && ! busybox --list | grep -qx switch_root; then missing+=(busybox-static); fi
+  if command -v busybox >/dev/null; then
+    bash scripts/guest/is-static.sh "$(command -v busybox)" && busybox --list | grep -qx switch_root ||
+      missing+=(busybox-static)
+  fi
   has_guest_kernel || missing+=("$(kernel_package)")
 }
 

@@ -23,6 +23,8 @@ need qemu-system-x86_64 qemu-system-x86
 need busybox busybox-static
 need modprobe kmod
 need ip iproute2
+# The initrd has no libraries: a busybox that is linked to some would be a guest without its first process.
+if command -v busybox >/dev/null && ! bash "$here/is-static.sh" "$(command -v busybox)"; then missing+=(busybox-static); fi
 if command -v busybox >/dev/null && ! busybox --list | grep -qx switch_root; then missing+=(busybox-static); fi
 # The cloud kernel has no 9p. One without its modules (a container has /boot of another machine, say) is of no use either.
 release=

@@ -5,6 +5,8 @@ export interface AgentRequest {
   readonly protocol: 'tcp' | 'udp';
   readonly address: string;
   readonly port: number;
+  /** What a udp probe sends, in base64. */
+  readonly datagram?: string;
   /** Milliseconds that a probe waits for an answer. */
   readonly timeout: number;
 }
@@ -28,7 +30,7 @@ export const agentProgram = (): string => `(${agent.toString()})(require('node:n
 /** Only its text is used: nothing outside of it exists where it runs. */
 function agent(net: typeof import('node:net'), dgram: typeof import('node:dgram')): void {
   type Settle = (answered: boolean, reason: string) => void;
-  type Target = Pick<AgentRequest, 'protocol' | 'address' | 'port' | 'timeout'>;
+  type Target = Pick<AgentRequest, 'protocol' | 'address' | 'port' | 'timeout' | 'datagram'>;
   const listening = new Set<string>();
   const family = (address: string): 'udp4' | 'udp6' => (net.isIPv6(address) ? 'udp6' : 'udp4');
   const reasonOf = (error: Error): string => ('code' in error ? String(error.code) : error.message);
@@ -79,7 +81,9 @@ function agent(net: typeof import('node:net'), dgram: typeof import('node:dgram'
     const timer = setTimeout(() => end(false, 'ETIMEDOUT'), target.timeout);
     socket.on('error', (error) => end(false, reasonOf(error))).on('message', () => end(true, 'answered'));
     // Connected, so that the kernel reports a refusal and drops what comes from elsewhere.
-    socket.once('connect', () => socket.send('topoweave')).connect(target.port, target.address);
+    socket
+      .once('connect', () => socket.send(Buffer.from(target.datagram ?? '', 'base64')))
+      .connect(target.port, target.address);
   }
 
   function answer(line: string): void {

@@ -5,4 +5,12 @@
 export interface Attempt {
   readonly outcome: 'answered' | 'partly' | 'silent' | 'broken';
   readonly detail: string;
+  /** Who took the packets at the port. */
+  readonly listener?: Listener;
 }
+
+/**
+ * Who listens where a tcp or udp check leads to: the check's `own` listener, an `other` process that was there, or, as far
+ * as the check can tell, `none`: it may not listen itself, and nothing answered.
+ */
+export type Listener = 'own' | 'other' | 'none';

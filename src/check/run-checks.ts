@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UnavailableError } from '../lib/errors.ts';
+import { forMany } from '../lib/signals.ts';
 import { run } from '../system/run.ts';
 import type { Check, Topology } from '../topology/model.ts';
 import { type Agents, inNamespace, startAgents } from './agents.ts';
-import type { Attempt } from './attempt.ts';
+import type { Attempt, Listener } from './attempt.ts';
+import { type DeadServices, deadServicesOf } from './dead-services.ts';
 import { parsePing, pingArgv } from './ping.ts';
 import { probePort } from './ports.ts';
 
@@ -12,6 +14,8 @@ export interface CheckResult {
   readonly ok: boolean;
   /** For people: `3 packets, 0.05 ms average`. */
   readonly detail: string;
+  /** Of a tcp or udp check: who listened in the last attempt. */
+  readonly listener?: Listener;
   readonly attempts: number;
   readonly milliseconds: number;
 }
@@ -23,7 +27,7 @@ export interface CheckOptions {
 }
 
 type Try = () => Promise<Attempt>;
-type Verdict = Pick<CheckResult, 'ok' | 'detail' | 'attempts'>;
+type Verdict = Pick<CheckResult, 'ok' | 'detail' | 'attempts' | 'listener'>;
 
 const CONCURRENCY = 32;
 /** Milliseconds from the start of one attempt to the next. */
@@ -45,10 +49,15 @@ const SILENCE = 1000;
 export async function runChecks(topology: Topology, options: CheckOptions = {}): Promise<CheckResult[]> {
   const agents = startAgents();
   const stop = new AbortController();
-  const signal = AbortSignal.any([stop.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+  const outer = options.signal === undefined ? [] : [options.signal];
+  const signal = forMany(AbortSignal.any([stop.signal, ...outer]));
+  const dead = deadServicesOf(topology);
   const results = new Map<Check, CheckResult>();
   const runOne = async (check: Check): Promise<void> => {
-    const result = await runCheck(check, { attempt: tryOf(check, { topology, agents, signal }), signal });
+    const result = await runCheck(check, {
+      attempt: tryOf(check, { topology, agents, dead, signal }),
+      signal,
+    });
     results.set(check, result);
     options.onResult?.(result);
   };
@@ -76,10 +85,17 @@ async function runCheck(
   return { check, ...verdict, milliseconds: performance.now() - start };
 }
 
-function tryOf(check: Check, way: { topology: Topology; agents: Agents; signal: AbortSignal }): Try {
+interface Way {
+  readonly topology: Topology;
+  readonly agents: Agents;
+  readonly dead: DeadServices;
+  readonly signal: AbortSignal;
+}
+
+function tryOf(check: Check, way: Way): Try {
   const { port } = check;
   if (check.kind === 'ping' || port === undefined) return () => tryPing(check, way.signal);
-  return () => probePort(way.agents, { topology: way.topology, check, port });
+  return () => probePort(way.agents, { ...way, check, port });
 }
 
 async function tryPing(check: Check, signal: AbortSignal): Promise<Attempt> {
@@ -102,9 +118,9 @@ async function mustAnswer(
   let reason = '';
   let rest = REST.first;
   for (let attempts = 1; ; attempts += 1) {
-    const { outcome, detail } = await paced(attempt, { signal, deadline: start + within });
-    if (outcome === 'answered') return { ok: true, detail, attempts };
-    if (outcome === 'broken') return { ok: false, detail, attempts };
+    const { outcome, detail, ...who } = await paced(attempt, { signal, deadline: start + within });
+    if (outcome === 'answered') return { ok: true, detail, attempts, ...who };
+    if (outcome === 'broken') return { ok: false, detail, attempts, ...who };
     reason = detail || reason;
     const elapsed = performance.now() - start;
     if (elapsed < within) {
@@ -115,7 +131,8 @@ async function mustAnswer(
       continue;
     }
     const effort = `${(elapsed / 1000).toFixed(1)}s (${attempts} ${attempts === 1 ? 'attempt' : 'attempts'})`;
-    return { ok: false, detail: `no answer in ${effort}${reason === '' ? '' : `: ${reason}`}`, attempts };
+    const detailed = `no answer in ${effort}${reason === '' ? '' : `: ${reason}`}`;
+    return { ok: false, detail: detailed, attempts, ...who };
   }
 }
 
@@ -123,13 +140,13 @@ async function mustStaySilent(attempt: Try, signal: AbortSignal): Promise<Verdic
   const start = performance.now();
   let reason = '';
   for (let attempts = 1; ; attempts += 1) {
-    const { outcome, detail } = await paced(attempt, { signal, deadline: start + SILENCE });
-    if (outcome === 'broken') return { ok: false, detail, attempts };
+    const { outcome, detail, ...who } = await paced(attempt, { signal, deadline: start + SILENCE });
+    if (outcome === 'broken') return { ok: false, detail, attempts, ...who };
     if (outcome !== 'silent')
-      return { ok: false, detail: `must be unreachable, but answered: ${detail}`, attempts };
+      return { ok: false, detail: `must be unreachable, but answered: ${detail}`, attempts, ...who };
     reason = detail || reason;
     if (performance.now() - start < SILENCE) continue;
-    return { ok: true, detail: reason === '' ? 'no answer' : `no answer: ${reason}`, attempts };
+    return { ok: true, detail: reason === '' ? 'no answer' : `no answer: ${reason}`, attempts, ...who };
   }
 }
 

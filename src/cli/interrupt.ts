@@ -1,4 +1,5 @@
 import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
+import { forMany } from '../lib/signals.ts';
 
 export interface Interrupt {
   readonly signal: AbortSignal;
@@ -25,7 +26,7 @@ export function onInterrupt(again: 'ends' | 'waits' = 'ends'): Interrupt {
   const ignore = () => {};
   process.on('SIGINT', handle).on('SIGTERM', handle).on('SIGHUP', ignore);
   return {
-    signal: controller.signal,
+    signal: forMany(controller.signal),
     exitCode: () => code,
     stop: () => {
       process.off('SIGINT', handle).off('SIGTERM', handle).off('SIGHUP', ignore);

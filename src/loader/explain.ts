@@ -276,7 +276,8 @@ function knownKeys({ parentSchema }: ErrorObject): string[] {
 /** The keys of an impairment, which are many and can stand at every interface, are not all named. */
 function listKeys(keys: readonly string[]): string {
   const others = keys.filter((key) => !isImpairmentKey(key));
-  if (others.length === 0 || others.length === keys.length) return keys.join(', ');
+  // A ping has a `loss`, too.
+  if (others.length === 0 || keys.length - others.length < 3) return keys.join(', ');
   return `${others.join(', ')}; and those of an impairment, such as delay, loss and rate`;
 }
 

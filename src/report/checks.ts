@@ -1,5 +1,6 @@
 import type { CheckResult } from '../check/run-checks.ts';
 import type { Place } from '../lib/diagnostic.ts';
+import type { Check } from '../topology/model.ts';
 import type { Paint } from './style.ts';
 
 type Locate = (place: Place) => string;
@@ -10,9 +11,16 @@ export function formatChecks(results: readonly CheckResult[], locate: Locate, pa
   const lines = results.map(({ check, ok, detail }) => {
     const word = ok ? paint('green', 'ok  ') : paint('red', 'FAIL');
     const place = ok ? '' : paint('dim', `  (${locate(check.place)})`);
-    return `${word}  ${check.name.padEnd(width)}   ${detail}${place}\n`;
+    return `${word}  ${check.name.padEnd(width)}   ${ok ? '' : addressTried(check)}${detail}${place}\n`;
   });
   return `${lines.join('')}${summary(results, paint)}\n`;
+}
+
+/** A namespace has several addresses: which one did not answer is half of the reason. */
+function addressTried({ to, address, port }: Check): string {
+  if (to === address) return '';
+  if (port === undefined) return `${address}: `;
+  return `${address.includes(':') ? `[${address}]` : address}:${port}: `;
 }
 
 export function checksJson(lab: string, results: readonly CheckResult[], locate: Locate): object {
@@ -20,7 +28,7 @@ export function checksJson(lab: string, results: readonly CheckResult[], locate:
     schemaVersion: 1,
     lab,
     ok: results.every(({ ok }) => ok),
-    checks: results.map(({ check, ok, detail, attempts, milliseconds }) => ({
+    checks: results.map(({ check, ok, detail, listener, attempts, milliseconds }) => ({
       name: check.name,
       kind: check.kind,
       from: check.from,
@@ -30,6 +38,7 @@ export function checksJson(lab: string, results: readonly CheckResult[], locate:
       expect: check.expect,
       ok,
       detail,
+      ...(check.port === undefined ? {} : { listener: listener ?? null }),
       attempts,
       milliseconds: Math.round(milliseconds),
       place: locate(check.place),

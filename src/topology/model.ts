@@ -680,6 +680,8 @@ export interface Check {
   readonly count: number;
   /** Payload in bytes. */
   readonly size: number | undefined;
+  /** Whether a tcp or udp check may listen itself where nobody else does. */
+  readonly mayListen: boolean;
   /** Of the average round trip, in milliseconds. */
   readonly rtt?: Bounds | undefined;
   /** Of the packets without an answer, in percent. */

@@ -31,6 +31,7 @@ export function checkOf(check: Partial<Check> & Pick<Check, 'kind' | 'from' | 'a
     within: 5000,
     count: 1,
     size: undefined,
+    mayListen: true,
     place,
     ...check,
   };

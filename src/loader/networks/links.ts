@@ -47,17 +47,17 @@ export function addLinkAddresses(draft: Draft, { data, pools, scan }: File, repo
   }
   const added = new Map<number, Map<string, string[]>>();
   for (const [pool, list] of takers) {
+    const taken = takenIn(pool, scan.fixed);
     const places = allocate(
       list.map(({ name }) => ({ name, isCounted: false })),
       1n << BigInt(pool.prefixLength - pool.cidr.prefixLength),
-      takenIn(pool, scan.fixed),
+      taken,
     );
+    const left = list.filter(({ name }) => !places.has(name));
+    if (left.length > 0) reportFull(pool, { wanted: list.length, taken: taken.size, left, report });
     for (const taker of list) {
       const place = places.get(taker.name);
-      if (place === undefined) {
-        reportFull(pool, taker, report);
-        continue;
-      }
+      if (place === undefined) continue;
       const known = added.get(taker.index) ?? new Map<string, string[]>();
       added.set(taker.index, known);
       for (const [end, address] of addressesOf(pool, place, taker)) append(known, end, address);
@@ -131,12 +131,23 @@ function addressesOf({ cidr, prefixLength }: LinkPool, place: bigint, { ends }: 
     .map((end, index) => [end, `${formatIp(first + BigInt(index), family)}/${prefixLength}`]);
 }
 
-function reportFull({ name, cidr, prefixLength }: LinkPool, { place }: Taker, report: Report): void {
+/** Once for each pool: with each link of a large mesh, nobody would read the second line. */
+function reportFull(
+  { name, cidr, prefixLength }: LinkPool,
+  { wanted, taken, left, report }: { wanted: number; taken: number; left: readonly Taker[]; report: Report },
+): void {
+  const [first] = left;
+  if (first === undefined) return;
+  const those = left.length === 1 ? 'this link' : `${left.length} links, of which this is the first`;
+  const enough = prefixLength - Math.ceil(Math.log2(wanted + taken));
   report({
     code: 'pool-full',
-    message: `pool ${name} has no /${prefixLength} of ${formatNetwork(cidr)} left for this link`,
-    place,
-    help: 'make its subnet larger',
+    message: `pool ${name} has no /${prefixLength} of ${formatNetwork(cidr)} left for ${those}`,
+    place: first.place,
+    help:
+      enough < 1 || enough >= cidr.prefixLength
+        ? 'make its subnet larger'
+        : `${wanted} links want one; a /${enough} is enough`,
   });
 }
 

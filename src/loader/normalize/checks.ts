@@ -54,6 +54,7 @@ function expandCheck(context: Context, { raw, known, at }: RawAt): Check | undef
   if (target === undefined || address === undefined || !isKnown) return undefined;
   const expect = body.expect ?? 'reachable';
   const ping = kind === 'ping' ? raw.ping : undefined;
+  const atPort = kind === 'ping' ? undefined : raw[kind];
   return {
     kind,
     name: raw.name ?? `${kind} ${body.from} -> ${body.to}${expect === 'unreachable' ? ' unreachable' : ''}`,
@@ -65,6 +66,7 @@ function expandCheck(context: Context, { raw, known, at }: RawAt): Check | undef
     within: expandTime(body.within ?? '5s'),
     count: ping?.count ?? 1,
     size: ping?.size,
+    mayListen: atPort?.listener ?? true,
     ...(ping?.rtt === undefined ? {} : { rtt: expandBounds(context, ping.rtt, `${at}/ping/rtt`, expandRtt) }),
     ...(ping?.loss === undefined
       ? {}

@@ -23,7 +23,7 @@ test('listens by itself where nothing listens, in the order of the file', async 
     { ok: true, attempts: 1 },
   ]);
   expect(results.map(({ check }) => check)).toEqual(checks);
-  expect(results[1]?.detail).toMatch(/^connected in [\d.]+ ms$/);
+  expect(results[1]?.detail).toMatch(/^connected in [\d.]+ ms \(own listener\)$/);
 });
 
 test('takes a server that is there already', async () => {
