@@ -1,9 +1,18 @@
-import { append } from '../lib/collections.ts';
+import { append, groupBy } from '../lib/collections.ts';
 import { type Cidr, parseCidr } from '../lib/ip.ts';
 import type { IpAddress, LiveNamespace } from '../observe/live.ts';
-import { type AddressSettings, HOST } from '../topology/model.ts';
+import { type AddressSettings, HOST, type Topology } from '../topology/model.ts';
 import { interfaceId, interfaceOwner } from './interface.ts';
-import type { Command, Kind, LiveResource, Owner, ReadContext, Resource, Value } from './resource.ts';
+import type {
+  Attributes,
+  Command,
+  Kind,
+  LiveResource,
+  Owner,
+  ReadContext,
+  Resource,
+  Value,
+} from './resource.ts';
 
 /**
  * An address of an interface. On a link of ours every static address is ours: neither iproute2 6.1 nor older kernels
@@ -16,7 +25,8 @@ export const addressKind: Kind = {
     const sources = sourceAddresses(topology.namespaces);
     const resources: Resource[] = [];
     for (const { kind, namespace, name, addresses } of topology.interfaces) {
-      for (const { address, prefixLength, family, settings, place } of addresses) {
+      const behind = neighboursInFile(addresses);
+      for (const [index, { address, prefixLength, family, settings, place }] of addresses.entries()) {
         const text = addressText(address, prefixLength, settings?.peer);
         const attributes: Record<string, Value> = addressAttributes(text, name, settings);
         // The kernel refuses a route's preferred source while duplicate address detection still runs.
@@ -24,7 +34,13 @@ export const addressKind: Kind = {
           attributes['nodad'] = true;
         if (kind === 'adopted' && namespace === HOST) attributes['unmarked'] = true;
         const id = addressId(namespace, name, text);
-        resources.push({ kind: 'address', id, namespace, label: `${text} on ${name}`, attributes, place });
+        const { before = '', inSubnet } = behind?.[index] ?? {};
+        if (inSubnet !== undefined) attributes['behind'] = inSubnet;
+        const resource = { kind: 'address', id, namespace, label: `${text} on ${name}`, attributes, place };
+        const earlier = [before, inSubnet].flatMap((other) =>
+          other ? addressId(namespace, name, other) : [],
+        );
+        resources.push(earlier.length === 0 ? resource : { ...resource, comesAfter: earlier });
       }
     }
     return resources;
@@ -38,6 +54,7 @@ export const addressKind: Kind = {
         const { ifname: dev } = link;
         const adopted = context.adopted.get(interfaceId(name, dev)) ?? movedLater(name, dev, context);
         const linkOwner = adopted?.isExact ? 'ours' : interfaceOwner(link, context.lab);
+        const onLink: LiveResource[] = [];
         for (const address of link.addr_info ?? []) {
           const text = addressText(address.local, address.prefixlen, address.address);
           const id = addressId(name, dev, text);
@@ -54,23 +71,26 @@ export const addressKind: Kind = {
           if (owner !== 'ours' && !context.wanted.has(id)) continue;
           const attributes = liveAttributes(text, dev, address);
           const label = `${text} on ${dev}`;
-          found.push({ kind: 'address', id, namespace: name, label, attributes, owner });
+          onLink.push({ kind: 'address', id, namespace: name, label, attributes, owner });
         }
+        if (onLink.length > 1) addOrder(onLink);
+        for (const resource of onLink) found.push(resource);
       }
     }
     return found;
   },
   requires: ({ namespace, attributes }) => [interfaceId(namespace, String(attributes['dev']))],
+  after: ({ comesAfter }) => comesAfter ?? [],
   same: sameAddress,
   create: (resource) => [addressCommand('add', resource)],
   update: ({ wanted }) => [addressCommand('change', wanted)],
-  remove: ({ namespace, attributes }) => [
-    {
+  // With promote_secondaries, the next address of the subnet would take the place of a primary one and stay.
+  remove: ({ namespace, attributes }) =>
+    [...secondariesOf(attributes).toReversed(), String(attributes['address'])].map((text) => ({
       tool: 'ip',
       namespace,
-      args: ['address', 'del', ...String(attributes['address']).split(' '), 'dev', String(attributes['dev'])],
-    },
-  ],
+      args: ['address', 'del', ...text.split(' '), 'dev', String(attributes['dev'])],
+    })),
   dropsWith: dropsWithAddress,
   // The kernel keeps IPv4 addresses of a link that is down, and drops IPv6 ones (keep_addr_on_down is 0).
   lostWhenDown: ({ attributes }) => !isV4(String(attributes['address'])),
@@ -162,12 +182,70 @@ function lifetimeText(valid: number | 'forever', preferred: number | 'forever'):
     : `valid_lft ${valid} preferred_lft ${preferred}`;
 }
 
+type FileAddress = Topology['interfaces'][number]['addresses'][number];
+
+/** What stands in front of an address in the file: on its interface, and in its subnet. */
+interface InFront {
+  readonly before?: string;
+  /** '' for the first of a subnet that has several. */
+  readonly inSubnet?: string;
+}
+
+/**
+ * IPv4 addresses are made in the order of the file: the first one of a subnet becomes its primary address, which is the
+ * source of what is sent there, and the first one of the interface is the source where no subnet decides
+ * (__inet_insert_ifa and inet_select_addr in net/ipv4/devinet.c).
+ */
+function neighboursInFile(addresses: readonly FileAddress[]): readonly InFront[] | undefined {
+  if (addresses.length < 2) return undefined;
+  const texts = addresses.map(({ address, prefixLength, settings }) =>
+    addressText(address, prefixLength, settings?.peer),
+  );
+  const subnets = groupBy(texts.filter(isV4), subnetOf);
+  let before: string | undefined;
+  return texts.map((text) => {
+    if (!isV4(text)) return {};
+    const inFront = before === undefined ? {} : { before };
+    before = text;
+    const group = subnets.get(subnetOf(text)) ?? [];
+    return group.length < 2 ? inFront : { ...inFront, inSubnet: group[group.indexOf(text) - 1] ?? '' };
+  });
+}
+
+/** Tells the addresses of one link what is in front of them in their subnets; the kernel lists them in its own order. */
+function addOrder(addresses: readonly LiveResource[]): void {
+  const own = addresses.filter(({ attributes }) => isV4(String(attributes['address'])));
+  if (own.length < 2) return;
+  const subnets = groupBy(own, ({ attributes }) => subnetOf(String(attributes['address'])));
+  for (const group of subnets.values()) {
+    const texts = group.map(({ attributes }) => String(attributes['address']));
+    for (const [index, { attributes, owner }] of group.entries()) {
+      const behind = texts[index - 1] ?? '';
+      const isPrimary = attributes['secondary'] === false && owner === 'ours';
+      const secondaries = group
+        .filter((other) => other.owner === 'ours' && other.attributes['secondary'] === true)
+        .map((other) => String(other.attributes['address']));
+      Object.assign(attributes, { behind }, isPrimary && secondaries.length > 0 ? { secondaries } : {});
+    }
+  }
+}
+
+function secondariesOf({ secondaries = [] }: Attributes): readonly string[] {
+  return Array.isArray(secondaries) ? secondaries : [];
+}
+
+function subnetOf(text: string): string {
+  const cidr = cidrOf(text);
+  return cidr === undefined ? text : `${cidr.network}/${cidr.prefixLength}`;
+}
+
 /**
  * Lifetimes count down, so one that ends is as the file says as long as it ends, and not later than the file says. One
  * that the file makes longer is therefore noticed only when the address is gone.
  */
 function sameAddress(attribute: string, wanted: Value, live: Value | undefined): boolean {
   if (attribute === 'nodad' || attribute === 'unmarked') return true;
+  if (attribute === 'behind') return wanted === (live ?? '');
   if (attribute !== 'lifetime' || wanted === FOR_EVER || live === FOR_EVER) return wanted === live;
   const [, ...times] = /^valid_lft (\S+) preferred_lft (\S+)$/.exec(String(wanted)) ?? [];
   const [, ...left] = /^valid_lft (\S+) preferred_lft (\S+)$/.exec(String(live)) ?? [];

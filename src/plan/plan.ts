@@ -385,7 +385,7 @@ function linkMaking(node: Node, difference: Difference, { removals, makings }: H
     addNode(after, removals.get(dropsWith));
     // The end that makes a pair waits for the other's removal alone, whose making waits for it.
     const makesIt = wanted?.attributes['first'] === true && peerId(wanted) === dropsWith;
-    if (!makesIt) addNode(after, makings.get(dropsWith));
+    if (!makesIt && !hasOrderOfItsOwn(wanted, makings.get(dropsWith))) addNode(after, makings.get(dropsWith));
   }
   if (wanted !== undefined) {
     const kind = kindOf(wanted);
@@ -406,6 +406,12 @@ function linkMaking(node: Node, difference: Difference, { removals, makings }: H
   }
   // A list that grew has room for more than it will ever hold.
   if (after.length > 0) node.after = after.slice();
+}
+
+/** Addresses go with an earlier one of their subnet, which may come behind them in the file, and so in the new order. */
+function hasOrderOfItsOwn(wanted: Resource | undefined, cause: Node | undefined): boolean {
+  if (wanted === undefined || cause?.step.kind !== wanted.kind || peerId(wanted) !== undefined) return false;
+  return !kindOf(wanted).requires(wanted).includes(cause.step.resource);
 }
 
 function addNode(list: Node[], node: Node | undefined): void {
