@@ -121,8 +121,9 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   log: [''],
 };
 
+/** Nothing where there is no step because something is in the way: what that is says more. */
 export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {
-  if (plan.steps.length === 0) return `${noChanges(plan.lab)}\n`;
+  if (plan.steps.length === 0) return plan.conflicts.length > 0 ? '' : `${noChanges(plan.lab)}\n`;
   let text = '';
   let namespace: string | undefined;
   for (const step of plan.steps) {
@@ -138,6 +139,10 @@ export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {
 
 export function noChanges(lab: string): string {
   return `No changes: lab '${lab}' is as the file says.`;
+}
+
+export function nothingToDestroy(lab: string): string {
+  return `Nothing to destroy: there is no lab '${lab}'.`;
 }
 
 export function summaryLine({ summary: { add, change, destroy } }: Plan): string {

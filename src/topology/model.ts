@@ -175,6 +175,8 @@ export interface Nexthop {
   readonly weight: number;
   readonly onLink: boolean;
   readonly place: Place;
+  /** Of `dev`, where the file says it. */
+  readonly devPlace?: Place;
 }
 
 /** A rule of the routing policy. */

@@ -9,7 +9,7 @@ import {
 } from '../../apply/reconcile.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
-import { type Locate, noChanges, planJson } from '../../report/plan.ts';
+import { type Locate, noChanges, nothingToDestroy, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
 import type { Context, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
@@ -42,7 +42,7 @@ export async function dryRun(
 ): Promise<ExitCode> {
   const { plan, live } = await planFor(engine, target);
   const warnings = await machineWarnings(target.topology, live, engine.name);
-  printPlan(context, plan, { locate, isJson, warnings });
+  printPlan(context, plan, { locate, isJson, warnings, isDestroy: target.topology === undefined });
   return plan.conflicts.length > 0 ? exitCodes.failed : exitCodes.done;
 }
 
@@ -88,8 +88,7 @@ function outcome(
   { lab, topology }: Target,
   done: string,
 ): string {
-  if (hadNothingToDo)
-    return topology === undefined ? `Nothing to destroy: there is no lab '${lab}'.` : noChanges(lab);
+  if (hadNothingToDo) return topology === undefined ? nothingToDestroy(lab) : noChanges(lab);
   if (topology === undefined) return `${done} lab '${lab}': ${removal(removed)}.`;
   return `${done} lab '${lab}': ${summary.add} added, ${summary.change} changed, ${summary.destroy} destroyed.`;
 }

@@ -1,12 +1,9 @@
-import type { Engine } from '../../engine/engine.ts';
 import { UsageError } from '../../lib/errors.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
-import { listLabs } from '../../observe/labs.ts';
-import { observeMarks } from '../../observe/observe.ts';
-import { recordedLabs } from '../../system/record.ts';
 import type { RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { optionalFiles } from '../files.ts';
+import { knownLabs } from '../known-labs.ts';
 import { requireRoot, resolveLabName } from '../lab.ts';
 import { applyTarget, dryRun } from './apply.ts';
 
@@ -20,7 +17,7 @@ export const run: RunCommand = async (context, { args, options }) => {
   const named = choice === undefined ? undefined : await resolveLabName(context, choice);
   requireRoot();
   const engine = engineOf(context, options);
-  const labs = named === undefined ? await allLabs(engine) : [named];
+  const labs = named === undefined ? await knownLabs(engine) : [named];
   if (labs.length === 0 && !isJson)
     context.io.stdout('Nothing to destroy: there is no lab on this machine.\n');
   let code: ExitCode = exitCodes.done;
@@ -34,8 +31,3 @@ export const run: RunCommand = async (context, { args, options }) => {
   }
   return code;
 };
-
-async function allLabs(engine: Engine): Promise<string[]> {
-  const live = await observeMarks(engine);
-  return [...new Set([...listLabs(live).map(({ name }) => name), ...recordedLabs()])].sort();
-}

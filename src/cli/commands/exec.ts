@@ -24,8 +24,9 @@ export const runExec: RunCommand = async (_context, invocation) => {
 export const runShell: RunCommand = async ({ io }, invocation) => {
   const namespace = String(invocation.args[0]);
   const shell = io.env['SHELL'] || '/bin/sh';
-  io.stderr(`shell in namespace ${namespace}; leave it with exit\n`);
-  return enter(namespace, [shell], invocation);
+  return enter(namespace, [shell], invocation, () =>
+    io.stderr(`shell in namespace ${namespace}; leave it with exit\n`),
+  );
 };
 
 /**
@@ -36,9 +37,13 @@ async function enter(
   namespace: string,
   command: readonly string[],
   { options }: Invocation,
+  onEntry: () => void = () => {},
 ): Promise<number> {
   requireRoot();
-  if (namespace === HOST) return start(command, HOST);
+  if (namespace === HOST) {
+    onEntry();
+    return start(command, HOST);
+  }
   const { names } = listNamespaces();
   if (!names.includes(namespace)) {
     throw new TopoweaveError('no-namespace', `there is no namespace ${namespace}`, {
@@ -48,6 +53,7 @@ async function enter(
   }
   const wanted = options['lab'];
   if (wanted !== undefined) await requireLab(namespace, String(wanted));
+  onEntry();
   const hostname = etcHostname(namespace);
   const named = hostname === undefined ? [] : withHostname(hostname);
   return start([...named, 'ip', 'netns', 'exec', namespace, ...command], namespace);

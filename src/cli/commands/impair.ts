@@ -7,6 +7,7 @@ import { impairmentResource } from '../../kinds/impairment.ts';
 import type { Attributes, LiveResource, Resource } from '../../kinds/resource.ts';
 import { TopoweaveError, UsageError } from '../../lib/errors.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
+import { suggest } from '../../loader/suggest.ts';
 import {
   endName,
   type ImpairableEnd,
@@ -129,8 +130,11 @@ function findLink(
       hint: 'topoweave never touches what it did not make; use tc itself',
     });
   const where = lab === undefined ? '' : ` of lab '${lab}'`;
+  const names = links.flatMap((link) => link.ends.map(endName));
+  const near = suggest(text.split('--')[0] ?? '', names);
+  const list = `give a number of the list, NAMESPACE:INTERFACE, or both ends joined by --; the list: topoweave impair`;
   throw new TopoweaveError('no-link', `there is no link ${text}${where}`, {
-    hint: `give a number of the list, NAMESPACE:INTERFACE, or both ends joined by --; the list: topoweave impair`,
+    hint: near === undefined ? list : `did you mean '${near}'? ${list}`,
   });
 }
 

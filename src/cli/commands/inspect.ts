@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { TopoweaveError } from '../../lib/errors.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
 import { inspectLive } from '../../observe/inspect.ts';
 import { observe } from '../../observe/observe.ts';
@@ -8,6 +7,7 @@ import { painter } from '../../report/style.ts';
 import type { RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { filePath, optionalFiles } from '../files.ts';
+import { knownLabs, noSuchLab } from '../known-labs.ts';
 import { loadLab, requireRoot, resolveLabName } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
@@ -28,9 +28,7 @@ export const run: RunCommand = async (context, { args, options }) => {
   });
   const inspection = inspectLive(live, lab);
   if (lab !== undefined && inspection.namespaces.length === 0) {
-    throw new TopoweaveError('no-lab', `there is no lab '${lab}' on this machine`, {
-      hint: "'topoweave status' lists the labs",
-    });
+    throw noSuchLab(lab, await knownLabs(engineOf(context, options)));
   }
   if (options['json']) io.stdout(`${JSON.stringify({ schemaVersion: 1, ...inspection }, null, 2)}\n`);
   else io.stdout(formatInspection(inspection, painter(color.stdout)));

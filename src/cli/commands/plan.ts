@@ -1,15 +1,22 @@
 import { machineWarnings } from '../../apply/foreign-filters.ts';
 import { planFor } from '../../apply/reconcile.ts';
-import { exitCodes } from '../../lib/exit-codes.ts';
+import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import type { PlanWarning } from '../../plan/foreign-filters.ts';
 import { readLive } from '../../plan/plan.ts';
 import type { Plan } from '../../plan/step.ts';
 import { formatCommands } from '../../report/commands.ts';
 import { formatDocument } from '../../report/document.ts';
-import { formatConflicts, formatPlan, formatWarnings, type Locate, planJson } from '../../report/plan.ts';
+import {
+  formatConflicts,
+  formatPlan,
+  formatWarnings,
+  type Locate,
+  nothingToDestroy,
+  planJson,
+} from '../../report/plan.ts';
 import { painter } from '../../report/style.ts';
 import { readRecord } from '../../system/record.ts';
-import type { Context, RunCommand } from '../command.ts';
+import type { Context, OptionValues, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
 import { loadLab, requireRoot } from '../lab.ts';
@@ -46,27 +53,44 @@ export const run: RunCommand = async (context, invocation) => {
     context.io.stdout(formatCommands(plan));
   } else {
     const warnings = await machineWarnings(topology, live, engine.name);
-    printPlan(context, plan, { locate: lab.locate, isJson: options['json'] === true, warnings });
+    const isJson = options['json'] === true;
+    printPlan(context, plan, { locate: lab.locate, isJson, warnings, isDestroy: topology === undefined });
+    return exitCodeOf(plan, options);
   }
+  printConflicts(context, plan, lab.locate);
+  return exitCodeOf(plan, options);
+};
+
+function exitCodeOf(plan: Plan, options: OptionValues): ExitCode {
   if (plan.conflicts.length > 0) return exitCodes.failed;
   return options['detailedExitcode'] && plan.steps.length > 0 ? exitCodes.differences : exitCodes.done;
-};
+}
+
+interface PrintOptions {
+  readonly locate: Locate;
+  readonly isJson: boolean;
+  readonly warnings?: readonly PlanWarning[];
+  /** The plan is one for a lab that goes. */
+  readonly isDestroy?: boolean;
+}
 
 /** The plan on stdout, conflicts on stderr; as JSON, one document with both. */
 export function printPlan(
-  { io, color }: Context,
+  context: Context,
   plan: Plan,
-  {
-    locate,
-    isJson,
-    warnings = [],
-  }: { readonly locate: Locate; readonly isJson: boolean; readonly warnings?: readonly PlanWarning[] },
+  { locate, isJson, warnings = [], isDestroy = false }: PrintOptions,
 ): void {
+  const { io, color } = context;
   if (isJson) {
     io.stdout(`${JSON.stringify(planJson(plan, locate, warnings), null, 2)}\n`);
     return;
   }
   if (warnings.length > 0) io.stderr(formatWarnings(warnings, painter(color.stderr)));
-  io.stdout(formatPlan(plan, locate, painter(color.stdout)));
-  if (plan.conflicts.length > 0) io.stderr(formatConflicts(plan.conflicts, locate, painter(color.stderr)));
+  if (isDestroy && plan.steps.length === 0) io.stdout(`${nothingToDestroy(plan.lab)}\n`);
+  else io.stdout(formatPlan(plan, locate, painter(color.stdout)));
+  printConflicts(context, plan, locate);
+}
+
+function printConflicts({ io, color }: Context, { conflicts }: Plan, locate: Locate): void {
+  if (conflicts.length > 0) io.stderr(formatConflicts(conflicts, locate, painter(color.stderr)));
 }

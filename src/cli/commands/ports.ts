@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs';
 import { TopoweaveError, UsageError } from '../../lib/errors.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
-import { listLabs } from '../../observe/labs.ts';
-import { observe, observeMarks } from '../../observe/observe.ts';
+import { observe } from '../../observe/observe.ts';
 import { type ListedPorts, listPorts } from '../../observe/ports.ts';
 import { formatTable } from '../../report/table.ts';
-import { recordedLabs } from '../../system/record.ts';
 import type { Context, OptionValues, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { filePath, optionalFiles } from '../files.ts';
+import { knownLabs, labsIn, noSuchLab } from '../known-labs.ts';
 import { loadLab, requireRoot, resolveLabName } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
@@ -16,7 +15,9 @@ export const run: RunCommand = async (context, { args, options }) => {
   const wanted = port === undefined ? undefined : readPort(port);
   requireRoot();
   const labs =
-    labOrFile === undefined ? await everyLab(context, options) : [await labName(context, labOrFile)];
+    labOrFile === undefined
+      ? await knownLabs(engineOf(context, options))
+      : [await labName(context, labOrFile)];
   const all: ListedPorts[] = [];
   for (const lab of labs)
     all.push(...(await portsOf(context, lab, { options, mustExist: labOrFile !== undefined })));
@@ -55,11 +56,6 @@ async function labName(context: Context, labOrFile: string): Promise<string> {
   return isFile ? (await loadLab(context, choice)).topology.name : resolveLabName(context, choice);
 }
 
-async function everyLab(context: Context, options: OptionValues): Promise<string[]> {
-  const marked = listLabs(await observeMarks(engineOf(context, options))).map(({ name }) => name);
-  return [...new Set([...marked, ...recordedLabs()])].sort();
-}
-
 async function portsOf(
   context: Context,
   lab: string,
@@ -67,11 +63,9 @@ async function portsOf(
 ): Promise<ListedPorts[]> {
   const request = { lab, nat: new Set<string>(), sysctls: new Map() };
   const live = await observe(engineOf(context, options), request);
-  const isKnown = recordedLabs().includes(lab) || listLabs(live).some(({ name }) => name === lab);
-  if (mustExist && !isKnown) {
-    throw new TopoweaveError('no-lab', `there is no lab '${lab}' on this machine`, {
-      hint: "'topoweave status' lists the labs",
-    });
+  const labs = labsIn(live);
+  if (mustExist && !labs.includes(lab)) {
+    throw noSuchLab(lab, labs);
   }
   return listPorts(live, lab);
 }

@@ -11,13 +11,14 @@ import { readRecord, recordedLabs } from '../../system/record.ts';
 import type { Context, OptionValues, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { type Choice, filePath, optionalFiles } from '../files.ts';
+import { knownLabs, noSuchLab } from '../known-labs.ts';
 import { loadLab, requireRoot, resolveLabName } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
   const [argument] = args;
   const named = optionalFiles(context.io, argument === undefined ? undefined : String(argument), options);
   if (named === undefined) return listAll(context, options);
-  const choice = await knownFiles(context, named);
+  const choice = await knownFiles(context, named, options);
   const { file } = choice;
   const lab = await loadLab(context, choice);
   requireRoot();
@@ -29,7 +30,7 @@ export const run: RunCommand = async (context, { args, options }) => {
   const { io, color } = context;
   if (options['json']) {
     io.stdout(
-      `${JSON.stringify({ ...planJson(plan, lab.locate), inSync: plan.steps.length === 0 }, null, 2)}\n`,
+      `${JSON.stringify({ ...planJson(plan, lab.locate), inSync: plan.steps.length + plan.conflicts.length === 0 }, null, 2)}\n`,
     );
   } else if (plan.steps.length === 0 && plan.conflicts.length === 0) {
     io.stdout(`Lab '${plan.lab}' is as ${file} says: no drift.\n`);
@@ -41,7 +42,8 @@ export const run: RunCommand = async (context, { args, options }) => {
     if (plan.conflicts.length > 0)
       io.stderr(formatConflicts(plan.conflicts, lab.locate, painter(color.stderr)));
   }
-  return options['detailedExitcode'] && plan.steps.length > 0 ? exitCodes.differences : exitCodes.done;
+  const isSame = plan.steps.length + plan.conflicts.length === 0;
+  return options['detailedExitcode'] && !isSame ? exitCodes.differences : exitCodes.done;
 };
 
 async function listAll(context: Context, options: OptionValues): Promise<ExitCode> {
@@ -84,7 +86,7 @@ async function listAll(context: Context, options: OptionValues): Promise<ExitCod
 }
 
 /** A name means the files that the lab was applied from, with the variables that were given then. */
-async function knownFiles(context: Context, choice: Choice): Promise<Choice> {
+async function knownFiles(context: Context, choice: Choice, options: OptionValues): Promise<Choice> {
   const { io } = context;
   if (choice.file === '-' || existsSync(filePath(io, choice.file))) return choice;
   const name = await resolveLabName(context, choice);
@@ -95,7 +97,11 @@ async function knownFiles(context: Context, choice: Choice): Promise<Choice> {
     const all = new Map([...Object.entries(more.set), ...set]);
     return { file, load: { overlays: [...before, ...overlays], set: all, env: io.env } };
   }
-  throw new TopoweaveError('no-file', `the file of lab '${name}' is not known or gone`, {
+  requireRoot();
+  const labs = await knownLabs(engineOf(context, options));
+  if (!labs.includes(name)) throw noSuchLab(name, labs);
+  const why = file === undefined ? 'is not known' : `was ${file}, which is gone`;
+  throw new TopoweaveError('no-file', `the file of lab '${name}' ${why}`, {
     hint: `give the file: topoweave status FILE; to see what is there: topoweave inspect ${name}`,
   });
 }

@@ -219,7 +219,8 @@ function expandNexthops(context: Context, { raw, place, base, isShort }: ListedR
     const viaPlace: Place = { pointer: via === undefined ? base : at, part: 'value' };
     const address = via === undefined ? undefined : expandIp(via, viaPlace, context.report);
     if (via !== undefined && address === undefined && dev === undefined) return [badHop(viaPlace)];
-    return [{ via: address, dev, weight: 1, onLink: isOnLink, place: via === undefined ? place : viaPlace }];
+    const hopPlace = via === undefined ? place : viaPlace;
+    return [{ via: address, dev, weight: 1, onLink: isOnLink, place: hopPlace, ...devPlaceOf(dev, base) }];
   }
   for (const key of ['via', 'dev', 'on-link'] as const) {
     if (raw[key] === undefined) continue;
@@ -240,7 +241,11 @@ function expandNexthop(context: Context, raw: RawNexthop, base: string): HopDraf
   }
   const address =
     via === undefined ? undefined : expandIp(via, { pointer: `${base}/via`, part: 'value' }, context.report);
-  return { via: address, dev, weight, onLink: raw['on-link'] ?? false, place };
+  return { via: address, dev, weight, onLink: raw['on-link'] ?? false, place, ...devPlaceOf(dev, base) };
+}
+
+function devPlaceOf(dev: string | undefined, base: string): Pick<HopDraft, 'devPlace'> {
+  return dev === undefined ? {} : { devPlace: { pointer: `${base}/dev`, part: 'value' } };
 }
 
 /** Stands for a next hop that could not be read, so that nobody also complains that the route has none. */

@@ -72,14 +72,14 @@ export function checkRouteDevices({ topology, network }: Subject, report: Report
   for (const { name, routes } of topology.namespaces) {
     if (name === HOST) continue;
     for (const { nexthops } of routes) {
-      for (const { dev, place } of nexthops) {
+      for (const { dev, place, devPlace = place } of nexthops) {
         if (dev === undefined || dev === 'lo' || network.interfaceOf(name, dev) !== undefined) continue;
         const names = network.interfacesOf(name).map((item) => item.name);
         const nearest = suggest(dev, names);
         report({
           code: 'route-device',
           message: `'${dev}' is not an interface of ${name}; it has ${listNames(names) || 'none'}`,
-          place,
+          place: devPlace,
           ...(nearest === undefined ? {} : { help: `did you mean '${nearest}'?` }),
         });
       }

@@ -79,7 +79,16 @@ function forwardingProblem({ name }: Sysctl, namespace: Namespace): SysctlProble
 
 /** An interface that the namespace lacks has no parameters, and writing them would fail in the middle. */
 function deviceProblem({ name }: Sysctl, namespace: Namespace, network: Network): SysctlProblem | undefined {
-  const part = /^net\.(?:ipv4|ipv6)\.(?:conf|neigh)\.([^.]+)\./.exec(name)?.[1];
+  const [, stem = '', part, rest = ''] =
+    /^(net\.(?:ipv4|ipv6)\.(?:conf|neigh))\.([^.]+)\.(.+)$/.exec(name) ?? [];
+  if (part !== undefined && rest.includes('.')) {
+    const words = [part, ...rest.split('.')];
+    const meant = `${stem}.${words.slice(0, -1).join('/')}.${words.at(-1)}`;
+    return {
+      message: `'${rest}' is not a parameter of ${part}`,
+      help: `a dot in the name of an interface is written as a slash: ${meant}`,
+    };
+  }
   if (part === undefined || ['all', 'default', 'lo'].includes(part) || namespace.name === HOST)
     return undefined;
   const device = part.replaceAll('/', '.');
