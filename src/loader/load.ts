@@ -6,6 +6,7 @@ import { normalize } from './normalize/normalize.ts';
 import type { Problem } from './normalize/problem.ts';
 import { type LoadOptions, type ParsedFile, parseTopologyFile } from './parse.ts';
 import { readTopology } from './read-file.ts';
+import { checkCharacters } from './rules/characters.ts';
 import { checkRules } from './rules/rules.ts';
 import type { Source } from './source.ts';
 
@@ -45,6 +46,7 @@ export function loadParsed(parsed: ParsedFile): LoadedFile {
   const reporter = (source: Source) => (problem: Problem) => {
     if (!incomplete.has(problem.place.pointer)) diagnostics.push(toDiagnostic(problem, source));
   };
+  checkCharacters(data, texts.values(), reporter(parsed.source));
   const lowered = lowerNetworks({ data, source: parsed.source }, reporter(parsed.source));
   const reportAll = reporter(lowered.source);
   const report = (problem: Problem) => {
