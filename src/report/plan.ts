@@ -117,6 +117,7 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   capabilities: [],
   directory: [''],
   log: [''],
+  'log-limit': [''],
 };
 
 export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {

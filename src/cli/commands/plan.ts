@@ -1,5 +1,7 @@
 import { machineWarnings } from '../../apply/foreign-filters.ts';
+import { requireOvs } from '../../apply/ovs.ts';
 import { planFor } from '../../apply/reconcile.ts';
+import { requireMachine } from '../../apply/requirements.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
 import type { PlanWarning } from '../../plan/foreign-filters.ts';
 import { readLive } from '../../plan/plan.ts';
@@ -49,6 +51,9 @@ export const run: RunCommand = async (context, invocation) => {
     printPlan(context, plan, { locate: lab.locate, isJson: options['json'] === true, warnings });
   }
   if (plan.conflicts.length > 0) return exitCodes.failed;
+  // What the plan says is told in any case; that the machine cannot do it, behind that.
+  requireOvs(plan, live, readRecord(plan.lab));
+  await requireMachine(engine, plan);
   return options['detailedExitcode'] && plan.steps.length > 0 ? exitCodes.differences : exitCodes.done;
 };
 

@@ -3,6 +3,7 @@ import type { Namespace as RawNamespace } from '../../generated/topology-file.ts
 import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
+import { parseBytes } from '../../lib/units.ts';
 import type { Namespace, Ready, Service } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import type { Context } from './context.ts';
@@ -59,10 +60,10 @@ export function normalizeServices(context: Context, { namespace, base, raw, made
 /** Two programs that write into one file would hide each other's lines. */
 function checkLogs({ report }: Context, services: readonly Service[]): void {
   const taken = new Map<string, Service>();
+  const logOf = ({ log, name }: Service) => log ?? `${name}.log`;
   for (const service of services) {
-    const log = service.log ?? `${service.name}.log`;
-    const other = taken.get(log);
-    if (other === undefined) taken.set(log, service);
+    const other = taken.get(logOf(service));
+    if (other === undefined) taken.set(logOf(service), service);
     else
       report({
         code: 'service-log',
@@ -70,6 +71,17 @@ function checkLogs({ report }: Context, services: readonly Service[]): void {
         place: service.place,
         related: [{ message: 'the other one', place: other.place }],
       });
+  }
+  for (const service of services) {
+    const [, base = ''] = /^(.+?)(?:\.old)?(?:\.1)?$/.exec(logOf(service)) ?? [];
+    const other = taken.get(base);
+    if (other === undefined || base === logOf(service)) continue;
+    report({
+      code: 'service-log',
+      message: `the log ${logOf(service)} is where earlier lines of ${other.name} are kept`,
+      place: service.place,
+      related: [{ message: 'the other one', place: other.place }],
+    });
   }
 }
 
@@ -113,11 +125,32 @@ function expandService(context: Context, raw: RawService, { namespace, name, at,
     directory: raw.directory,
     files: raw.files ?? {},
     log: raw.log,
+    ...(raw['log-limit'] === undefined
+      ? {}
+      : {
+          logLimit: expandLimit(raw['log-limit'], (message, help) => {
+            context.report({ code: 'service', message, place: value('log-limit'), help });
+          }),
+        }),
     ready: raw.ready === undefined ? undefined : expandReady(context, raw.ready, `${at}/ready`),
     after: (raw.after ?? []).map((other) => (other.includes('/') ? other : `${namespace}/${other}`)),
     stopWithin: expandTime(raw['stop-within'] ?? '5s'),
     place,
   };
+}
+
+/** What a log is written with is no more than a block at a time, some of them to a piece. */
+const LEAST_LIMIT = 64 * 1024;
+const MOST_LIMIT = 1024 ** 4;
+
+function expandLimit(raw: string | number, fail: (message: string, help: string) => void): number | 'none' {
+  if (raw === 'none') return raw;
+  const bytes = parseBytes(String(raw));
+  const help = `write a number with kb, mb or gb, such as 10mb, or none`;
+  if (bytes === undefined) fail(`'${raw}' is not a size`, help);
+  else if (bytes < LEAST_LIMIT) fail(`'${raw}' is less than a log takes, 64kb`, help);
+  else if (bytes > MOST_LIMIT) fail(`'${raw}' is more than a log may have, 1024gb`, help);
+  return bytes ?? LEAST_LIMIT;
 }
 
 function expandCommand(context: Context, raw: string | readonly string[], place: Place): string[] {
