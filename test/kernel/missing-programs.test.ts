@@ -82,16 +82,14 @@ test('a place that can only be read is known before', async () => {
 });
 
 test('the tools of a plan are known before', async () => {
-  const { PATH: _, ...environment } = process.env;
-  const bin = `${folder.path}/tools`;
-  mkdirSync(bin, { recursive: true });
   const nat = folder.write(
     'nat.yaml',
     `name: lab
-namespaces: { a: { masquerade: eth0 }, b: {} }
+namespaces: { a: { nat: { masquerade: [{ from: 10.0.0.0/24, out: eth0 }] } }, b: {} }
 links: [{ endpoints: { a:eth0: 10.0.0.1/24, b:eth0: 10.0.0.2/24 } }]
 `,
   );
+  const service = lab('{ command: sleep 9, capabilities: [net_raw] }');
   // In a mount namespace of its own, where an empty file stands in the place of the program.
   const without = (name: string, ...argv: string[]) =>
     execa(
@@ -105,11 +103,11 @@ links: [{ endpoints: { a:eth0: 10.0.0.1/24, b:eth0: 10.0.0.2/24 } }]
         ],
         ...['sh', name, program('empty', '', 0o644), process.execPath, 'dist/topoweave.js', ...argv],
       ],
-      { reject: false, env: environment },
+      { reject: false },
     );
   for (const [name, file] of [
-    ['setpriv', lab('{ command: sleep 9, capabilities: [net_raw] }')],
-    ['mkfifo', lab('{ command: sleep 9 }')],
+    ['setpriv', service],
+    ['mkfifo', service],
     ...(process.env['TOPOWEAVE_ENGINE'] === 'ip' ? ([['nft', nat]] as const) : []),
   ] as const) {
     const before = dump();
@@ -122,4 +120,27 @@ links: [{ endpoints: { a:eth0: 10.0.0.1/24, b:eth0: 10.0.0.2/24 } }]
     }
     expect(dump()).toBe(before);
   }
+});
+
+test('rights of root that are missing are known before', async () => {
+  const file = lab('{ command: sleep 9 }');
+  for (const right of ['net_admin', 'sys_admin'])
+    for (const command of ['plan', 'apply', 'destroy', 'check']) {
+      const { exitCode, stderr } = await execa(
+        'setpriv',
+        [
+          `--bounding-set=-${right}`,
+          `--inh-caps=-${right}`,
+          process.execPath,
+          'dist/topoweave.js',
+          command,
+          file,
+        ],
+        { reject: false },
+      );
+      expect([exitCode, stderr]).toEqual([
+        69,
+        expect.stringContaining(`root has no CAP_${right.toUpperCase()} here`),
+      ]);
+    }
 });

@@ -39,7 +39,9 @@ test('a log stays below its limit, with its last lines, and its writer goes with
     ['usual', 1024 * 1024],
     ['small', 100 * 1024],
   ] as const) {
-    await expect.poll(() => read(path(name)), { timeout: 60_000 }).toMatch(/the end\n$/);
+    await expect
+      .poll(() => read(`${path(name)}.1`) + read(path(name)), { timeout: 60_000 })
+      .toMatch(/the end\n$/);
     const size = statSync(path(name)).size + statSync(`${path(name)}.1`).size;
     expect(size).toBeLessThanOrEqual(limit);
     expect(size).toBeGreaterThan(limit / 4);

@@ -6,7 +6,7 @@ import { listNamespaces, netnsPath } from '../../system/netns.ts';
 import { run as runProgram, searchPath } from '../../system/run.ts';
 import { HOST } from '../../topology/model.ts';
 import type { Invocation, RunCommand } from '../command.ts';
-import { requireRoot } from '../lab.ts';
+import { requirePrivileges } from '../lab.ts';
 
 export const runExec: RunCommand = async (_context, invocation) => {
   const [namespace = '', words = []] = invocation.args as [string, (readonly string[])?];
@@ -37,7 +37,7 @@ async function enter(
   command: readonly string[],
   { options }: Invocation,
 ): Promise<number> {
-  requireRoot();
+  await requirePrivileges();
   if (namespace === HOST) return start(command, HOST);
   const { names } = listNamespaces();
   if (!names.includes(namespace)) {

@@ -14,7 +14,7 @@ import { readRecord } from '../../system/record.ts';
 import type { Context, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
-import { loadLab, requireRoot } from '../lab.ts';
+import { loadLab, requirePrivileges } from '../lab.ts';
 
 export const run: RunCommand = async (context, invocation) => {
   const { options } = invocation;
@@ -25,7 +25,7 @@ export const run: RunCommand = async (context, invocation) => {
     const format = { color: color.stderr, columns: io.columns };
     io.stderr(`${formatDiagnostics(lab.overrides, lab.texts, format)}\n`);
   }
-  requireRoot();
+  await requirePrivileges();
   const topology = options['destroy'] ? undefined : lab.topology;
   const engine = engineOf(context, options);
   const { plan, live } = await planFor(engine, {
