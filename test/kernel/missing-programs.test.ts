@@ -125,7 +125,7 @@ links: [{ endpoints: { a:eth0: 10.0.0.1/24, b:eth0: 10.0.0.2/24 } }]
 test('rights of root that are missing are known before', async () => {
   const file = lab('{ command: sleep 9 }');
   for (const right of ['net_admin', 'sys_admin'])
-    for (const command of ['plan', 'apply', 'destroy', 'check']) {
+    for (const command of ['plan', 'apply', 'destroy', 'inspect']) {
       const { exitCode, stderr } = await execa(
         'setpriv',
         [

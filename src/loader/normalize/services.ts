@@ -3,11 +3,11 @@ import type { Namespace as RawNamespace } from '../../generated/topology-file.ts
 import { compareNames } from '../../lib/collections.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
-import { parseBytes } from '../../lib/units.ts';
 import type { Namespace, Ready, Service } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import type { Context } from './context.ts';
 import { listNames } from './names.ts';
+import { checkLogs, expandLimit } from './service-logs.ts';
 import { splitWords } from './words.ts';
 
 type RawServices = NonNullable<NonNullable<RawNamespace>['services']>;
@@ -55,34 +55,6 @@ export function normalizeServices(context: Context, { namespace, base, raw, made
   }
   checkLogs(context, [...services.values()]);
   return [...services.values()].sort((a, b) => compareNames(a.name, b.name));
-}
-
-/** Two programs that write into one file would hide each other's lines. */
-function checkLogs({ report }: Context, services: readonly Service[]): void {
-  const taken = new Map<string, Service>();
-  const logOf = ({ log, name }: Service) => log ?? `${name}.log`;
-  for (const service of services) {
-    const other = taken.get(logOf(service));
-    if (other === undefined) taken.set(logOf(service), service);
-    else
-      report({
-        code: 'service-log',
-        message: `the services ${other.name} and ${service.name} have the same log`,
-        place: service.place,
-        related: [{ message: 'the other one', place: other.place }],
-      });
-  }
-  for (const service of services) {
-    const [, base = ''] = /^(.+?)(?:\.old)?(?:\.1)?$/.exec(logOf(service)) ?? [];
-    const other = taken.get(base);
-    if (other === undefined || base === logOf(service)) continue;
-    report({
-      code: 'service-log',
-      message: `the log ${logOf(service)} is where earlier lines of ${other.name} are kept`,
-      place: service.place,
-      related: [{ message: 'the other one', place: other.place }],
-    });
-  }
 }
 
 interface Where {
@@ -137,20 +109,6 @@ function expandService(context: Context, raw: RawService, { namespace, name, at,
     stopWithin: expandTime(raw['stop-within'] ?? '5s'),
     place,
   };
-}
-
-/** What a log is written with is no more than a block at a time, some of them to a piece. */
-const LEAST_LIMIT = 64 * 1024;
-const MOST_LIMIT = 1024 ** 4;
-
-function expandLimit(raw: string | number, fail: (message: string, help: string) => void): number | 'none' {
-  if (raw === 'none') return raw;
-  const bytes = parseBytes(String(raw));
-  const help = `write a number with kb, mb or gb, such as 10mb, or none`;
-  if (bytes === undefined) fail(`'${raw}' is not a size`, help);
-  else if (bytes < LEAST_LIMIT) fail(`'${raw}' is less than a log takes, 64kb`, help);
-  else if (bytes > MOST_LIMIT) fail(`'${raw}' is more than a log may have, 1024gb`, help);
-  return bytes ?? LEAST_LIMIT;
 }
 
 function expandCommand(context: Context, raw: string | readonly string[], place: Place): string[] {
