@@ -109,7 +109,7 @@ function problemAt(path: string, service: Service, account: Account): string | u
   const status = statusOf(path);
   if (status === undefined) return NOT_THERE;
   if (status.isDirectory()) return `% is a folder: ${path}`;
-  if (!status.isFile()) return `% is not a file: ${path}`;
+  if (!status.isFile()) return NOT_THERE;
   if ((status.mode & 0o111) === 0) return `% is not executable: ${path}`;
   const closed = closedTo(path, service, account);
   if (closed !== undefined) return `% is not open to the user ${account.name}: ${closed}`;
