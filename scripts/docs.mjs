@@ -197,6 +197,8 @@ function languagePage() {
     '- Anchors, aliases and merge keys work. Duplicate keys are an error. Keys that begin with `x-` are not read: a place',
     '  for anchors.',
     '- `topoweave render FILE` prints the long form with every default.',
+    '- A topology is as powerful as a script that root runs: apply only files that you would run as root. `validate`,',
+    '  `render` and `plan` start nothing that it names.',
     '',
     '## Short forms',
     '',

@@ -1,12 +1,7 @@
-import { accessSync, constants } from 'node:fs';
-import { basename, isAbsolute } from 'node:path';
-import type { Engine } from '../engine/engine.ts';
 import { kernelFeatures, kernelNeeds, linesToTry } from '../kinds/interface.ts';
 import { UnavailableError } from '../lib/errors.ts';
-import type { Plan, Step } from '../plan/step.ts';
-import { findUser } from '../system/accounts.ts';
-import { findProgram } from '../system/find-program.ts';
-import { packages, run } from '../system/run.ts';
+import type { Plan } from '../plan/step.ts';
+import { run } from '../system/run.ts';
 
 /**
  * Tries the kinds of links that a plan makes in a network namespace of its own, which goes with the process: a kernel
@@ -80,50 +75,6 @@ export async function requireFirewallFeatures({ steps }: Plan): Promise<void> {
       `this kernel has no '${name}' for rules of a bridge; nothing was changed`,
       `load the module, if the kernel comes with it: modprobe ${module}; on Debian it is in the package linux-image-amd64`,
     );
-  }
-}
-
-/**
- * Starts the program that only some plans need, for its version: netlink does without it.
- *
- * @throws UnavailableError naming its package.
- */
-export async function requirePrograms(engine: Engine, { batches, steps }: Plan): Promise<void> {
-  for (const step of steps) if (step.kind === 'service' && step.action !== 'delete') requireService(step);
-  if (engine.name !== 'netlink' && batches.some(({ tool }) => tool === 'wg')) await run(['wg', '--version']);
-}
-
-/** The program of a service and its users, as far as that can be known before its folder is there. */
-function requireService({ namespace, label, after = {} }: Step): void {
-  const title = `the service ${namespace}/${label}`;
-  for (const user of [after['user'], after['owner']]) {
-    if (user === undefined || user === '' || findUser(String(user)) !== undefined) continue;
-    throw new UnavailableError(
-      'missing-user',
-      `there is no user ${user} on this machine, who is named for ${title}; nothing was changed`,
-    );
-  }
-  const [program = ''] = (after['command'] ?? []) as readonly string[];
-  const environment = (after['environment'] ?? []) as readonly string[];
-  const isElsewhere = program.includes('/')
-    ? !isAbsolute(program)
-    : environment.some((entry) => entry.startsWith('PATH='));
-  if (isElsewhere || isInstalled(program)) return;
-  const provider = packages[basename(program)];
-  throw new UnavailableError(
-    'missing-program',
-    `the program '${program}' of ${title} is not installed; nothing was changed`,
-    provider === undefined ? undefined : `install it with: apt-get install ${provider}`,
-  );
-}
-
-function isInstalled(program: string): boolean {
-  if (!program.includes('/')) return findProgram(program) !== undefined;
-  try {
-    accessSync(program, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -22,14 +22,13 @@ import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
 import { withBridgeFilters } from './bridge-filters.ts';
-import { requireFirewallFeatures, requireLinkKinds, requirePrograms } from './capabilities.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
-import { requireDisciplines } from './disciplines.ts';
 import { needsDockerUser, withFoundChains } from './docker-user.ts';
 import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
+import { requireMachine } from './requirements.ts';
 import { keepShared, withShared } from './shared-sysctls.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
@@ -220,12 +219,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
       finishRecord(target, plan);
       return { ...about, interrupted: false };
     }
-    if (round === 0) {
-      await requireLinkKinds(plan);
-      await requirePrograms(engine, plan);
-      await requireFirewallFeatures(plan);
-      await requireDisciplines(plan);
-    }
+    if (round === 0) await requireMachine(engine, plan);
     if (waited === 0) options.onPlan?.(plan);
     const { interrupted, failures } = await perform(engine, target, plan, waited === 0 ? options : quietly);
     if (interrupted) return { ...about, interrupted };

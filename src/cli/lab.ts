@@ -72,3 +72,21 @@ export function requireRoot(): void {
     'use sudo, or try it in a throw-away host: topoweave sandbox -- topoweave …',
   );
 }
+
+/**
+ * Of those who enter or change namespaces: root of a container may have neither right.
+ *
+ * @throws UnavailableError naming what is missing.
+ */
+export async function requirePrivileges(): Promise<void> {
+  requireRoot();
+  const { readPrivileges } = await import('../system/privileges.ts');
+  const { netAdmin, sysAdmin } = readPrivileges();
+  const missing = [...(netAdmin ? [] : ['CAP_NET_ADMIN']), ...(sysAdmin ? [] : ['CAP_SYS_ADMIN'])];
+  if (missing.length === 0) return;
+  throw new UnavailableError(
+    'privilege',
+    `root has no ${missing.join(' and no ')} here, as in a container; nothing was changed`,
+    'give the container more rights (--privileged)',
+  );
+}

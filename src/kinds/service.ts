@@ -97,7 +97,7 @@ interface Lowering {
 
 function lowerService({ lab, namespace, names, service }: Lowering): Resource {
   const { name, command, environment, user, directory, files, log, after, madeFor, place } = service;
-  const { capabilities = [], owner = '' } = service;
+  const { capabilities = [], owner = '', logLimit = '' } = service;
   const attributes: Attributes = {
     state: 'running',
     command,
@@ -108,6 +108,7 @@ function lowerService({ lab, namespace, names, service }: Lowering): Resource {
     directory: directory ?? '',
     files: Object.entries(files).map(([file, text]) => `${file} ${hashOf(text)}`),
     log: log ?? '',
+    'log-limit': logLimit,
     dev: madeFor ?? '',
     after,
     name,

@@ -3,6 +3,7 @@
 const timeUnits = { us: 1, ms: 1000, s: 1_000_000 } as const;
 const rateUnits = { bit: 1, kbit: 1000, mbit: 1_000_000, gbit: 1_000_000_000 } as const;
 const sizeUnits = { b: 1, kb: 1024, mb: 1024 * 1024 } as const;
+const byteUnits = { ...sizeUnits, gb: 1024 ** 3, kib: 1024, mib: 1024 ** 2, gib: 1024 ** 3 } as const;
 
 /** Microseconds; undefined where the text is no time. */
 export function parseTime(text: string): number | undefined {
@@ -17,6 +18,11 @@ export function parseRate(text: string): number | undefined {
 /** Bytes. */
 export function parseSize(text: string): number | undefined {
   return parseWith(text, sizeUnits);
+}
+
+/** Bytes of a file: plain ones, or with a unit, `10MB` and `10MiB` alike. */
+export function parseBytes(text: string): number | undefined {
+  return /^[0-9]+$/.test(text) ? Number(text) : parseWith(text, byteUnits);
 }
 
 /** In percent; what is behind the fourth decimal is lost in the JSON of tc. */

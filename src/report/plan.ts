@@ -119,6 +119,7 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   capabilities: [],
   directory: [''],
   log: [''],
+  'log-limit': [''],
 };
 
 /** Nothing where there is no step because something is in the way: what that is says more. */

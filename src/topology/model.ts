@@ -86,6 +86,8 @@ export interface Service {
   readonly files: Readonly<Record<string, string>>;
   /** A name in the folder of logs, or an absolute path; undefined: NAMESPACE:SERVICE.log. */
   readonly log: string | undefined;
+  /** Bytes of the log and of the piece before it; undefined: those of the folder of logs, and none for a path. */
+  readonly logLimit?: number | 'none';
   readonly ready: Ready | undefined;
   /** NAMESPACE/SERVICE. */
   readonly after: readonly string[];

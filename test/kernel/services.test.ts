@@ -75,8 +75,9 @@ test('a service runs in its namespace, alone in its session, and goes with the l
     readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
   expect([session, terminal]).toEqual([String(pid), '0']);
   const files = readdirSync(`/proc/${pid}/fd`).map((fd) => `${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`);
-  const out = '/run/topoweave/lab.logs/a:web.log';
-  expect(files.slice(0, 3)).toEqual(['0 /dev/null', `1 ${out}`, `2 ${out}`]);
+  const pipe = files[1]?.slice(2) ?? '';
+  expect(pipe).toMatch(/a:web\.\d+\.new \(deleted\)$/);
+  expect(files.slice(0, 3)).toEqual(['0 /dev/null', `1 ${pipe}`, `2 ${pipe}`]);
   // What these tests themselves were given by whoever started them.
   expect(files.slice(3).filter((line) => !line.endsWith(' /dev/null'))).toEqual([]);
   const own = '/run/topoweave-services/lab/a/web';
@@ -399,8 +400,12 @@ test.runIf(hasUsers)('a user with some rights of root, and a folder of somebody 
       two: { command: ${show('owner: nobody, capabilities: [net_raw, dac_override]')} } }`),
   );
   const caps = (bits: string) => `CapEff:\t${bits}\nCapBnd:\t${bits}\n`;
-  expect(log('one')).toBe(`${caps('0000000000000400')}nobody\nnobody\nnobody\n`);
-  expect(log('two')).toBe(`${caps('0000000000002002')}root\nnobody\nnobody\n`);
+  await expect
+    .poll(() => log('one'), { timeout: 10_000 })
+    .toBe(`${caps('0000000000000400')}nobody\nnobody\nnobody\n`);
+  await expect
+    .poll(() => log('two'), { timeout: 10_000 })
+    .toBe(`${caps('0000000000002002')}root\nnobody\nnobody\n`);
 });
 
 test('a log of the user is a file, and no link is followed to it', async () => {
@@ -408,7 +413,7 @@ test('a log of the user is a file, and no link is followed to it', async () => {
   sh('mkfifo', `${folder.path}/pipe`);
   sh('ln', '-s', '/etc/passwd', `${folder.path}/link`);
   expect((await expectCode(1, 'apply', at(`${folder.path}/link`))).stderr).toContain('is a symbolic link');
-  expect((await expectCode(1, 'apply', at(`${folder.path}/pipe`))).stderr).toMatch(/ENXIO|is not a file/);
+  expect((await expectCode(1, 'apply', at(`${folder.path}/pipe`))).stderr).toContain('is not a file');
   await apply(at('/dev/null'));
 });
 

@@ -15,13 +15,13 @@ import type { Context, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { loadLab, requireRoot } from '../lab.ts';
+import { loadLab, requirePrivileges } from '../lab.ts';
 import { printPlan } from './plan.ts';
 
 export const run: RunCommand = async (context, invocation) => {
   const { options } = invocation;
   const lab = await loadLab(context, chosenFiles(context.io, invocation));
-  requireRoot();
+  await requirePrivileges();
   const target: Target = {
     lab: lab.topology.name,
     topology: lab.topology,

@@ -8,7 +8,7 @@ import { HOST, type Topology } from '../../topology/model.ts';
 import type { RunCommand } from '../command.ts';
 import { chosenFiles } from '../files.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { loadLab, requireRoot } from '../lab.ts';
+import { loadLab, requirePrivileges } from '../lab.ts';
 
 export const run: RunCommand = async (context, invocation) => {
   const { io, color } = context;
@@ -17,7 +17,7 @@ export const run: RunCommand = async (context, invocation) => {
   const { file } = choice;
   const { topology, locate } = await loadLab(context, choice);
   if (topology.checks.length > 0) {
-    requireRoot();
+    await requirePrivileges();
     requireApplied(topology, file);
   }
   const interrupt = onInterrupt();

@@ -4,7 +4,7 @@ import type { RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { optionalFiles } from '../files.ts';
 import { knownLabs } from '../known-labs.ts';
-import { requireRoot, resolveLabName } from '../lab.ts';
+import { requirePrivileges, resolveLabName } from '../lab.ts';
 import { applyTarget, dryRun } from './apply.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
@@ -15,7 +15,7 @@ export const run: RunCommand = async (context, { args, options }) => {
     throw new UsageError('give a file, the name of a lab, or --all', "'topoweave status' lists the labs");
   }
   const named = choice === undefined ? undefined : await resolveLabName(context, choice);
-  requireRoot();
+  await requirePrivileges();
   const engine = engineOf(context, options);
   const labs = named === undefined ? await knownLabs(engine) : [named];
   if (labs.length === 0 && !isJson)

@@ -6,7 +6,7 @@ import { listNamespaces, netnsPath } from '../../system/netns.ts';
 import { run as runProgram, searchPath } from '../../system/run.ts';
 import { HOST } from '../../topology/model.ts';
 import type { Invocation, RunCommand } from '../command.ts';
-import { requireRoot } from '../lab.ts';
+import { requirePrivileges } from '../lab.ts';
 
 export const runExec: RunCommand = async (_context, invocation) => {
   const [namespace = '', words = []] = invocation.args as [string, (readonly string[])?];
@@ -39,7 +39,7 @@ async function enter(
   { options }: Invocation,
   onEntry: () => void = () => {},
 ): Promise<number> {
-  requireRoot();
+  await requirePrivileges();
   if (namespace === HOST) {
     onEntry();
     return start(command, HOST);

@@ -14,12 +14,12 @@ import { HOST } from '../../topology/model.ts';
 import type { RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { requireRoot } from '../lab.ts';
+import { requirePrivileges } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
   const { io, color } = context;
   const [from = '', to = ''] = args.map(String);
-  requireRoot();
+  await requirePrivileges();
   const engine = engineOf(context, options);
   const live = await observe(engine, {
     lab: undefined,

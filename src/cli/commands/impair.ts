@@ -26,7 +26,7 @@ import { withLock } from '../../system/lock.ts';
 import type { Context, OptionValues, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { parseImpairment } from '../impairment-words.ts';
-import { requireRoot } from '../lab.ts';
+import { requirePrivileges } from '../lab.ts';
 import { printPlan } from './plan.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
@@ -34,7 +34,7 @@ export const run: RunCommand = async (context, { args, options }) => {
   checkUsage(link, words, options);
   // What is wrong with them is known before anything is looked at.
   if (words.length > 0) parseImpairment(words, 1500);
-  requireRoot();
+  await requirePrivileges();
   const engine = engineOf(context, options);
   const lab = options['lab'] === undefined ? undefined : String(options['lab']);
   if (link === undefined)

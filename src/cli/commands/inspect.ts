@@ -8,13 +8,13 @@ import type { RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { filePath, optionalFiles } from '../files.ts';
 import { knownLabs, noSuchLab } from '../known-labs.ts';
-import { loadLab, requireRoot, resolveLabName } from '../lab.ts';
+import { loadLab, requirePrivileges, resolveLabName } from '../lab.ts';
 
 export const run: RunCommand = async (context, { args, options }) => {
   const { io, color } = context;
   const [argument] = args;
   const choice = optionalFiles(io, argument === undefined ? undefined : String(argument), options);
-  requireRoot();
+  await requirePrivileges();
   let lab: string | undefined;
   if (choice !== undefined) {
     const isFile = existsSync(filePath(io, choice.file));

@@ -1,10 +1,20 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TopoweaveError, UsageError } from '../../lib/errors.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';
 import type { LiveService } from '../../observe/live.ts';
 import { formatTable } from '../../report/table.ts';
-import { type KnownLog, knownLogs, lastLines, READ_FLAGS } from '../../system/services/log.ts';
+import {
+  inodeOf,
+  type KnownLog,
+  knownLogs,
+  lastLines,
+  openPiece,
+  openPieces,
+  type Piece,
+  READ_FLAGS,
+} from '../../system/services/log.ts';
+import { filesOfLog } from '../../system/services/paths.ts';
 import { readServices } from '../../system/services/record.ts';
 import type { Io, RunCommand } from '../command.ts';
 import { requireRoot } from '../lab.ts';
@@ -110,7 +120,11 @@ function listOf(logs: readonly KnownLog[]): string {
 
 function readAll(path: string): string[] {
   const parts: string[] = [];
-  copy(open(path), 0, (text) => parts.push(text));
+  const copy = copier((text) => parts.push(text));
+  for (const { fd } of open(path)) {
+    copy(fd, 0);
+    closeSync(fd);
+  }
   const lines = parts.join('').split('\n');
   return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
 }
@@ -121,76 +135,95 @@ interface Printing {
 }
 
 async function print(io: Io, path: string, { lines, follow }: Printing): Promise<number> {
-  const fd = open(path);
+  const pieces = open(path);
+  const copy = copier(io.stdout);
+  let at = pieces.at(-1)?.size ?? 0;
   if (lines === undefined) {
-    const end = copy(fd, 0, io.stdout, follow);
-    if (follow) await followLog(io, path, { fd, at: end });
-    return exitCodes.done;
+    for (const { fd } of pieces) at = copy(fd, 0);
+  } else {
+    const last = lastLines(path, lines);
+    if (last.length > 0) io.stdout(`${last.join('\n')}\n`);
   }
-  const end = fstatSync(fd).size;
-  const last = lastLines(path, lines);
-  if (last.length > 0) io.stdout(`${last.join('\n')}\n`);
-  if (follow) await followLog(io, path, { fd, at: end });
-  else closeSync(fd);
+  const current = pieces.pop();
+  for (const { fd } of pieces) closeSync(fd);
+  if (current === undefined) return exitCodes.done;
+  if (follow) await followLog(io, path, { fd: current.fd, at, copy });
+  else closeSync(current.fd);
   return exitCodes.done;
 }
 
-/** Goes on with what is written, also to the log of the next start, until there is none any more. */
-async function followLog(
-  io: Io,
-  path: string,
-  from: { readonly fd: number; readonly at: number },
-): Promise<void> {
+interface Following {
+  readonly fd: number;
+  readonly at: number;
+  readonly copy: Copy;
+}
+
+/** Goes on with what is written, also to further pieces and to the log of the next start, until there is none any more. */
+async function followLog(io: Io, path: string, { copy, ...from }: Following): Promise<void> {
   let { fd, at } = from;
+  let isLate = false;
   for (let missing = 0; missing < PATIENCE; ) {
-    await sleep(INTERVAL);
-    const now = inodeOf(path);
+    if (!isLate) await sleep(INTERVAL);
+    const names = filesOfLog(path);
+    const inodes = names.map(inodeOf);
     const { ino, size } = fstatSync(fd);
     // Somebody emptied it.
     if (size < at) at = 0;
-    at = copy(fd, at, io.stdout, true);
-    missing = now === undefined ? missing + 1 : 0;
-    if (now === undefined || now === ino) continue;
-    closeSync(fd);
-    fd = open(path);
+    at = copy(fd, at);
+    missing = inodes.at(-1) === undefined ? missing + 1 : 0;
+    const next = nextFile(inodes, ino);
+    const found = next === undefined ? undefined : openPiece(names[next] ?? path);
+    isLate = found !== undefined;
+    if (found === undefined) continue;
+    // Another piece was begun just then: its place in the row is another one now.
+    const isOther = found.ino !== inodes[next ?? 0];
+    closeSync(isOther ? found.fd : fd);
+    if (isOther) continue;
+    if (!inodes.includes(ino) && inodes[2] !== undefined)
+      io.stderr('note: lines are missing here: more was printed than its log-limit keeps\n');
+    fd = found.fd;
     at = 0;
   }
   closeSync(fd);
 }
 
-function inodeOf(path: string): number | undefined {
-  try {
-    return statSync(path).ino;
-  } catch {
-    return undefined;
-  }
+/** Which of the files of a log comes behind one; behind one that is gone, the earlier piece of this start. */
+function nextFile(inodes: readonly (number | undefined)[], ino: number): number | undefined {
+  const at = inodes.indexOf(ino);
+  const from = at === -1 ? inodes.length - 2 : at + 1;
+  for (let index = from; index < inodes.length; index += 1) if (inodes[index] !== undefined) return index;
+  return undefined;
 }
 
-function open(path: string): number {
+/** A log with the piece before it. */
+function open(path: string): Piece[] {
+  const pieces = openPieces(path);
+  if (pieces.length > 0) return pieces;
   try {
-    return openSync(path, READ_FLAGS);
+    closeSync(openSync(path, READ_FLAGS));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new TopoweaveError(
-      'no-log',
-      code === 'ENOENT' ? `there is no log ${path}` : `cannot read ${path}: ${code}`,
-    );
+    if (code !== 'ENOENT') throw new TopoweaveError('no-log', `cannot read ${path}: ${code}`);
   }
+  throw new TopoweaveError('no-log', `there is no log ${path}`);
 }
 
-/** Hands on what is in a file from a position, and gives back where it ends. */
-function copy(fd: number, from: number, write: (text: string) => void, stay = false): number {
-  const buffer = Buffer.alloc(PORTION);
+type Copy = (fd: number, from: number) => number;
+
+/** Hands on what is in a file from a position, and gives back where it ends; a character may go on in the next piece. */
+function copier(write: (text: string) => void): Copy {
   const decoder = new TextDecoder();
-  let at = from;
-  for (
-    let read = readSync(fd, buffer, 0, PORTION, at);
-    read > 0;
-    read = readSync(fd, buffer, 0, PORTION, at)
-  ) {
-    write(decoder.decode(buffer.subarray(0, read), { stream: true }));
-    at += read;
-  }
-  if (!stay) closeSync(fd);
-  return at;
+  const buffer = Buffer.alloc(PORTION);
+  return (fd, from) => {
+    let at = from;
+    for (
+      let read = readSync(fd, buffer, 0, PORTION, at);
+      read > 0;
+      read = readSync(fd, buffer, 0, PORTION, at)
+    ) {
+      write(decoder.decode(buffer.subarray(0, read), { stream: true }));
+      at += read;
+    }
+    return at;
+  };
 }

@@ -1,6 +1,10 @@
 import { machineWarnings } from '../../apply/foreign-filters.ts';
+import { requireOvs } from '../../apply/ovs.ts';
 import { planFor } from '../../apply/reconcile.ts';
+import { requireMachine } from '../../apply/requirements.ts';
+import type { Engine } from '../../engine/engine.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
+import type { Live } from '../../observe/live.ts';
 import type { PlanWarning } from '../../plan/foreign-filters.ts';
 import { readLive } from '../../plan/plan.ts';
 import type { Plan } from '../../plan/step.ts';
@@ -19,7 +23,7 @@ import { readRecord } from '../../system/record.ts';
 import type { Context, OptionValues, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
-import { loadLab, requireRoot } from '../lab.ts';
+import { loadLab, requirePrivileges } from '../lab.ts';
 
 export const run: RunCommand = async (context, invocation) => {
   const { options } = invocation;
@@ -30,7 +34,7 @@ export const run: RunCommand = async (context, invocation) => {
     const format = { color: color.stderr, columns: io.columns };
     io.stderr(`${formatDiagnostics(lab.overrides, lab.texts, format)}\n`);
   }
-  requireRoot();
+  await requirePrivileges();
   const topology = options['destroy'] ? undefined : lab.topology;
   const engine = engineOf(context, options);
   const { plan, live } = await planFor(engine, {
@@ -55,14 +59,20 @@ export const run: RunCommand = async (context, invocation) => {
     const warnings = await machineWarnings(topology, live, engine.name);
     const isJson = options['json'] === true;
     printPlan(context, plan, { locate: lab.locate, isJson, warnings, isDestroy: topology === undefined });
-    return exitCodeOf(plan, options);
+    return outcome(engine, { plan, live, options });
   }
   printConflicts(context, plan, lab.locate);
-  return exitCodeOf(plan, options);
+  return outcome(engine, { plan, live, options });
 };
 
-function exitCodeOf(plan: Plan, options: OptionValues): ExitCode {
+async function outcome(
+  engine: Engine,
+  { plan, live, options }: { readonly plan: Plan; readonly live: Live; readonly options: OptionValues },
+): Promise<ExitCode> {
   if (plan.conflicts.length > 0) return exitCodes.failed;
+  // What the plan says is told in any case; that the machine cannot do it, behind that.
+  requireOvs(plan, live, readRecord(plan.lab));
+  await requireMachine(engine, plan);
   return options['detailedExitcode'] && plan.steps.length > 0 ? exitCodes.differences : exitCodes.done;
 }
 

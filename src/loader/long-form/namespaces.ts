@@ -1,3 +1,4 @@
+import { formatSize } from '../../lib/units.ts';
 import type {
   Exposed,
   Masquerade,
@@ -89,8 +90,8 @@ function longServices(services: readonly Service[]): object {
 }
 
 function longService(service: Service): object {
-  const { command, environment, user, owner, capabilities, directory, files, log, ready, after, stopWithin } =
-    service;
+  const { command, environment, user, owner, capabilities, directory, files, log, logLimit, ready } = service;
+  const { after, stopWithin } = service;
   const texts = (map: Readonly<Record<string, string>>) =>
     Object.keys(map).length === 0
       ? undefined
@@ -104,6 +105,7 @@ function longService(service: Service): object {
     directory,
     files: texts(files),
     log,
+    'log-limit': typeof logLimit === 'number' ? formatSize(logLimit) : logLimit,
     ready: ready && defined({ ...ready, command: ready.command?.map(literal), within: `${ready.within}ms` }),
     after: after.length === 0 ? undefined : after,
     'stop-within': `${stopWithin}ms`,

@@ -15,6 +15,7 @@ import type { Network } from './network.ts';
 import { normalizeNexthops } from './nexthops.ts';
 import { normalizeRoutes } from './routes.ts';
 import { normalizeRules } from './routing-policy.ts';
+import { checkSharedLogs } from './service-logs.ts';
 import { checkServiceOrder, normalizeServices } from './services.ts';
 import { normalizeSysctls } from './sysctls.ts';
 import { checkTables } from './tables.ts';
@@ -101,6 +102,7 @@ export function normalizeNamespaces(
   if (implied !== undefined && !context.declared.has(HOST))
     result.push({ ...emptyNamespace(HOST, implied.place), ...servicesOf(made.get(HOST)) });
   checkServiceOrder(context, result);
+  checkSharedLogs(context, result);
   return result.sort((a, b) => compareNames(a.name, b.name));
 }
 

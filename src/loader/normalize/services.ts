@@ -7,6 +7,7 @@ import type { Namespace, Ready, Service } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import type { Context } from './context.ts';
 import { listNames } from './names.ts';
+import { checkLogs, expandLimit } from './service-logs.ts';
 import { splitWords } from './words.ts';
 
 type RawServices = NonNullable<NonNullable<RawNamespace>['services']>;
@@ -56,23 +57,6 @@ export function normalizeServices(context: Context, { namespace, base, raw, made
   return [...services.values()].sort((a, b) => compareNames(a.name, b.name));
 }
 
-/** Two programs that write into one file would hide each other's lines. */
-function checkLogs({ report }: Context, services: readonly Service[]): void {
-  const taken = new Map<string, Service>();
-  for (const service of services) {
-    const log = service.log ?? `${service.name}.log`;
-    const other = taken.get(log);
-    if (other === undefined) taken.set(log, service);
-    else
-      report({
-        code: 'service-log',
-        message: `the services ${other.name} and ${service.name} have the same log`,
-        place: service.place,
-        related: [{ message: 'the other one', place: other.place }],
-      });
-  }
-}
-
 interface Where {
   readonly namespace: string;
   readonly name: string;
@@ -113,6 +97,13 @@ function expandService(context: Context, raw: RawService, { namespace, name, at,
     directory: raw.directory,
     files: raw.files ?? {},
     log: raw.log,
+    ...(raw['log-limit'] === undefined
+      ? {}
+      : {
+          logLimit: expandLimit(raw['log-limit'], (message, help) => {
+            context.report({ code: 'service', message, place: value('log-limit'), help });
+          }),
+        }),
     ready: raw.ready === undefined ? undefined : expandReady(context, raw.ready, `${at}/ready`),
     after: (raw.after ?? []).map((other) => (other.includes('/') ? other : `${namespace}/${other}`)),
     stopWithin: expandTime(raw['stop-within'] ?? '5s'),

@@ -3,7 +3,7 @@ import { rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Service, Topology } from '../../topology/model.ts';
 import { countProcesses, searchPath } from '../run.ts';
-import { FOLDERS, folderOf, logFolder, logPath, namesIn, recordsFolder } from './paths.ts';
+import { FOLDERS, filesOfLog, folderOf, logFolder, logPath, namesIn, recordsFolder } from './paths.ts';
 import { recordsOf, writeServiceRecord } from './record.ts';
 
 /** What is kept of services that no topology has: their logs and folders; of the whole lab without one. */
@@ -11,12 +11,13 @@ export function forgetServices(lab: string, topology: Topology | undefined): voi
   const wanted = new Set<string>();
   for (const { name, services = [] } of topology?.namespaces ?? []) {
     for (const service of services) {
-      wanted.add(logPath(lab, name, service)).add(`${logPath(lab, name, service)}.old`);
+      for (const file of filesOfLog(logPath(lab, name, service))) wanted.add(file);
       wanted.add(folderOf(lab, name, service.name));
     }
   }
   for (const { record } of recordsOf(lab)) {
-    wanted.add(record.log).add(folderOf(lab, record.namespace, record.name));
+    for (const file of filesOfLog(record.log)) wanted.add(file);
+    wanted.add(folderOf(lab, record.namespace, record.name));
     const service = servicesOf(topology, record.namespace).find(({ name }) => name === record.name);
     // How to stop it is not a thing that it would have to be started again for.
     if (service !== undefined && service.stopWithin !== record.stopWithin)

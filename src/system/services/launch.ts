@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readdirSync } from 'node:fs';
 import type { LiveService } from '../../observe/live.ts';
 import { HOST, type Service } from '../../topology/model.ts';
 import type { Account } from '../accounts.ts';
 import { withHostname } from '../hostname.ts';
-import { readOrEmpty } from '../proc.ts';
 import { countProcesses, searchPath } from '../run.ts';
+import { filesForChild } from './inherited-files.ts';
 
 /** In the environment of a service and of all that it starts: which start it was. */
 export const TOKEN = 'TOPOWEAVE_START';
@@ -33,17 +32,14 @@ export interface Launch {
 export function launch(start: ServiceStart, { fd, ...how }: Launch & { readonly fd: number }): ChildProcess {
   const [program = '', ...args] = argvOf(start, start.service.command, how);
   countProcesses(1);
-  const nothing = openSync('/dev/null', 'r');
-  try {
-    return spawn(program, args, {
+  return filesForChild((others) =>
+    spawn(program, args, {
       env: { PATH: searchPath(), LC_ALL: 'C', [TOKEN]: how.token },
       cwd: '/',
-      stdio: ['ignore', fd, fd, ...inheritedFiles().map((each) => (each ? nothing : 'ignore'))],
+      stdio: ['ignore', fd, fd, ...others],
       detached: true,
-    });
-  } finally {
-    closeSync(nothing);
-  }
+    }),
+  );
 }
 
 /** `ip netns exec` brings the namespace with its own /sys and /etc; each of these programs becomes the next one. */
@@ -71,21 +67,6 @@ export function argvOf(
     ...Object.entries(environment).map(([name, text]) => `${name}=${text}`),
     ...command.map(own),
   ];
-}
-
-/**
- * Which of the numbers from 3 on are files that topoweave itself was given by whoever started it, and would hand on: a
- * pipe that stays open as long as the service runs would keep its reader waiting. Those that node opens are not handed on.
- */
-function inheritedFiles(): boolean[] {
-  const found: boolean[] = [];
-  for (const name of readdirSync('/proc/self/fdinfo')) {
-    const [, flags = ''] = /^flags:\s*([0-7]+)$/m.exec(readOrEmpty(`/proc/self/fdinfo/${name}`)) ?? [];
-    // O_CLOEXEC of fcntl.h.
-    if (Number(name) > 2 && flags !== '' && (Number.parseInt(flags, 8) & 0o2000000) === 0)
-      found[Number(name) - 3] = true;
-  }
-  return Array.from(found, (each) => each === true);
 }
 
 /** Another user has no rights of root but those that are named; root has only those, when some are. */

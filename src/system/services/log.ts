@@ -1,8 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync, renameSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
-import { TopoweaveError } from '../../lib/errors.ts';
-import type { ServiceStart } from './launch.ts';
-import { logFolder, logPath, namesIn, privateFolder } from './paths.ts';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { logFolder, namesIn, pieceBefore } from './paths.ts';
 
 /** Lines of a log in a message. */
 const LOG_LINES = 5;
@@ -12,66 +10,80 @@ const MOST = 256 * 1024 * 1024;
 /** Characters of a line in a message. */
 const LINE_LENGTH = 500;
 
-/** A log of our own begins anew, and the one before is kept; one that the file names by a path goes on. */
-export function openLog({ lab, namespace, service }: ServiceStart): {
-  readonly log: string;
-  readonly fd: number;
-} {
-  const { O_WRONLY, O_CREAT, O_APPEND, O_EXCL, O_NOFOLLOW, O_NOCTTY } = constants;
-  const flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY;
-  const log = logPath(lab, namespace, service);
-  if (service.log !== undefined && isAbsolute(service.log)) return { log, fd: openOwn(log, flags) };
-  privateFolder(logFolder(lab));
-  try {
-    renameSync(log, `${log}.old`);
-  } catch {
-    // The first start.
-  }
-  return { log, fd: openSync(log, flags | O_EXCL, 0o600) };
-}
-
-/** A file of the user's: neither a link to somewhere else, nor a pipe that nobody reads. */
-function openOwn(path: string, flags: number): number {
-  const fd = openNoLink(path, flags | constants.O_NONBLOCK);
-  if (fstatSync(fd).isFile() || path === '/dev/null') return fd;
-  closeSync(fd);
-  throw new TopoweaveError('service-log', `${path} is not a file`);
-}
-
-function openNoLink(path: string, flags: number): number {
-  try {
-    return openSync(path, flags, 0o600);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ELOOP') throw error;
-    throw new TopoweaveError('service-log', `the log ${path} is a symbolic link, which is not followed`);
-  }
-}
-
 /** To read a log: a link that somebody put in the place of one is not followed, as when it is written. */
 export const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
 
 /** The last lines of a log; of the first one perhaps only the end, where they are in more than `most` bytes. */
 export function lastLines(path: string, count: number, most = MOST): string[] {
-  let fd: number;
+  const pieces = openPieces(path);
   try {
-    fd = openSync(path, READ_FLAGS);
-  } catch {
-    return [];
-  }
-  try {
-    const end = fstatSync(fd).size;
+    const end = pieces.reduce((sum, { size }) => sum + size, 0);
     for (let size = PORTION; ; size *= 4) {
       const from = Math.max(0, end - Math.min(size, most));
-      const buffer = Buffer.alloc(end - from);
-      const read = readSync(fd, buffer, 0, buffer.length, from);
-      const lines = buffer.toString('utf8', 0, read).split('\n');
+      const lines = readPieces(pieces, from).toString('utf8').split('\n');
       if (lines.at(-1) === '') lines.pop();
       // The first one may begin before what was read.
       if (lines.length > count || from === 0 || size >= most) return count === 0 ? [] : lines.slice(-count);
     }
   } finally {
-    closeSync(fd);
+    for (const { fd } of pieces) closeSync(fd);
   }
+}
+
+export interface Piece {
+  readonly fd: number;
+  readonly ino: number;
+  readonly size: number;
+}
+
+/** Turns in which another piece was begun just then. */
+const TURNS = 20;
+
+/** A log with the piece before it, where there is one, in the order in which they were written; none without a log. */
+export function openPieces(path: string): Piece[] {
+  for (let turn = 0; ; turn += 1) {
+    const pieces = [pieceBefore(path), path].map(openPiece);
+    const isSteady = pieces[0]?.ino === inodeOf(pieceBefore(path));
+    const found = pieces.filter((piece) => piece !== undefined);
+    if ((isSteady && pieces[1] !== undefined) || turn === TURNS) return found;
+    for (const { fd } of found) closeSync(fd);
+    // Between two pieces, there is none of that name for a moment.
+    if (found.length === 0) return [];
+  }
+}
+
+export function openPiece(path: string): Piece | undefined {
+  try {
+    const fd = openSync(path, READ_FLAGS);
+    const status = fstatSync(fd);
+    if (!status.isDirectory()) return { fd, ino: status.ino, size: status.size };
+    closeSync(fd);
+    return undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function inodeOf(path: string): number | undefined {
+  try {
+    return lstatSync(path).ino;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is in pieces that follow one another, from a position that counts through all of them. */
+function readPieces(pieces: readonly Piece[], from: number): Buffer {
+  const parts: Buffer[] = [];
+  let start = 0;
+  for (const { fd, size } of pieces) {
+    const skip = Math.max(0, from - start);
+    start += size;
+    if (skip >= size) continue;
+    const buffer = Buffer.alloc(size - skip);
+    parts.push(buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, skip)));
+  }
+  return Buffer.concat(parts);
 }
 
 export function endOfLog(path: string): string {

@@ -23,6 +23,21 @@ export function logPath(
   return join(logFolder(lab), log === undefined ? `${namespace}:${name}.log` : `${namespace}:${log}`);
 }
 
+/** What was written before a log became as large as it may get. */
+export function pieceBefore(log: string): string {
+  return `${log}.1`;
+}
+
+/** Of a log: those of this start, and those of the start before. */
+export function filesOfLog(log: string): string[] {
+  return [`${log}.old.1`, `${log}.old`, pieceBefore(log), log];
+}
+
+/** Where the pipe to what writes a log has a name for a moment. */
+export function pipePath(lab: string, namespace: string, name: string): string {
+  return join(logFolder(lab), `${namespace}:${name}.${process.pid}.new`);
+}
+
 export function recordsFolder(lab: string): string {
   return `/run/topoweave/${lab}.services`;
 }

@@ -19,6 +19,8 @@ export interface ServiceRecord {
   /** What is in the environment of its processes; without a pid, all that tells them. */
   readonly token: string;
   readonly process?: Process;
+  /** What writes its log, where that has a limit. */
+  readonly writer?: Process;
 }
 
 /** The services of one lab, or of all, with what became of their processes. */

@@ -4,10 +4,13 @@ import { closeSync } from 'node:fs';
 import { TopoweaveError } from '../../lib/errors.ts';
 import { takeTurns } from '../../lib/turns.ts';
 import { type Account, findUser } from '../accounts.ts';
-import { identityOf } from '../processes.ts';
+import { identityOf, type Process } from '../processes.ts';
 import { makeFolder } from './folder.ts';
 import { launch, type ServiceStart } from './launch.ts';
-import { endOfLog, openLog } from './log.ts';
+import { endOfLog } from './log.ts';
+import { startLogWriter } from './log-writer.ts';
+import { closeLog, limitOf, openLog } from './open-log.ts';
+import { pipePath } from './paths.ts';
 import { type Ended, untilArrived, untilReady, type Wait } from './ready.ts';
 import { forgetServiceRecord, type ServiceRecord, writeServiceRecord } from './record.ts';
 import { stopProcesses } from './stop.ts';
@@ -46,9 +49,12 @@ async function begin(
 ): Promise<Beginning> {
   const { lab, namespace, service, attributes } = start;
   const { name, stopWithin } = service;
-  const { log, fd } = openLog(start);
+  const { log, fd, writer } = await openOutput(start);
   const token = randomUUID();
-  const record: ServiceRecord = { version: 1, lab, namespace, name, attributes, log, stopWithin, token };
+  const record: ServiceRecord = {
+    ...{ version: 1, lab, namespace, name, attributes, log, stopWithin, token },
+    ...(writer === undefined ? {} : { writer }),
+  };
   let child: ChildProcess;
   try {
     writeServiceRecord(record);
@@ -63,6 +69,23 @@ async function begin(
   child.unref();
   const wait: Wait = { ...how, token, process, ended };
   return { record: started, wait, late: await untilArrived(start, wait) };
+}
+
+/** Where the service writes: its log, or what keeps that below its limit. */
+async function openOutput(start: ServiceStart): Promise<{ log: string; fd: number; writer?: Process }> {
+  const log = openLog(start);
+  const limit = limitOf(start.service);
+  if (limit === undefined) {
+    closeSync(log.folder);
+    return { log: log.path, fd: log.fd };
+  }
+  try {
+    const pipe = pipePath(start.lab, start.namespace, start.service.name);
+    const { fd, process } = await startLogWriter(log, { limit, pipe });
+    return { log: log.path, fd, ...(process === undefined ? {} : { writer: process }) };
+  } finally {
+    closeLog(log);
+  }
 }
 
 function requireUser(name: string): Account {

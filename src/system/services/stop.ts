@@ -3,6 +3,7 @@ import { TopoweaveError } from '../../lib/errors.ts';
 import { HOST } from '../../topology/model.ts';
 import { identityOf, isSame, type Process, processesWith, processOf } from '../processes.ts';
 import { TOKEN } from './launch.ts';
+import { endLogWriter } from './log-writer.ts';
 import { recordPath } from './paths.ts';
 import { forgetServiceRecord, isIn, readServiceRecord, type ServiceRecord } from './record.ts';
 
@@ -20,7 +21,13 @@ export async function stopService(lab: string, namespace: string, name: string):
   forgetServiceRecord(record);
 }
 
+/** The last lines are in the log then. */
 export async function stopProcesses(record: ServiceRecord): Promise<void> {
+  await stopMembers(record);
+  await endLogWriter(record.writer);
+}
+
+async function stopMembers(record: ServiceRecord): Promise<void> {
   const deadline = performance.now() + record.stopWithin;
   const look = memberFinder(record);
   let left = await look();

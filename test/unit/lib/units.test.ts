@@ -4,6 +4,7 @@ import {
   formatRate,
   formatSize,
   formatTime,
+  parseBytes,
   parsePercent,
   parseRate,
   parseSize,
@@ -54,4 +55,11 @@ test('what is written is read as the same', () => {
       expect(parseSize(formatSize(value))).toBe(value);
     }),
   );
+});
+
+test('bytes of a file: plain, and with units of 1024', () => {
+  expect(['100', '1kb', '1KiB', '2MB', '2mib', '1GB', '1.5mb', '10b'].map(parseBytes)).toEqual([
+    100, 1024, 1024, 2097152, 2097152, 1073741824, 1572864, 10,
+  ]);
+  expect(['', 'x', '1k', '-1', '1mbit', '1e3'].map(parseBytes)).toEqual(Array(6).fill(undefined));
 });

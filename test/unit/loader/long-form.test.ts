@@ -42,10 +42,12 @@ namespaces:
         directory: /tmp
         files: { conf: "a = $\${b}" }
         log: one.txt
+        log-limit: 100000
         ready: { tcp: 80, udp: 53, command: "test -e x", within: 0.5s }
         after: [two]
         stop-within: 2m
-      two: { command: sleep 9 }
+      two: { command: sleep 9, log-limit: none }
+      three: { command: sleep 9, log-limit: 10MiB }
   b: {}
 bridges:
   lan: { namespace: b, addresses: 10.0.0.1/24, dns: true, dhcp: { range: 10.0.0.9-10.0.0.19 }, ports: { a:eth0: dhcp4 } }
