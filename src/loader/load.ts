@@ -80,7 +80,7 @@ export async function loadName(
   shown: string = path,
   options: LoadOptions = {},
 ): Promise<string | undefined> {
-  const text = await readTopology(path, shown);
+  const { text } = await readTopology(path, shown);
   const isAlone = (options.overlays ?? []).length === 0;
   // In YAML, a line that begins in the first column with a key is one of the whole file, wherever it stands.
   const [line, ...others] = text.match(/^name:.*$/gm) ?? [];
@@ -102,8 +102,14 @@ export async function loadFile(
   shown: string = path,
   options: LoadOptions = {},
 ): Promise<LoadedFile> {
-  const text = await readTopology(path, shown);
-  return examine(await parseTopologyFile({ shown: path === '-' ? '<stdin>' : shown, path, text }, options));
+  const { text, isHidden } = await readTopology(path, shown);
+  const name = path === '-' ? '<stdin>' : shown;
+  const parsed = await parseTopologyFile({ shown: name, path, text }, options);
+  const loaded = await examine(parsed);
+  const hidden = new Set([...(parsed.hidden ?? []), ...(isHidden ? [name] : [])]);
+  if (hidden.size === 0) return loaded;
+  const { redactHidden } = await import('./redact.ts');
+  return redactHidden(loaded, hidden);
 }
 
 function toDiagnostic(

@@ -1,0 +1,29 @@
+import type { Diagnostic } from '../lib/diagnostic.ts';
+import type { LoadedFile } from './load.ts';
+
+const HELP = 'what is in the file is not shown: the user behind sudo may not read it';
+
+/**
+ * Takes out of the messages what the user behind sudo may not see. Once such a file is part of a topology, any message
+ * may quote it, wherever it points; so only places and codes are left of all of them.
+ */
+export function redactHidden<T extends LoadedFile>(loaded: T, hidden: ReadonlySet<string>): T {
+  if (hidden.size === 0) return loaded;
+  const texts = new Map([...loaded.texts].filter(([shown]) => !hidden.has(shown)));
+  const redact = ({ severity, code, location, related }: Diagnostic): Diagnostic => ({
+    severity,
+    code,
+    message: `there is ${severity === 'error' ? 'an error' : `a ${severity}`} of this kind here`,
+    location,
+    help: HELP,
+    ...(related === undefined
+      ? {}
+      : { related: related.map((other) => ({ message: 'see also here', location: other.location })) }),
+  });
+  return {
+    ...loaded,
+    texts,
+    diagnostics: loaded.diagnostics.map(redact),
+    overrides: loaded.overrides.map(redact),
+  };
+}
