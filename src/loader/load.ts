@@ -67,7 +67,8 @@ async function examine(parsed: ParsedFile): Promise<LoadedFile> {
   const loaded = loadParsed(parsed);
   if (parsed.isComposed !== true) return loaded;
   const { thinOut } = await import('./compose/problems.ts');
-  return { ...loaded, diagnostics: thinOut(loaded.diagnostics) };
+  const { maskValues } = await import('./redact.ts');
+  return { ...loaded, diagnostics: thinOut(maskValues(loaded.diagnostics, parsed.outside)) };
 }
 
 /**

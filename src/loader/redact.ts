@@ -27,3 +27,24 @@ export function redactHidden<T extends LoadedFile>(loaded: T, hidden: ReadonlySe
     overrides: loaded.overrides.map(redact),
   };
 }
+
+/** Puts the name of a variable from outside of the files in place of its value. */
+export function maskValues(
+  diagnostics: readonly Diagnostic[],
+  outside: ReadonlyMap<string, string> = new Map(),
+): readonly Diagnostic[] {
+  if (outside.size === 0) return diagnostics;
+  const patterns = [...outside]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .map(([name, value]): [RegExp, string] => {
+      const escaped = value.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+      return [new RegExp(`(?<![A-Za-z0-9_])${escaped}(?![A-Za-z0-9_])`, 'giu'), `\${${name}}`];
+    });
+  const mask = (text: string) =>
+    patterns.reduce((masked, [pattern, name]) => masked.replaceAll(pattern, () => name), text);
+  return diagnostics.map((diagnostic) => ({
+    ...diagnostic,
+    message: mask(diagnostic.message),
+    ...(diagnostic.help === undefined ? {} : { help: mask(diagnostic.help) }),
+  }));
+}
