@@ -1,3 +1,4 @@
+import { confusable } from '../../lib/confusable.ts';
 import type { Place } from '../../lib/diagnostic.ts';
 import { isLongName, kernelName, LONGEST_ALTERNATIVE_NAME, LONGEST_NAME } from '../../lib/interface-name.ts';
 import { pointer } from '../../lib/pointer.ts';
@@ -97,7 +98,7 @@ export function checkNamespaceNames({ topology }: Subject, report: Report): void
     else if (name.startsWith('-')) fail(`namespace name '${name}' begins with a dash, as an option does`);
     else if (bytes > LONGEST_NAMESPACE)
       fail(`namespace name '${name}' has ${bytes} characters; a file name has at most ${LONGEST_NAMESPACE}`);
-    else if (forbidden.test(name)) fail(`namespace name '${name}' contains ${badCharacter(name)}; ${advice}`);
+    else if (isForbidden(name)) fail(`namespace name '${name}' contains ${badCharacter(name)}; ${advice}`);
   }
 }
 
@@ -107,7 +108,7 @@ export function checkNamespaceNames({ topology }: Subject, report: Report): void
  */
 export function checkForeignNames({ topology }: Subject, report: Report): void {
   const check = (name: string | undefined, place: Place) => {
-    if (name === undefined || (name !== '' && !forbidden.test(name) && !name.startsWith('-'))) return;
+    if (name === undefined || (name !== '' && !isForbidden(name) && !name.startsWith('-'))) return;
     const message =
       name === '' ? 'the name of an interface is empty' : `'${name}' is not the name of an interface`;
     report({ code: 'bad-interface-name', message, place });
@@ -146,7 +147,7 @@ function checkInterfaceName(name: string, place: Place, report: Report): void {
     fail('bad-interface-name', `an interface cannot be called '${name}', which means a folder`);
   } else if (name.startsWith('-')) {
     fail('bad-interface-name', `interface name '${name}' begins with a dash, as an option does`);
-  } else if (forbidden.test(name)) {
+  } else if (isForbidden(name)) {
     fail('bad-interface-name', `interface name '${name}' contains ${badCharacter(name)}; ${advice}`);
   } else if (bytes > LONGEST_ALTERNATIVE_NAME) {
     const unit = bytes === name.length ? 'characters' : 'bytes';
@@ -160,6 +161,8 @@ function checkInterfaceName(name: string, place: Place, report: Report): void {
 }
 
 function badCharacter(name: string): string {
+  const unseen = confusable(name);
+  if (unseen !== undefined) return unseen;
   const [character = ''] = forbidden.exec(name) ?? [];
   if (character === ' ') return 'a blank';
   return /[\s\p{Cc}]/u.test(character) ? 'a control character' : `'${character}'`;
@@ -167,4 +170,8 @@ function badCharacter(name: string): string {
 
 function placeOfName(item: Interface): Place {
   return isTunnel(item) ? { pointer: pointer('tunnels', item.name), part: 'key' } : item.place;
+}
+
+function isForbidden(name: string): boolean {
+  return forbidden.test(name) || confusable(name) !== undefined;
 }
