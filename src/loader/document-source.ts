@@ -216,7 +216,8 @@ export function repeatedKeys(document: Document): RepeatedKey[] {
       for (const { key } of map.items) {
         if (!isScalar(key) || !Array.isArray(key.range)) continue;
         const [start, end] = key.range;
-        const name = isMergeKey(key) ? '<<' : String(key.value);
+        // The same letters may be written as other characters: é is one or two.
+        const name = isMergeKey(key) ? '<<' : String(key.value).normalize();
         const first = seen.get(name);
         if (first === undefined) seen.set(name, [start, end]);
         else repeated.push({ name, first, again: [start, end] });
@@ -227,7 +228,7 @@ export function repeatedKeys(document: Document): RepeatedKey[] {
 }
 
 /** The package keeps a merge key as a symbol; a quoted "<<" is an ordinary key. */
-function isMergeKey(key: unknown): boolean {
+export function isMergeKey(key: unknown): boolean {
   if (!isScalar(key)) return false;
   return typeof key.value === 'symbol' || (key.value === '<<' && key.type === 'PLAIN');
 }

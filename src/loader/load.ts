@@ -69,7 +69,8 @@ async function examine(parsed: ParsedFile): Promise<LoadedFile> {
   const loaded = loadParsed(parsed);
   if (parsed.isComposed !== true) return loaded;
   const { thinOut } = await import('./compose/problems.ts');
-  return { ...loaded, diagnostics: thinOut(loaded.diagnostics) };
+  const { maskValues } = await import('./redact.ts');
+  return { ...loaded, diagnostics: thinOut(maskValues(loaded.diagnostics, parsed.outside)) };
 }
 
 /**
@@ -82,7 +83,7 @@ export async function loadName(
   shown: string = path,
   options: LoadOptions = {},
 ): Promise<string | undefined> {
-  const text = await readTopology(path, shown);
+  const { text } = await readTopology(path, shown);
   const isAlone = (options.overlays ?? []).length === 0;
   // In YAML, a line that begins in the first column with a key is one of the whole file, wherever it stands.
   const [line, ...others] = text.match(/^name:.*$/gm) ?? [];
@@ -104,8 +105,14 @@ export async function loadFile(
   shown: string = path,
   options: LoadOptions = {},
 ): Promise<LoadedFile> {
-  const text = await readTopology(path, shown);
-  return examine(await parseTopologyFile({ shown: path === '-' ? '<stdin>' : shown, path, text }, options));
+  const { text, isHidden } = await readTopology(path, shown);
+  const name = path === '-' ? '<stdin>' : shown;
+  const parsed = await parseTopologyFile({ shown: name, path, text }, options);
+  const loaded = await examine(parsed);
+  const hidden = new Set([...(parsed.hidden ?? []), ...(isHidden ? [name] : [])]);
+  if (hidden.size === 0) return loaded;
+  const { redactHidden } = await import('./redact.ts');
+  return redactHidden(loaded, hidden);
 }
 
 function toDiagnostic(

@@ -4,10 +4,9 @@ import { checkData } from './check-data.ts';
 import { DocumentSource, resolveAliases } from './document-source.ts';
 import type { ParsedFile } from './parse.ts';
 import type { Source } from './source.ts';
-import { aliasProblems, lowerFirst, yamlProblem, yamlProblems } from './yaml-problems.ts';
-
-/** Stops aliases that multiply ("billion laughs"); thousands of namespaces may still share one anchor. */
-const MAX_ALIAS_COUNT = 50_000;
+import { contentProblems, depthMessage, tooDeep } from './yaml-content.ts';
+import { dataOfDocument, TooManyAliases } from './yaml-data.ts';
+import { aliasProblems, yamlProblem, yamlProblems } from './yaml-problems.ts';
 
 /** The content of a file before the schema has seen it. */
 export interface YamlFile {
@@ -26,24 +25,51 @@ export function parseDocumentFile(path: string, text: string): ParsedFile {
 /** The same without the schema. */
 export function readDocument(path: string, text: string): YamlFile & { readonly source: DocumentSource } {
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    prettyErrors: false,
-    merge: true,
-    // Ours takes linear time: the package compares each key with all before it.
-    uniqueKeys: false,
-    logLevel: 'error',
-  });
+  const document = parseText(text, lines);
+  if (document === undefined) {
+    const source = new DocumentSource({ path, text, document: parseDocument(''), lines: countLines(text) });
+    return { source, data: undefined, diagnostics: [tooDeep(source)] };
+  }
   const source = new DocumentSource({ path, text, document, lines });
-  const warnings = document.warnings.map(({ message, pos }) =>
-    yamlProblem(source.range(...pos), { message, severity: 'warning' }),
-  );
-  const broken = [...yamlProblems(document, source), ...aliasProblems(document, source)];
+  // What a tag means is checked by ourselves, for those that the package knows as well.
+  const warnings = document.warnings
+    .filter(({ code }) => code !== 'TAG_RESOLVE_FAILED')
+    .map(({ message, pos }) => yamlProblem(source.range(...pos), { message, severity: 'warning' }));
+  const content = contentProblems(document, source);
+  // What is too deep for us is too deep for every other walk.
+  const isDeep = content.some(({ message }) => message === depthMessage);
+  const broken = isDeep
+    ? content
+    : [...yamlProblems(document, source), ...content, ...aliasProblems(document, source)];
   if (broken.length > 0) return { source, data: undefined, diagnostics: [...broken, ...warnings] };
   const read = readData(document, source);
   return 'problem' in read
     ? { source, data: undefined, diagnostics: [read.problem, ...warnings] }
     : { source, data: read.data, diagnostics: warnings };
+}
+
+/** undefined: it is nested so deep that the stack is full. */
+function parseText(text: string, lineCounter: LineCounter): Document | undefined {
+  try {
+    return parseDocument(text, {
+      lineCounter,
+      prettyErrors: false,
+      merge: true,
+      // Ours takes linear time: the package compares each key with all before it.
+      uniqueKeys: false,
+      logLevel: 'error',
+    });
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function countLines(text: string): LineCounter {
+  const lines = new LineCounter();
+  lines.addNewLine(0);
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) lines.addNewLine(at + 1);
+  return lines;
 }
 
 function readData(document: Document, source: DocumentSource): { data: object } | { problem: Diagnostic } {
@@ -54,16 +80,11 @@ function readData(document: Document, source: DocumentSource): { data: object } 
   });
   let data: unknown;
   try {
-    data = document.toJS({ maxAliasCount: MAX_ALIAS_COUNT });
+    data = dataOfDocument(document, resolveAliases(document));
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    if (!message.startsWith('Excessive alias count'))
-      return fail('yaml', lowerFirst(message), 'check the anchors');
-    // The last one multiplies all that come before.
-    const last = [...resolveAliases(document).keys()].at(-1);
-    const [from, to] = last?.range ?? [0, 0];
-    const text = 'the aliases multiply to more than can be read';
-    return { problem: yamlProblem(source.range(from, to), { message: text }) };
+    if (!(error instanceof TooManyAliases)) throw error;
+    const [from, to] = error.alias.range ?? [0, 0];
+    return { problem: yamlProblem(source.range(from, to), { message: error.message }) };
   }
   const example = "a topology begins with its name, for example 'name: lab'";
   if (data === null || data === undefined) return fail('empty', 'the file is empty', example);

@@ -18,6 +18,10 @@ export interface ParsedFile {
   readonly texts?: ReadonlyMap<string, string>;
   /** Values that a later file sets again. */
   readonly overrides?: readonly Diagnostic[];
+  /** Files, as messages show them, that the user behind sudo may not read. */
+  readonly hidden?: ReadonlySet<string>;
+  /** Variables from the command line and the environment, whose values messages do not repeat. */
+  readonly outside?: ReadonlyMap<string, string>;
   /** It is not one plain file: one place may stand for many. */
   readonly isComposed?: boolean;
 }

@@ -36,6 +36,8 @@ const MAX_DEPTH = 100;
 /** Control characters, line ends of other systems among them, and the byte order mark. */
 const unusual = /[^\P{Cc}\n]|\ufeff/u;
 
+const notAscii = /[^\n -~]/;
+
 const number = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
 const words: ReadonlyMap<string, boolean | null> = new Map([
   ...['~', 'null', 'Null', 'NULL'].map((word): [string, null] => [word, null]),
@@ -63,6 +65,7 @@ class GivenUp extends Error {}
 
 class Reader {
   readonly #text: string;
+  readonly #isAscii: boolean;
   readonly #spans: number[] = [];
   #pos = 0;
   /** The offset where the line begins. */
@@ -84,6 +87,7 @@ class Reader {
 
   constructor(text: string) {
     this.#text = text;
+    this.#isAscii = !notAscii.test(text);
   }
 
   read(): QuickDocument {
@@ -281,7 +285,11 @@ class Reader {
   /** A key that is not in the map yet, and its colon. */
   #key(map: object, inFlow: boolean): string {
     const from = this.#pos;
-    const key = String(this.#scalar(inFlow) ?? fail());
+    const value = this.#scalar(inFlow) ?? fail();
+    const key = String(value);
+    // 010 would be the key 10; and é may be written in two ways.
+    if (typeof value !== 'string' && this.#text.slice(this.#start, this.#end) !== key) throw new GivenUp();
+    if (!this.#isAscii && key.normalize() !== key) throw new GivenUp();
     const isMerge = key === '<<' && this.#end - this.#start === 2;
     const isValueNext = this.#skipSpaces() === COLON && isBlank(this.#text.charCodeAt(this.#pos + 1));
     this.#pos += 1;
@@ -405,10 +413,15 @@ export function plainValue(text: string): unknown {
   if (word !== undefined) return word;
   if (text.charCodeAt(0) > NINE) return text;
   if (number.test(text))
-    return /^[-+]?[0-9]+$/.test(text) ? Number.parseInt(text, 10) : Number.parseFloat(text);
-  if (/^0o[0-7]+$/.test(text)) return Number.parseInt(text.slice(2), 8);
-  if (/^0x[0-9a-fA-F]+$/.test(text)) return Number.parseInt(text.slice(2), 16);
+    return /^[-+]?[0-9]+$/.test(text) ? exact(Number.parseInt(text, 10)) : Number.parseFloat(text);
+  if (/^0o[0-7]+$/.test(text)) return exact(Number.parseInt(text.slice(2), 8));
+  if (/^0x[0-9a-fA-F]+$/.test(text)) return exact(Number.parseInt(text.slice(2), 16));
   return /^[-+]?\.(?:inf|nan)$/i.test(text) ? fail() : text;
+}
+
+/** The package says of an integer that a double cannot hold where it is. */
+function exact(value: number): number {
+  return Number.isSafeInteger(value) ? value : fail();
 }
 
 function put(map: Record<string, unknown>, key: string, value: unknown): void {

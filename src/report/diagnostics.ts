@@ -86,11 +86,11 @@ function formatOne(
 ): string {
   const { paint } = page;
   const style = ({ error: 'red', warning: 'yellow', note: 'cyan' } as const)[severity];
-  let text = `${paint('bold', place(location))}: ${paint(style, `${severity}[${code}]`)} ${printable(message)}\n`;
+  let text = `${paint('bold', printable(place(location)))}: ${paint(style, `${severity}[${code}]`)} ${printable(message)}\n`;
   text += excerpt(location, page, style);
   if (help !== undefined) text += `  ${paint('cyan', 'help:')} ${printable(help)}\n`;
   for (const other of related) {
-    text += `${paint('bold', place(other.location))}: ${paint('cyan', 'note:')} ${printable(other.message)}\n`;
+    text += `${paint('bold', printable(place(other.location)))}: ${paint('cyan', 'note:')} ${printable(other.message)}\n`;
     text += excerpt(other.location, page, 'cyan');
   }
   return text;
@@ -150,7 +150,9 @@ interface Cell {
 function cellsOf(text: string): Cell[] {
   return Array.from(text, (character) => {
     if (character === '\t') return { text: '    ', width: 4 };
-    return { text: printable(character), width: characterWidth(character.codePointAt(0) ?? 0) };
+    const text = printable(character);
+    const width = text.startsWith('<U+') ? text.length : characterWidth(character.codePointAt(0) ?? 0);
+    return { text, width };
   });
 }
 
@@ -185,15 +187,16 @@ const WIDE: readonly (readonly [number, number])[] = [
 ];
 
 function characterWidth(code: number): number {
-  if (/\p{Mn}|\p{Cf}/u.test(String.fromCodePoint(code))) return 0;
+  if (/\p{Mn}/u.test(String.fromCodePoint(code))) return 0;
   return WIDE.some(([first, last]) => code >= first && code <= last) ? 2 : 1;
 }
 
-/** A file may hold what steers a terminal: it is shown as a picture of itself. */
+/** A file may hold what steers a terminal, or turns and hides what stands beside it: it is shown as a picture or by its number. */
 function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, (character) => {
-    const code = character.charCodeAt(0);
-    return code < 0x20 ? String.fromCharCode(0x2400 + code) : '\ufffd';
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    if (code < 0x20) return String.fromCharCode(0x2400 + code);
+    return code < 0xa0 ? '\ufffd' : `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`;
   });
 }
 

@@ -28,12 +28,14 @@ export async function composeFiles(first: InputFile, options: ComposeOptions): P
   const problems: ComposeProblem[] = [];
   const report = (problem: ComposeProblem) => problems.push(problem);
   const texts = new Map<string, string>();
+  const hidden = new Set<string>();
   const diagnostics: Diagnostic[] = [];
   const variables = new Variables(options, report);
   const includer = new Includer({
     variables,
     report,
     onText: (shown, text) => texts.set(shown, text),
+    onHidden: (shown) => hidden.add(shown),
     onDiagnostics: (found) => diagnostics.push(...found),
   });
   for (const file of [first, ...options.overlays]) await includer.read(file);
@@ -42,12 +44,18 @@ export async function composeFiles(first: InputFile, options: ComposeOptions): P
   const trees = isBroken ? [] : parts.map(({ tree }) => variables.substitute(tree) as MapTree);
   const expander = new Expander(report);
   const { tree, overrides } = mergeParts(trees.map((each) => expander.file(each)));
-  if (!isBroken) refuseUnknown(variables, first);
+  if (!isBroken && hidden.size === 0) refuseUnknown(variables, first);
   const whole = problems.length > 0 ? tree : fillTemplates(tree, { expander, report });
   const main = { path: first.shown, text: texts.get(first.shown) ?? '' };
   const source = new ComposedSource(main, withoutDefinitions(whole));
   const found = [...diagnostics, ...problems.map(composeDiagnostic)];
-  const composed = { texts, overrides: overrides.map(overrideNote), isComposed: true } as const;
+  const composed = {
+    texts,
+    overrides: overrides.map(overrideNote),
+    hidden,
+    outside: variables.outside(),
+    isComposed: true,
+  } as const;
   if (found.some(({ severity }) => severity === 'error'))
     return { source, data: undefined, diagnostics: found, ...composed };
   return { ...checkData(readData(source.tree), source, found), ...composed };

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { compareNames } from '../../lib/collections.ts';
 import type { Diagnostic } from '../../lib/diagnostic.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
-import { readTopology } from '../read-file.ts';
+import { type ReadText, readTopology } from '../read-file.ts';
 import { readYaml } from '../read-yaml.ts';
 import type { ReportCompose } from './problems.ts';
 import { type Leaf, leavesOf, type MapTree, treeOf } from './tree.ts';
@@ -30,6 +30,8 @@ interface IncluderOptions {
   readonly variables: Variables;
   readonly report: ReportCompose;
   readonly onText: (shown: string, text: string) => void;
+  /** The user behind sudo may not read the file. */
+  readonly onHidden: (shown: string) => void;
   readonly onDiagnostics: (found: readonly Diagnostic[]) => void;
 }
 
@@ -46,8 +48,9 @@ export class Includer {
   /** @throws TopoweaveError when the file itself cannot be read. */
   async read(file: InputFile, chain: readonly InputFile[] = []): Promise<void> {
     this.#seen.add(file.path);
-    const text = file.text ?? (await readTopology(file.path, file.shown));
+    const { text, isHidden } = await this.#text(file, chain[0]);
     this.#options.onText(file.shown, text);
+    if (isHidden) this.#options.onHidden(file.shown);
     const { source, data, diagnostics } = await readYaml(file.shown, text);
     this.#options.onDiagnostics(diagnostics);
     if (data === undefined) return;
@@ -61,6 +64,11 @@ export class Includer {
     this.parts.push({ file, tree });
     // Its own variables win over those of what it includes.
     this.#options.variables.declare(tree);
+  }
+
+  async #text({ text, path, shown }: InputFile, root: InputFile | undefined): Promise<ReadText> {
+    if (text !== undefined) return { text, isHidden: false };
+    return readTopology(path, shown, root === undefined ? {} : { root: root.path });
   }
 
   async #include(reference: Leaf, chain: readonly InputFile[]): Promise<void> {

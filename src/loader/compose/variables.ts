@@ -73,6 +73,16 @@ export class Variables {
     return [...new Set([...this.#declared.keys(), ...this.#named])].sort();
   }
 
+  /** The values from outside of the files, which messages do not repeat: they may be secrets. */
+  outside(): Map<string, string> {
+    const { set, env } = this.#options;
+    const values = [...this.#named].flatMap((name): [string, string][] => {
+      const text = set.get(name) ?? (Object.hasOwn(env, name) ? env[name] : undefined);
+      return text === undefined || text === '' ? [] : [[name, text]];
+    });
+    return new Map(values);
+  }
+
   /** The same tree with the values in place of the variables. */
   substitute(tree: Tree): Tree {
     if (tree.kind === 'leaf') return this.#leaf(tree);

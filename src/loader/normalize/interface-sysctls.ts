@@ -4,6 +4,7 @@ import { pointer } from '../../lib/pointer.ts';
 import type { Sysctl } from '../../topology/model.ts';
 import { suggest } from '../suggest.ts';
 import type { Report } from './problem.ts';
+import { sysctlValueProblem } from './sysctl-values.ts';
 
 /** A parameter of an interface: `ipv6.conf` and `accept_ra`, between which the interface's name goes. */
 export interface InterfaceSysctl {
@@ -56,6 +57,11 @@ export function expandInterfaceSysctls(
   for (const [text, value] of Object.entries(raw.sysctls ?? {})) {
     const sysctl = expandName(text, value, `${base}/sysctls`, report);
     if (sysctl === undefined) continue;
+    const problem = sysctlValueProblem(`net.${sysctl.folder}.all.${sysctl.name}`, sysctl.value);
+    if (problem !== undefined) {
+      const message = problem.message.replace(/net\.\S*\.all\.[a-z0-9_]+/, text);
+      report({ code: 'bad-sysctl', ...problem, message, place: { ...sysctl.place, part: 'value' } });
+    }
     const earlier = found.find(({ folder, name }) => folder === sysctl.folder && name === sysctl.name);
     if (earlier === undefined) found.push(sysctl);
     else {

@@ -2,6 +2,7 @@ import type { Place } from '../../lib/diagnostic.ts';
 import { pointer } from '../../lib/pointer.ts';
 import type { Sysctl } from '../../topology/model.ts';
 import type { Context } from './context.ts';
+import { sysctlValueProblem } from './sysctl-values.ts';
 
 type RawSysctls = Readonly<Record<string, string | number | boolean>>;
 
@@ -28,6 +29,10 @@ export function normalizeSysctls({ report }: Context, base: string, raw: RawSysc
     if (words === '' || /\p{Cc}/u.test(words)) {
       const message = `the value of ${name} is ${words === '' ? 'empty' : 'not one line of text'}`;
       report({ code: 'bad-sysctl', message, place: { pointer: at, part: 'value' } });
+    } else {
+      const problem = sysctlValueProblem(name, words);
+      if (problem !== undefined)
+        report({ code: 'bad-sysctl', ...problem, place: { pointer: at, part: 'value' } });
     }
     found.set(name, { name, value: words, place });
   }

@@ -86,7 +86,7 @@ describe('forms that are understood', () => {
       'no numbers',
       'a: 10.0.0.1\nb: 1_000\nc: 0b1\nd: 0o8\ne: 0xg\nf: 1e\ng: 02:42:ac:11:00:02\nh: 2001:db8::1/64\n',
     ],
-    ['keys that are no texts', '7: a\n0x10: b\ntrue: c\n1.50: d\n-0: e\n"8": f\n2: g\n'],
+    ['keys that are no texts', '7: a\n16: b\ntrue: c\n1.5: d\n-1: e\n"8": f\n2: g\n'],
     ['keys that objects have', '__proto__: { a: 1 }\nconstructor: b\ntoString: { __proto__: 1 }\n'],
     ['quotes', "a: \"x # y: z\"\n'b': 'it''s'\n\"c d\": ''\ne: \"\" # no text\n"],
     ['lists', 'a:\n- b\n- c: 1\n  d:\n  - e\n  - - f\n    - g\nh:\n  -   i: 1\n      j: 2\n  - [k]\n'],
