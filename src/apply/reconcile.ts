@@ -30,6 +30,7 @@ import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
+import { notGivenBack, repairRecord } from './repair.ts';
 import { keepShared, withShared } from './shared-sysctls.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
@@ -179,6 +180,8 @@ export interface ReconcileResult {
   readonly removed: { readonly namespaces: number; readonly fromHost: number };
   readonly hadNothingToDo: boolean;
   readonly interrupted: boolean;
+  /** What a lab that is gone could not give back, in sentences. */
+  readonly notGivenBack: readonly string[];
 }
 
 /**
@@ -195,6 +198,7 @@ export function reconcile(
   return withLock(async () => {
     engine.hold();
     try {
+      repairRecord(target.lab, target.topology);
       return await converge(engine, target, options);
     } finally {
       engine.release();
@@ -217,8 +221,9 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
     if (round === 0) requireOvs(plan, live, readRecord(target.lab));
     if (plan.steps.length === 0) {
+      const lost = target.topology === undefined ? notGivenBack(readRecord(target.lab)) : [];
       finishRecord(target, plan);
-      return { ...about, interrupted: false };
+      return { ...about, interrupted: false, notGivenBack: lost };
     }
     if (round === 0) {
       await requireLinkKinds(plan);
@@ -228,7 +233,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     }
     if (waited === 0) options.onPlan?.(plan);
     const { interrupted, failures } = await perform(engine, target, plan, waited === 0 ? options : quietly);
-    if (interrupted) return { ...about, interrupted };
+    if (interrupted) return { ...about, interrupted, notGivenBack: [] };
     if (failures.some(isWithoutCarrier)) {
       if (waited >= carrierPatience(plan.desired, failures)) throw failedWith(target, failures);
       await setTimeout(CARRIER_INTERVAL_MS);

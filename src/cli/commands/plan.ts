@@ -10,6 +10,7 @@ import { formatConflicts, formatPlan, formatWarnings, type Locate, planJson } fr
 import { painter } from '../../report/style.ts';
 import { readRecord } from '../../system/record.ts';
 import type { Context, RunCommand } from '../command.ts';
+import { damageJson } from '../damage.ts';
 import { engineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
 import { loadLab, requireRoot } from '../lab.ts';
@@ -63,7 +64,7 @@ export function printPlan(
   }: { readonly locate: Locate; readonly isJson: boolean; readonly warnings?: readonly PlanWarning[] },
 ): void {
   if (isJson) {
-    io.stdout(`${JSON.stringify(planJson(plan, locate, warnings), null, 2)}\n`);
+    io.stdout(`${JSON.stringify({ ...planJson(plan, locate, warnings), ...damageJson() }, null, 2)}\n`);
     return;
   }
   if (warnings.length > 0) io.stderr(formatWarnings(warnings, painter(color.stderr)));
