@@ -14,9 +14,12 @@ import { type Renames, withNewNames } from '../observe/names.ts';
 import { observe, observeAgain } from '../observe/observe.ts';
 import { makePlan, readLive } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
+import { notedDamage } from '../system/damage.ts';
+import { etcFolders } from '../system/etc-claims.ts';
 import { withLock } from '../system/lock.ts';
 import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import { forgetServices } from '../system/services/forget.ts';
+import { repairServiceRecords } from '../system/services/record.ts';
 import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
@@ -30,7 +33,7 @@ import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
-import { notGivenBack, repairRecord } from './repair.ts';
+import { notGivenBack, tidyUp } from './repair.ts';
 import { keepShared, withShared } from './shared-sysctls.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
@@ -198,7 +201,7 @@ export function reconcile(
   return withLock(async () => {
     engine.hold();
     try {
-      repairRecord(target.lab, target.topology);
+      tidyUp(target.lab, target.topology);
       return await converge(engine, target, options);
     } finally {
       engine.release();
@@ -209,6 +212,7 @@ export function reconcile(
 async function converge(engine: Engine, wanted: Target, options: ReconcileOptions): Promise<ReconcileResult> {
   if (wanted.topology !== undefined) engine.expect?.(madeNamespaces(wanted.topology));
   const first = await planWhenReady(engine, { ...wanted, topology: withKeys(wanted, true) });
+  if (notedDamage().length > 0) repairServiceRecords(wanted.lab);
   let { plan, live } = first;
   // What was decided stays for the whole run.
   const target: Target = { ...wanted, topology: first.topology };
@@ -232,7 +236,13 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
       await requireDisciplines(plan);
     }
     if (waited === 0) options.onPlan?.(plan);
-    const { interrupted, failures } = await perform(engine, target, plan, waited === 0 ? options : quietly);
+    const claims = etcFolders(plan.steps, live.etc);
+    const { interrupted, failures } = await perform(
+      engine,
+      target,
+      { plan, etc: claims },
+      waited === 0 ? options : quietly,
+    );
     if (interrupted) return { ...about, interrupted, notGivenBack: [] };
     if (failures.some(isWithoutCarrier)) {
       if (waited >= carrierPatience(plan.desired, failures)) throw failedWith(target, failures);
@@ -304,10 +314,11 @@ function tentativeAddresses(live: Live): string[] {
 async function perform(
   engine: Engine,
   target: Target,
-  plan: Plan,
+  { plan, etc }: { readonly plan: Plan; readonly etc: readonly string[] },
   options: ExecuteOptions,
 ): Promise<ExecutionResult> {
-  const record = claimRecord(target, plan);
+  const { etc: _etc, ...claimed } = claimRecord(target, plan);
+  const record: LabRecord = etc.length === 0 ? claimed : { ...claimed, etc };
   writeRecord(record);
   storeKeys(target.topology);
   const result = await execute(engine, plan.batches, options);
@@ -424,7 +435,7 @@ function finishRecord(target: Target, plan: Plan): void {
         (namespace === 'host' || wanted.has(namespace)) && Object.keys(values).length > 0,
     ),
   );
-  const { fdb: _fdb, ovs: _ovs, ports: _ports, options = {}, ...rest } = record;
+  const { fdb: _fdb, ovs: _ovs, ports: _ports, etc: _etc, options = {}, ...rest } = record;
   const recorded = new Set([...record.hostObjects, ...Object.keys(record.adopted), ...Object.keys(options)]);
   const ids = new Set(plan.desired.flatMap(({ id }) => (recorded.has(id) ? [id] : [])));
   const own: LabRecord = {

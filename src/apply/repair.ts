@@ -1,5 +1,7 @@
 import { wantedSysctls } from '../kinds/sysctl.ts';
 import { noteDamage, putAside } from '../system/damage.ts';
+import { removeEtcFolders } from '../system/etc-claims.ts';
+import { clearLeftovers } from '../system/leftovers.ts';
 import {
   inspectRecord,
   type LabRecord,
@@ -8,15 +10,23 @@ import {
   recordPath,
   writeRecord,
 } from '../system/record.ts';
+import { lostWords } from '../system/record-shape.ts';
 import { HOST, type Topology } from '../topology/model.ts';
+
+/** What a killed run, or somebody else, did to our own files is mended before anything is changed. The lock is held. */
+export function tidyUp(lab: string, topology: Topology | undefined): void {
+  clearLeftovers();
+  repairRecord(lab, topology);
+}
 
 /**
  * Puts a damaged record aside and writes one with what is left of it, which remembers what is lost. The lock is held.
  *
  * @throws TopoweaveError where the record is of a newer topoweave or cannot be read: nothing is changed then.
  */
-export function repairRecord(lab: string, topology: Topology | undefined): void {
+function repairRecord(lab: string, topology: Topology | undefined): void {
   const { record, problem, lost } = inspectRecord(lab);
+  removeEtcFolders(record.etc ?? []);
   if (problem === undefined) return;
   recordFolder();
   const path = recordPath(lab);
@@ -24,7 +34,7 @@ export function repairRecord(lab: string, topology: Topology | undefined): void 
   const damage = damageOf(record, topology, { kept, lost });
   const { damage: _damage, ...rest } = record;
   writeRecord(damage === undefined ? rest : { ...rest, damage });
-  noteDamage({ path, problem, kept, ...(lost.length === 0 ? {} : { lost: lost.join(', ') }) });
+  noteDamage({ path, problem, kept, lost: lostWords(lost) });
 }
 
 /** Fields without which something of the machine stays as the lab made it. */

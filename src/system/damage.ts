@@ -45,12 +45,15 @@ export function damageHelp({ kept, isForeign = false }: Damage): string {
 }
 
 /**
- * Gives a damaged file another name beside it, which nothing has yet. The lock is held, so nobody else looks for one.
+ * Gives a damaged file another name, which nothing has yet: beside it, or beside `base`. The lock is held, so nobody else looks for one.
  * With `stays`, a regular file keeps its own name too, until another is renamed over it: there is no moment without.
  */
-export function putAside(path: string, { stays = false }: { readonly stays?: boolean } = {}): string {
-  let kept = `${path}.damaged`;
-  for (let count = 1; isThere(kept); count += 1) kept = `${path}.damaged.${count}`;
+export function putAside(
+  path: string,
+  { stays = false, base = path }: { readonly stays?: boolean; readonly base?: string } = {},
+): string {
+  let kept = `${base}.damaged`;
+  for (let count = 1; isThere(kept); count += 1) kept = `${base}.damaged.${count}`;
   if (stays && lstatSync(path).isFile()) linkSync(path, kept);
   else renameSync(path, kept);
   return kept;

@@ -132,6 +132,25 @@ export function shapeRecord(text: string, lab: string, path: string): ShapedReco
   return { record: shaped.record, problem: problem ?? words, lost };
 }
 
+const words: Readonly<Record<string, string>> = {
+  file: 'the file that it was applied from',
+  more: 'its variables',
+  claims: 'namespaces that were about to be made',
+  sysctls: 'values of sysctls from before',
+  wants: 'sysctls of the machine that it wants',
+  options: 'options of interfaces from before',
+  hostObjects: 'its objects on the host that carry no mark',
+  adopted: 'interfaces that it adopted',
+  ports: 'ports that it chose',
+};
+
+/** What is lost, for a message; undefined where that is nothing that anybody would miss. */
+export function lostWords(lost: readonly string[]): string | undefined {
+  const found = lost.flatMap((name) => words[name] ?? []);
+  if (found.length === Object.keys(words).length) return 'everything that it said';
+  return found.length === 0 ? undefined : found.join(', ');
+}
+
 /** Nothing can be believed. */
 export function nothingOf(lab: string, problem: string): ShapedRecord {
   return { record: emptyRecord(lab), problem, lost: everything };

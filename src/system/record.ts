@@ -10,10 +10,10 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { TopoweaveError } from '../lib/errors.ts';
 import { noteDamage } from './damage.ts';
-import { nothingOf, type ShapedRecord, shapeRecord } from './record-shape.ts';
+import { lostWords, nothingOf, type ShapedRecord, shapeRecord } from './record-shape.ts';
 import { readStateFile } from './state-file.ts';
 
 /**
@@ -120,7 +120,7 @@ export function notAFolder(path: string): TopoweaveError {
  */
 export function readRecord(lab: string): LabRecord {
   const { record, problem, lost } = inspectRecord(lab);
-  if (problem !== undefined) noteDamage({ path: recordPath(lab), problem, lost: lost.join(', ') });
+  if (problem !== undefined) noteDamage({ path: recordPath(lab), problem, lost: lostWords(lost) });
   return record;
 }
 
@@ -153,7 +153,8 @@ export function writeRecord(record: LabRecord): void {
  * one. A symbolic link is never followed.
  */
 export function writePrivateFile(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.new`;
+  // Without a colon, which keys and records of services have: nothing else can look like it.
+  const temporary = join(dirname(path), `${basename(path).replaceAll(':', '.')}.${process.pid}.new`);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   try {
     unlinkSync(temporary);

@@ -59,7 +59,9 @@ export function lastLines(path: string, count: number, most = MOST): string[] {
     return [];
   }
   try {
-    const end = fstatSync(fd).size;
+    const status = fstatSync(fd);
+    if (!status.isFile()) return [];
+    const end = status.size;
     for (let size = PORTION; ; size *= 4) {
       const from = Math.max(0, end - Math.min(size, most));
       const buffer = Buffer.alloc(end - from);
