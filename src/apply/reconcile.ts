@@ -31,9 +31,10 @@ import { requireDisciplines } from './disciplines.ts';
 import { needsDockerUser, withFoundChains } from './docker-user.ts';
 import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
+import { foundByMarks, hasLostObjects, withOrphans } from './orphans.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
-import { notGivenBack, tidyUp } from './repair.ts';
+import { afterApply, notGivenBack, tidyUp } from './repair.ts';
 import { keepShared, withShared } from './shared-sysctls.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
@@ -124,7 +125,7 @@ export async function planFor(
     lab,
     topology: wanted,
     live,
-    record: keepShared(record, live),
+    record: keepShared(withOrphans(record, live), live),
     ...(touched === undefined ? {} : { touched }),
   };
   const plan = makePlan(planRequest);
@@ -390,7 +391,7 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
     ...(record.ovs === true || plansOvs(plan) ? { ovs: true } : {}),
     ...withFdb([...(record.fdb ?? []), ...namespacesWithFdb(topology)]),
     // While it runs, what is to be removed must stay known: it leaves the record when it is gone.
-    hostObjects: [...new Set([...record.hostObjects, ...hostObjects])].sort(),
+    hostObjects: [...new Set([...record.hostObjects, ...hostObjects, ...foundByMarks(record, plan)])].sort(),
     sysctls,
   };
 }
@@ -435,16 +436,19 @@ function finishRecord(target: Target, plan: Plan): void {
         (namespace === 'host' || wanted.has(namespace)) && Object.keys(values).length > 0,
     ),
   );
-  const { fdb: _fdb, ovs: _ovs, ports: _ports, etc: _etc, options = {}, ...rest } = record;
+  const { fdb: _fdb, ovs: _ovs, ports: _ports, etc: _etc, damage: _damage, options = {}, ...rest } = record;
   const recorded = new Set([...record.hostObjects, ...Object.keys(record.adopted), ...Object.keys(options)]);
   const ids = new Set(plan.desired.flatMap(({ id }) => (recorded.has(id) ? [id] : [])));
   const own: LabRecord = {
     ...withFiles(rest, target),
     ...withPorts(topology),
     ...(plansOvs(plan) ? { ovs: true } : {}),
+    ...afterApply(record, plan),
     claims: [],
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
-    hostObjects: record.hostObjects.filter((id) => ids.has(id)),
+    hostObjects: [
+      ...new Set([...record.hostObjects.filter((id) => ids.has(id)), ...foundByMarks(record, plan)]),
+    ],
     adopted: Object.fromEntries(Object.entries(record.adopted).filter(([id]) => ids.has(id))),
     sysctls,
     ...withOptions(Object.fromEntries(Object.entries(options).filter(([id]) => ids.has(id)))),
@@ -500,6 +504,7 @@ function extraToRead(topology: Topology | undefined, record: LabRecord): Map<str
   for (const id of record.hostObjects) {
     for (const [table, part] of extraParts) if (part.test(id)) ofHost.add(table);
   }
+  if (hasLostObjects(record)) for (const [table] of extraParts) ofHost.add(table);
   if (ofHost.size > 0) tables.set(HOST, ofHost);
   return tables;
 }

@@ -1,4 +1,6 @@
+import { isUnmarkedHostAddress } from '../kinds/address.ts';
 import { wantedSysctls } from '../kinds/sysctl.ts';
+import type { Plan } from '../plan/step.ts';
 import { noteDamage, putAside } from '../system/damage.ts';
 import { removeEtcFolders } from '../system/etc-claims.ts';
 import { clearLeftovers } from '../system/leftovers.ts';
@@ -67,6 +69,16 @@ function mayMiss(field: string, topology: Topology | undefined): boolean {
   );
 }
 
+/** After an apply the file says what the lab has on the host, and marks have told the rest: only what has none stays unknown. */
+export function afterApply({ damage }: LabRecord, { desired }: Plan): Pick<LabRecord, 'damage'> {
+  if (damage === undefined) return {};
+  const hasUnmarked = desired.some(
+    (resource) => isUnmarkedHostAddress(resource) || resource.kind === 'docker-user',
+  );
+  const lost = damage.lost.filter((name) => name !== 'hostObjects' || hasUnmarked);
+  return lost.length === 0 ? {} : { damage: { ...damage, lost } };
+}
+
 /** What a lab that is gone could not give back, because its record was damaged: whole sentences. */
 export function notGivenBack({ damage, wants }: LabRecord): string[] {
   if (damage === undefined) return [];
@@ -80,7 +92,7 @@ export function notGivenBack({ damage, wants }: LabRecord): string[] {
     sentences.push('which sysctls of the machine the lab had changed is not known: they stay as they are');
   if (lost.includes('hostObjects'))
     sentences.push(
-      'addresses and routes of the host that carry no mark of the lab are not known: where it had some, they stay',
+      "addresses that it had added to the host's own interfaces are not known: where it had some, they stay",
     );
   if (lost.includes('adopted'))
     sentences.push('interfaces of the host that the lab had adopted are not known: they stay as they are');

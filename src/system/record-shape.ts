@@ -87,7 +87,7 @@ const adopted = whole({
 
 const damage = whole({ kept: one(isPath), lost: list(isLine), sysctls: list(isSysctl) });
 
-type Field = Exclude<keyof LabRecord, 'version' | 'lab'>;
+type Field = Exclude<keyof LabRecord, 'version' | 'lab' | 'orphans'>;
 
 const fields: Readonly<Record<Field, Check>> = {
   file: one(isPath),
@@ -188,7 +188,7 @@ function shapeFields(
     if (name === 'version' || name === 'lab') continue;
     if (!isField(name)) {
       // Of a later release: it stays as it is.
-      if (name !== '__proto__') record[name] = each;
+      if (name !== '__proto__' && name !== 'orphans') record[name] = each;
       continue;
     }
     const found = fields[name](each);

@@ -49,6 +49,15 @@ export interface LabRecord {
   readonly etc?: readonly string[];
   /** An earlier record of this lab was damaged: what nobody knows any more. */
   readonly damage?: RecordDamage;
+  /** Only while a plan is made, and never written: how marks tell what a damaged record does not. */
+  readonly orphans?: Orphans;
+}
+
+export interface Orphans {
+  /** Objects of the host that other labs' records name. */
+  readonly named: ReadonlySet<string>;
+  /** Nobody else can have lost one: what no record names is this lab's. */
+  readonly isAlone: boolean;
 }
 
 export interface RecordDamage {
@@ -103,7 +112,7 @@ export function makeFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
-    if (!['EEXIST', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    if (!['EEXIST', 'ENOTDIR', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
 
@@ -120,8 +129,10 @@ export function notAFolder(path: string): TopoweaveError {
  */
 export function readRecord(lab: string): LabRecord {
   const { record, problem, lost } = inspectRecord(lab);
-  if (problem !== undefined) noteDamage({ path: recordPath(lab), problem, lost: lostWords(lost) });
-  return record;
+  if (problem === undefined) return record;
+  const path = recordPath(lab);
+  noteDamage({ path, problem, lost: lostWords(lost) });
+  return { ...record, damage: record.damage ?? { kept: path, lost, sysctls: [] } };
 }
 
 /** The same for a list of labs, or of a lab that is not at work: what cannot be read is noted, too. */
