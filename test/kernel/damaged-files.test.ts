@@ -13,9 +13,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
-import { loadText } from '../../src/loader/load.ts';
 import { takeDamage } from '../../src/system/damage.ts';
 import { forgetKeys, resolveKeys, storeKeys } from '../../src/system/wireguard-keys.ts';
+import { topologyOf } from '../support/fixture.ts';
 import { dump, expectCode, ip, type Outcome, sh, workFolder } from '../support/host.ts';
 
 const work = workFolder();
@@ -253,11 +253,11 @@ tunnels:
 `;
 
 test('a kept key that is damaged is put aside, and a new one is made', async () => {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const key = `${folder}/dam.keys/w1:wg0`;
   // The kernel may have no WireGuard: what is kept of it is the same without.
   const keep = async () => {
-    const { topology } = await loadText(wireguard, 'dam.yaml');
-    if (topology === undefined) throw new Error('the file is not valid');
+    const topology = await topologyOf(work.write('dam-wireguard.yaml', wireguard));
     const keyed = resolveKeys({ topology, file: '/tmp/dam.yaml', make: true });
     storeKeys(keyed);
     forgetKeys('dam', keyed);
