@@ -7,7 +7,7 @@ import { append } from '../lib/collections.ts';
 import type { IpLink, Live } from '../observe/live.ts';
 import type { Conflict } from '../plan/step.ts';
 import { linkOrEmpty, processIds, readOrEmpty } from '../system/proc.ts';
-import { type LabRecord, readRecord, recordedLabs } from '../system/record.ts';
+import { type LabRecord, peekRecord, recordedLabs } from '../system/record.ts';
 import { type Adopted, bridgeOf, HOST, type Topology } from '../topology/model.ts';
 
 interface Subject {
@@ -23,7 +23,7 @@ interface Subject {
 export function adoptionConflicts(subject: Subject): Conflict[] {
   const others = recordedLabs()
     .filter((lab) => lab !== subject.record.lab)
-    .map(readRecord);
+    .map(peekRecord);
   return subject.topology.interfaces
     .filter((item) => item.kind === 'adopted')
     .flatMap((item) => {

@@ -14,9 +14,12 @@ import { type Renames, withNewNames } from '../observe/names.ts';
 import { observe, observeAgain } from '../observe/observe.ts';
 import { makePlan, readLive } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
+import { notedDamage } from '../system/damage.ts';
+import { etcFolders } from '../system/etc-claims.ts';
 import { withLock } from '../system/lock.ts';
 import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import { forgetServices } from '../system/services/forget.ts';
+import { repairServiceRecords } from '../system/services/record.ts';
 import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
@@ -26,8 +29,10 @@ import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrie
 import { needsDockerUser, withFoundChains } from './docker-user.ts';
 import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
+import { foundByMarks, hasLostObjects, withOrphans } from './orphans.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
+import { afterApply, notGivenBack, tidyUp } from './repair.ts';
 import { requireMachine } from './requirements.ts';
 import { keepShared, withShared } from './shared-sysctls.ts';
 
@@ -119,7 +124,7 @@ export async function planFor(
     lab,
     topology: wanted,
     live,
-    record: keepShared(record, live),
+    record: keepShared(withOrphans(record, live), live),
     ...(touched === undefined ? {} : { touched }),
   };
   const plan = makePlan(planRequest);
@@ -178,6 +183,8 @@ export interface ReconcileResult {
   readonly removed: { readonly namespaces: number; readonly fromHost: number };
   readonly hadNothingToDo: boolean;
   readonly interrupted: boolean;
+  /** What a lab that is gone could not give back, in sentences. */
+  readonly notGivenBack: readonly string[];
 }
 
 /**
@@ -194,6 +201,7 @@ export function reconcile(
   return withLock(async () => {
     engine.hold();
     try {
+      tidyUp(target.lab, target.topology);
       return await converge(engine, target, options);
     } finally {
       engine.release();
@@ -204,6 +212,7 @@ export function reconcile(
 async function converge(engine: Engine, wanted: Target, options: ReconcileOptions): Promise<ReconcileResult> {
   if (wanted.topology !== undefined) engine.expect?.(madeNamespaces(wanted.topology));
   const first = await planWhenReady(engine, { ...wanted, topology: withKeys(wanted, true) });
+  if (notedDamage().length > 0) repairServiceRecords(wanted.lab);
   let { plan, live } = first;
   // What was decided stays for the whole run.
   const target: Target = { ...wanted, topology: first.topology };
@@ -216,13 +225,20 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     if (plan.conflicts.length > 0) throw new ConflictError(plan.conflicts);
     if (round === 0) requireOvs(plan, live, readRecord(target.lab));
     if (plan.steps.length === 0) {
+      const lost = target.topology === undefined ? notGivenBack(readRecord(target.lab)) : [];
       finishRecord(target, plan);
-      return { ...about, interrupted: false };
+      return { ...about, interrupted: false, notGivenBack: lost };
     }
     if (round === 0) await requireMachine(engine, plan);
     if (waited === 0) options.onPlan?.(plan);
-    const { interrupted, failures } = await perform(engine, target, plan, waited === 0 ? options : quietly);
-    if (interrupted) return { ...about, interrupted };
+    const claims = etcFolders(plan.steps, live.etc);
+    const { interrupted, failures } = await perform(
+      engine,
+      target,
+      { plan, etc: claims },
+      waited === 0 ? options : quietly,
+    );
+    if (interrupted) return { ...about, interrupted, notGivenBack: [] };
     if (failures.some(isWithoutCarrier)) {
       if (waited >= carrierPatience(plan.desired, failures)) throw failedWith(target, failures);
       await setTimeout(CARRIER_INTERVAL_MS);
@@ -293,10 +309,11 @@ function tentativeAddresses(live: Live): string[] {
 async function perform(
   engine: Engine,
   target: Target,
-  plan: Plan,
+  { plan, etc }: { readonly plan: Plan; readonly etc: readonly string[] },
   options: ExecuteOptions,
 ): Promise<ExecutionResult> {
-  const record = claimRecord(target, plan);
+  const { etc: _etc, ...claimed } = claimRecord(target, plan);
+  const record: LabRecord = etc.length === 0 ? claimed : { ...claimed, etc };
   writeRecord(record);
   storeKeys(target.topology);
   const result = await execute(engine, plan.batches, options);
@@ -368,7 +385,7 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
     ...(record.ovs === true || plansOvs(plan) ? { ovs: true } : {}),
     ...withFdb([...(record.fdb ?? []), ...namespacesWithFdb(topology)]),
     // While it runs, what is to be removed must stay known: it leaves the record when it is gone.
-    hostObjects: [...new Set([...record.hostObjects, ...hostObjects])].sort(),
+    hostObjects: [...new Set([...record.hostObjects, ...hostObjects, ...foundByMarks(record, plan)])].sort(),
     sysctls,
   };
 }
@@ -413,16 +430,19 @@ function finishRecord(target: Target, plan: Plan): void {
         (namespace === 'host' || wanted.has(namespace)) && Object.keys(values).length > 0,
     ),
   );
-  const { fdb: _fdb, ovs: _ovs, ports: _ports, options = {}, ...rest } = record;
+  const { fdb: _fdb, ovs: _ovs, ports: _ports, etc: _etc, damage: _damage, options = {}, ...rest } = record;
   const recorded = new Set([...record.hostObjects, ...Object.keys(record.adopted), ...Object.keys(options)]);
   const ids = new Set(plan.desired.flatMap(({ id }) => (recorded.has(id) ? [id] : [])));
   const own: LabRecord = {
     ...withFiles(rest, target),
     ...withPorts(topology),
     ...(plansOvs(plan) ? { ovs: true } : {}),
+    ...afterApply(record, plan),
     claims: [],
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
-    hostObjects: record.hostObjects.filter((id) => ids.has(id)),
+    hostObjects: [
+      ...new Set([...record.hostObjects.filter((id) => ids.has(id)), ...foundByMarks(record, plan)]),
+    ],
     adopted: Object.fromEntries(Object.entries(record.adopted).filter(([id]) => ids.has(id))),
     sysctls,
     ...withOptions(Object.fromEntries(Object.entries(options).filter(([id]) => ids.has(id)))),
@@ -478,6 +498,7 @@ function extraToRead(topology: Topology | undefined, record: LabRecord): Map<str
   for (const id of record.hostObjects) {
     for (const [table, part] of extraParts) if (part.test(id)) ofHost.add(table);
   }
+  if (hasLostObjects(record)) for (const [table] of extraParts) ofHost.add(table);
   if (ofHost.size > 0) tables.set(HOST, ofHost);
   return tables;
 }

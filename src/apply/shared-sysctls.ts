@@ -1,7 +1,7 @@
 import { sysctlsOf } from '../kinds/sysctl.ts';
 import type { Live } from '../observe/live.ts';
 import type { Plan } from '../plan/step.ts';
-import { type LabRecord, readRecord, recordedLabs } from '../system/record.ts';
+import { type LabRecord, peekRecord, recordedLabs } from '../system/record.ts';
 import { HOST } from '../topology/model.ts';
 
 /**
@@ -46,5 +46,5 @@ export function withShared(record: LabRecord, { desired }: Plan): LabRecord {
 }
 
 function otherRecords(lab: string): LabRecord[] {
-  return recordedLabs().flatMap((other) => (other === lab ? [] : [readRecord(other)]));
+  return recordedLabs().flatMap((other) => (other === lab ? [] : [peekRecord(other)]));
 }

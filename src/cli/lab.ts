@@ -3,7 +3,7 @@ import { dirname, relative, resolve } from 'node:path';
 import type { Diagnostic, Place } from '../lib/diagnostic.ts';
 import { InvalidFileError, UnavailableError, UsageError } from '../lib/errors.ts';
 import { type LoadedFile, loadFile, loadName } from '../loader/load.ts';
-import { type MoreFiles, readRecord, recordedLabs } from '../system/record.ts';
+import { type MoreFiles, peekRecord, recordedLabs } from '../system/record.ts';
 import type { Topology } from '../topology/model.ts';
 import type { Context } from './command.ts';
 import { type Choice, filePath } from './files.ts';
@@ -54,7 +54,7 @@ export async function resolveLabName(context: Context, { file: fileOrName, load 
     if (name !== undefined) return name;
     throw new UsageError(`${fileOrName} has no valid name`, 'give the name of the lab instead of the file');
   }
-  const recorded = recordedLabs().find((lab) => readRecord(lab).file === path);
+  const recorded = recordedLabs().find((lab) => peekRecord(lab).file === path);
   if (recorded !== undefined) return recorded;
   if (isLabName(fileOrName)) return fileOrName;
   throw new UsageError(

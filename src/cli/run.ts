@@ -1,4 +1,5 @@
 import type { ExitCode } from '../lib/exit-codes.ts';
+import { notedDamage, takeDamage } from '../system/damage.ts';
 import { colors } from './colors.ts';
 import type { Context, Io } from './command.ts';
 import type { Parsed } from './parse.ts';
@@ -12,13 +13,16 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
   const parsed = await readLine(argv, io);
   if (parsed.kind === 'exit') return parsed.code;
   const context: Context = { io, color: parsed.color };
+  takeDamage();
   if (io.env['TOPOWEAVE_COUNT']) (await import('../system/run.ts')).resetProcesses();
   try {
     const command = await parsed.command.load();
     const code = await command(context, parsed.invocation);
+    if (notedDamage().length > 0) (await import('./damage.ts')).warnOfDamage(context);
     if (io.env['TOPOWEAVE_COUNT']) await reportProcesses(io);
     return code;
   } catch (error) {
+    if (notedDamage().length > 0) (await import('./damage.ts')).warnOfDamage(context);
     const { reportError } = await import('./report-error.ts');
     return reportError(error, context, parsed.invocation.options['json'] === true);
   }

@@ -1,12 +1,15 @@
-import { closeSync, constants, existsSync, openSync, readFileSync, unlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, unlinkSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { inNamespace } from '../check/agents.ts';
 import { TopoweaveError } from '../lib/errors.ts';
+import { noteDamage, putAside } from '../system/damage.ts';
+import { isUnfinished } from '../system/leftovers.ts';
 import { withLock } from '../system/lock.ts';
 import { listNamespaces, netnsPath } from '../system/netns.ts';
 import { recordFolder, writePrivateFile } from '../system/record.ts';
 import { run } from '../system/run.ts';
+import { readStateFile } from '../system/state-file.ts';
 import { HOST } from '../topology/model.ts';
 import { removalScript, TRACE_TABLE } from './trace-table.ts';
 
@@ -25,6 +28,8 @@ interface Where {
 const WAIT_FOR_OTHERS = 10_000;
 const NFT_PATIENCE = 10_000;
 const REMOVALS = 3;
+/** Bytes of the file that says where the tables are. */
+const MOST = 4 * 1024 * 1024;
 
 /**
  * One run at a time has the tables: they have one name. Before a namespace gets them it is written down, so that the next
@@ -49,6 +54,7 @@ export async function withTraceTables<T>(
 
 async function useTables<T>(work: (tables: TraceTables) => Promise<T>): Promise<T> {
   const path = join(recordFolder(), 'explain.tables');
+  clearUnfinished(path);
   const places = new Map(readPlaces(path).map((where) => [where.namespace, where]));
   const remove = async () => {
     for (const where of [...places.values()]) if (await removeTables(where)) places.delete(where.namespace);
@@ -99,27 +105,42 @@ async function loadScript(namespace: string, script: string): Promise<string | u
   return code === 0 ? undefined : (stderr.trim().split('\n')[0] ?? 'no message');
 }
 
+/** A damaged one is put aside: what it named is not known then. The lock of `explain` is held. */
 function readPlaces(path: string): Where[] {
+  const found = readStateFile(path, MOST);
+  if (found === undefined) return [];
   let value: unknown;
   try {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    try {
-      // A border: the folder is root's, but the file may be of another version.
-      value = JSON.parse(readFileSync(fd, 'utf8'));
-    } finally {
-      closeSync(fd);
-    }
+    value = 'text' in found ? JSON.parse(found.text) : undefined;
   } catch {
-    return [];
+    value = undefined;
+  }
+  const places = Array.isArray(value) ? value.filter(isPlace) : undefined;
+  if (!Array.isArray(value) || places?.length !== value.length) {
+    const problem = 'problem' in found ? found.problem : 'it is no list of namespaces';
+    const lost = `where a killed explain left its table ${TRACE_TABLE}`;
+    noteDamage({ path, problem, kept: putAside(path), lost });
   }
   const known = new Set([HOST, ...listNamespaces().names]);
-  return (Array.isArray(value) ? (value as Partial<Where>[]) : []).flatMap(({ namespace, withBridge }) =>
-    namespace !== undefined && known.has(namespace) ? [{ namespace, withBridge: withBridge === true }] : [],
+  return (places ?? []).flatMap(({ namespace, withBridge }) =>
+    known.has(namespace) ? [{ namespace, withBridge: withBridge === true }] : [],
+  );
+}
+
+function isPlace(value: unknown): value is Where {
+  return (
+    typeof value === 'object' && value !== null && 'namespace' in value && typeof value.namespace === 'string'
   );
 }
 
 function writePlaces(path: string, places: readonly Where[]): void {
   writePrivateFile(path, `${JSON.stringify(places)}\n`);
+}
+
+/** What a killed run was about to give this name. */
+function clearUnfinished(path: string): void {
+  for (const name of readdirSync(dirname(path)))
+    if (name.startsWith(`${basename(path)}.`) && isUnfinished(name)) forget(join(dirname(path), name));
 }
 
 function forget(path: string): void {

@@ -31,5 +31,16 @@ export function ownerByProtocol(
   const isOnOurLink = namespace.links.some(
     (link) => devs.includes(link.ifname) && interfaceOwner(link, lab) === 'ours',
   );
-  return isOnOurLink || record.hostObjects.includes(id) ? 'ours' : 'foreign';
+  if (isOnOurLink || record.hostObjects.includes(id)) return 'ours';
+  const isOnOthersLink = namespace.links.some(
+    (link) => devs.includes(link.ifname) && typeof interfaceOwner(link, lab) === 'object',
+  );
+  return !isOnOthersLink && isOrphan(id, { record, wanted }) ? 'ours' : 'foreign';
+}
+
+/** Whether a marked object of the host that no record names is the lab's, because its own record was damaged. */
+export function isOrphan(id: string, { record, wanted }: Pick<ReadContext, 'record' | 'wanted'>): boolean {
+  const { orphans } = record;
+  if (orphans === undefined || orphans.named.has(id)) return false;
+  return orphans.isAlone || wanted.has(id);
 }

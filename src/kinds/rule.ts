@@ -3,6 +3,7 @@ import { protocolNumber } from '../lib/ip-protocol.ts';
 import type { IpRule } from '../observe/live.ts';
 import { HOST, type PortRange, type Rule } from '../topology/model.ts';
 import { OWN_PROTOCOL } from './marks.ts';
+import { isOrphan } from './protocol-owner.ts';
 import type { Attributes, Command, Kind, LiveResource, Owner, Resource } from './resource.ts';
 
 /**
@@ -22,7 +23,9 @@ export const ruleKind: Kind = {
         if (rule.protocol === 'kernel' || rule.l3mdev !== undefined) continue;
         const resource = readRule(namespace, rule);
         const isMarked = rule.protocol === String(OWN_PROTOCOL);
-        const isKnown = namespace === HOST ? record.hostObjects.includes(resource.id) : mark?.lab === lab;
+        const isRecorded =
+          record.hostObjects.includes(resource.id) || isOrphan(resource.id, { record, wanted });
+        const isKnown = namespace === HOST ? isRecorded : mark?.lab === lab;
         // What somebody else made is in the way only where the kernel would not take ours beside it.
         const isInTheWay = isEqual(wanted.get(resource.id)?.attributes, resource.attributes);
         if (isMarked && isKnown) found.push({ ...resource, owner: 'ours' });

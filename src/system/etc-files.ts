@@ -22,6 +22,8 @@ import type { EtcFolder, EtcName, LiveEtcFile } from '../observe/live.ts';
 const ROOT = '/etc/netns';
 /** A new file before it has its name, of whoever has topoweave's lock: a run that was killed leaves it there. */
 const UNFINISHED = '.topoweave.new';
+/** Bytes. No file of ours has so many. */
+const MOST = 16 * 1024 * 1024;
 
 export const etcNames: readonly EtcName[] = ['hostname', 'hosts', 'resolv.conf'];
 
@@ -93,7 +95,8 @@ function readPlainFile(path: string): string | 'other' | undefined {
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      return fstatSync(fd).isFile() ? readFileSync(fd, 'utf8') : 'other';
+      const status = fstatSync(fd);
+      return status.isFile() && status.size <= MOST ? readFileSync(fd, 'utf8') : 'other';
     } finally {
       closeSync(fd);
     }
@@ -213,13 +216,24 @@ function makeFolder(path: string): boolean {
 }
 
 function openFolder(path: string, shown = path): number {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const fd = openPlainFolder(path, shown);
   const { uid, mode } = fstatSync(fd);
   if (uid === process.getuid?.() && (mode & 0o022) === 0) return fd;
   closeSync(fd);
   throw new TopoweaveError('etc-folder', `${shown} can be written by others`, {
     hint: `look at it, then: chown root ${shown}; chmod go-w ${shown}`,
   });
+}
+
+function openPlainFolder(path: string, shown: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (!['ENOTDIR', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    throw new TopoweaveError('etc-folder', `${shown} is not a folder`, {
+      hint: `look at it and remove it: rm ${shown}`,
+    });
+  }
 }
 
 /** A path below an open folder. */
@@ -235,7 +249,8 @@ function inTheWay(path: string): TopoweaveError {
 export function etcHostname(namespace: string): string | undefined {
   const path = etcPath(namespace, 'hostname');
   try {
-    if (!lstatSync(path).isFile()) return undefined;
+    const status = lstatSync(path);
+    if (!status.isFile() || status.size > MOST) return undefined;
     const name = readFileSync(path, 'utf8').split('\n')[0]?.trim() ?? '';
     return /^[A-Za-z0-9_.-]{1,64}$/.test(name) ? name : undefined;
   } catch {

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { TopoweaveError, UnavailableError } from '../lib/errors.ts';
 import { recordFolder } from './record.ts';
@@ -35,7 +35,7 @@ export async function withLock<T>(
 ): Promise<T> {
   const path = join(recordFolder(), name);
   const refuse = (code: number): never => fail(code, path, holders[name]);
-  const fd = openSync(path, constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600);
+  const fd = openLock(path);
   try {
     if (lock === undefined) await lockByProgram(fd, refuse);
     else if (!lock(fd)) refuse(HELD);
@@ -45,6 +45,28 @@ export async function withLock<T>(
     held = undefined;
     closeSync(fd);
   }
+}
+
+/** A FIFO is not waited for, and no link followed: the lock is a file, or there is none. */
+function openLock(path: string): number {
+  const { O_CREAT, O_WRONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  let fd: number;
+  try {
+    fd = openSync(path, O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0o600);
+  } catch (error) {
+    // A directory, a link, a FIFO that nobody reads (open(2)).
+    if (!['EISDIR', 'ELOOP', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    throw notALock(path);
+  }
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw notALock(path);
+}
+
+function notALock(path: string): TopoweaveError {
+  return new TopoweaveError('lock', `${path} is not a file, so it cannot be locked`, {
+    hint: `look at it and remove it: rm -r ${path}`,
+  });
 }
 
 /** The lock belongs to the open file, which the child shares with this process, and not to the child (flock(2)). */

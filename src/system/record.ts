@@ -2,17 +2,19 @@ import {
   closeSync,
   constants,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
-  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { TopoweaveError } from '../lib/errors.ts';
+import { noteDamage } from './damage.ts';
+import { lostWords, nothingOf, type ShapedRecord, shapeRecord } from './record-shape.ts';
+import { readStateFile } from './state-file.ts';
 
 /**
  * What the kernel cannot carry, kept under /run so that it goes with the kernel's own state at a reboot. Losing it is
@@ -43,6 +45,28 @@ export interface LabRecord {
   readonly fdb?: readonly string[];
   /** Numbers of published ports that the file leaves open, by what they are for. */
   readonly ports?: Readonly<Record<string, number>>;
+  /** Folders below /etc/netns that are about to be made or removed; '.' is /etc/netns itself. */
+  readonly etc?: readonly string[];
+  /** An earlier record of this lab was damaged: what nobody knows any more. */
+  readonly damage?: RecordDamage;
+  /** Only while a plan is made, and never written: how marks tell what a damaged record does not. */
+  readonly orphans?: Orphans;
+}
+
+export interface Orphans {
+  /** Objects of the host that other labs' records name. */
+  readonly named: ReadonlySet<string>;
+  /** Nobody else can have lost one: what no record names is this lab's. */
+  readonly isAlone: boolean;
+}
+
+export interface RecordDamage {
+  /** Where the damaged one is. */
+  readonly kept: string;
+  /** Fields of which something may be missing. */
+  readonly lost: readonly string[];
+  /** Sysctls of the machine whose values from before are not known. */
+  readonly sysctls: readonly string[];
 }
 
 export interface AdoptedRecord {
@@ -72,8 +96,9 @@ export function emptyRecord(lab: string): LabRecord {
 
 /** Makes the folder, root-only, and refuses one that somebody else could write. */
 export function recordFolder(): string {
-  mkdirSync(FOLDER, { recursive: true, mode: 0o700 });
-  const status = statSync(FOLDER);
+  makeFolder(FOLDER);
+  const status = lstatSync(FOLDER);
+  if (!status.isDirectory()) throw notAFolder(FOLDER);
   if (status.uid !== process.getuid?.() || (status.mode & 0o077) !== 0) {
     throw new TopoweaveError('record-folder', `${FOLDER} can be written by others`, {
       hint: `look at it and remove it: rm -r ${FOLDER}`,
@@ -82,26 +107,51 @@ export function recordFolder(): string {
   return FOLDER;
 }
 
+/** Makes a folder that is root's alone; where something else has its name, the caller looks at it. */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    if (!['EEXIST', 'ENOTDIR', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
+
+export function notAFolder(path: string): TopoweaveError {
+  return new TopoweaveError('record-folder', `${path} is not a folder`, {
+    hint: `look at it and remove it: rm ${path}`,
+  });
+}
+
+/**
+ * The record of a lab, or what is left of a damaged one, which is noted.
+ *
+ * @throws TopoweaveError for one that a newer topoweave wrote, or that the machine does not let us read.
+ */
 export function readRecord(lab: string): LabRecord {
-  let text: string;
+  const { record, problem, lost } = inspectRecord(lab);
+  if (problem === undefined) return record;
+  const path = recordPath(lab);
+  noteDamage({ path, problem, lost: lostWords(lost) });
+  return { ...record, damage: record.damage ?? { kept: path, lost, sysctls: [] } };
+}
+
+/** The same for a list of labs, or of a lab that is not at work: what cannot be read is noted, too. */
+export function peekRecord(lab: string): LabRecord {
   try {
-    const file = openSync(recordPath(lab), constants.O_RDONLY | constants.O_NOFOLLOW);
-    try {
-      text = readFileSync(file, 'utf8');
-    } finally {
-      closeSync(file);
-    }
-  } catch {
+    return readRecord(lab);
+  } catch (error) {
+    if (!(error instanceof TopoweaveError)) throw error;
+    noteDamage({ path: recordPath(lab), problem: error.message, isForeign: true });
     return emptyRecord(lab);
   }
-  try {
-    // A border: the file is ours, but may be from a killed run or another version.
-    const value = JSON.parse(text) as Partial<LabRecord>;
-    if (value.version !== 1 || value.lab !== lab) return emptyRecord(lab);
-    return { ...emptyRecord(lab), ...value };
-  } catch {
-    return emptyRecord(lab);
-  }
+}
+
+/** What is in the file, and what is wrong with it. */
+export function inspectRecord(lab: string): ShapedRecord {
+  const path = recordPath(lab);
+  const found = readStateFile(path);
+  if (found === undefined) return { record: emptyRecord(lab), problem: undefined, lost: [] };
+  return 'problem' in found ? nothingOf(lab, found.problem) : shapeRecord(found.text, lab, path);
 }
 
 export function writeRecord(record: LabRecord): void {
@@ -114,7 +164,8 @@ export function writeRecord(record: LabRecord): void {
  * one. A symbolic link is never followed.
  */
 export function writePrivateFile(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.new`;
+  // Without a colon, which keys and records of services have: nothing else can look like it.
+  const temporary = join(dirname(path), `${basename(path).replaceAll(':', '.')}.${process.pid}.new`);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   try {
     unlinkSync(temporary);
@@ -151,6 +202,6 @@ export function recordedLabs(): string[] {
   }
 }
 
-function recordPath(lab: string): string {
+export function recordPath(lab: string): string {
   return join(FOLDER, `${lab}.json`);
 }

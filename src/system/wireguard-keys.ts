@@ -4,7 +4,6 @@ import {
   constants,
   fstatSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -14,7 +13,8 @@ import { dirname, join, resolve } from 'node:path';
 import { TopoweaveError } from '../lib/errors.ts';
 import { exitCodes } from '../lib/exit-codes.ts';
 import type { Interface, Topology, Wireguard, WireguardPeer } from '../topology/model.ts';
-import { recordFolder, writePrivateFile } from './record.ts';
+import { isThere, noteDamage, putAside } from './damage.ts';
+import { makeFolder, recordFolder, writePrivateFile } from './record.ts';
 
 /** Length of every key of WireGuard, and of its base64. */
 const KEY_SIZE = 32;
@@ -128,7 +128,10 @@ export function storeKeys(topology: Topology | undefined): void {
   const fresh = topology === undefined ? undefined : unwritten.get(topology);
   if (topology === undefined || fresh === undefined || fresh.length === 0) return;
   privateFolder(topology.name);
-  for (const { file, key } of fresh.splice(0)) writePrivateFile(file, `${key.toString('base64')}\n`);
+  for (const { file, key } of fresh.splice(0)) {
+    if (isThere(file)) noteDamage({ path: file, problem: NO_KEY, kept: putAside(file), lost: LOST_KEY });
+    writePrivateFile(file, `${key.toString('base64')}\n`);
+  }
 }
 
 /** Removes the keys of a lab that no interface of the topology has; all of them without one. */
@@ -143,7 +146,11 @@ export function forgetKeys(lab: string, topology: Topology | undefined): void {
     rmSync(folder, { recursive: true, force: true });
     return;
   }
-  for (const name of listKeys(folder)) if (!wanted.has(name)) rmSync(join(folder, name), { force: true });
+  for (const name of listKeys(folder)) {
+    // A damaged key stays as long as the one that was made in its place.
+    if (wanted.has(name.replace(/\.damaged(\.\d+)?$/, ''))) continue;
+    rmSync(join(folder, name), { recursive: true, force: true });
+  }
 }
 
 /**
@@ -240,7 +247,7 @@ function keyOf({ namespace, name }: Pick<Wireguard, 'namespace' | 'name'>): stri
 function privateFolder(lab: string): void {
   recordFolder();
   const folder = keyFolder(lab);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const status = lstatSync(folder);
   if (status.isDirectory() && status.uid === process.getuid?.() && (status.mode & 0o077) === 0) return;
   throw new TopoweaveError('key-folder', `${folder} is open to others`, {
@@ -248,13 +255,19 @@ function privateFolder(lab: string): void {
   });
 }
 
-/** A kept key; one that is damaged is as good as none, and a new one is made. */
+const NO_KEY = 'it is no key of ours';
+const LOST_KEY = 'the private key, so a new one is made: peers outside of the lab need the new public key';
+
+/** A kept key; one that is damaged is noted and as good as none, and a new one is made. */
 function readKept(path: string): Buffer | undefined {
+  if (!isThere(path)) return undefined;
   try {
-    return lstatSync(path).isFile() ? readKeyFile(path) : undefined;
-  } catch {
-    return undefined;
+    if (lstatSync(path).isFile()) return readKeyFile(path);
+  } catch (error) {
+    if (!(error instanceof TopoweaveError)) throw error;
   }
+  noteDamage({ path, problem: NO_KEY, lost: LOST_KEY });
+  return undefined;
 }
 
 function listKeys(folder: string): string[] {

@@ -12,6 +12,7 @@ import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import { type Locate, noChanges, nothingToDestroy, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
 import type { Context, RunCommand } from '../command.ts';
+import { damageJson } from '../damage.ts';
 import { engineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
 import { onInterrupt } from '../interrupt.ts';
@@ -71,9 +72,11 @@ export async function applyTarget(
       );
       return interrupt.exitCode();
     }
-    if (isJson) io.stdout(`${JSON.stringify({ ...json, applied: true }, null, 2)}\n`);
+    const lost = result.notGivenBack.length === 0 ? {} : { notGivenBack: result.notGivenBack };
+    if (isJson)
+      io.stdout(`${JSON.stringify({ ...json, applied: true, ...lost, ...damageJson() }, null, 2)}\n`);
     else io.stdout(`${outcome(result, target, done)}\n`);
-    return exitCodes.done;
+    return reportLost(io, result);
   } catch (error) {
     if (error instanceof ApplyError || error instanceof ConflictError) error.locate = locate;
     await progress.end(error);
@@ -81,6 +84,17 @@ export async function applyTarget(
   } finally {
     interrupt.stop();
   }
+}
+
+/** The lab is gone, and the next destroy finds nothing; but that the machine is as before would be a lie. */
+function reportLost(io: Context['io'], { notGivenBack }: ReconcileResult): ExitCode {
+  if (notGivenBack.length === 0) return exitCodes.done;
+  io.stderr(`error[not-given-back]: the record of the lab was damaged, so not all is as it was before\n`);
+  for (const sentence of notGivenBack) io.stderr(`  ${sentence}\n`);
+  io.stderr(
+    '  help: look at it, and set by hand what you want otherwise; nothing of the lab itself is left\n',
+  );
+  return exitCodes.failed;
 }
 
 function outcome(

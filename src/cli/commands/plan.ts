@@ -21,6 +21,7 @@ import {
 import { painter } from '../../report/style.ts';
 import { readRecord } from '../../system/record.ts';
 import type { Context, OptionValues, RunCommand } from '../command.ts';
+import { damageJson } from '../damage.ts';
 import { engineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
 import { loadLab, requirePrivileges } from '../lab.ts';
@@ -92,7 +93,7 @@ export function printPlan(
 ): void {
   const { io, color } = context;
   if (isJson) {
-    io.stdout(`${JSON.stringify(planJson(plan, locate, warnings), null, 2)}\n`);
+    io.stdout(`${JSON.stringify({ ...planJson(plan, locate, warnings), ...damageJson() }, null, 2)}\n`);
     return;
   }
   if (warnings.length > 0) io.stderr(formatWarnings(warnings, painter(color.stderr)));

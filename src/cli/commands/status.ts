@@ -7,8 +7,9 @@ import { observeMarks } from '../../observe/observe.ts';
 import { formatConflicts, formatPlan, planJson } from '../../report/plan.ts';
 import { painter } from '../../report/style.ts';
 import { formatTable } from '../../report/table.ts';
-import { readRecord, recordedLabs } from '../../system/record.ts';
+import { peekRecord, readRecord, recordedLabs } from '../../system/record.ts';
 import type { Context, OptionValues, RunCommand } from '../command.ts';
+import { damageJson } from '../damage.ts';
 import { engineOf } from '../engine-option.ts';
 import { type Choice, filePath, optionalFiles } from '../files.ts';
 import { knownLabs, noSuchLab } from '../known-labs.ts';
@@ -30,7 +31,7 @@ export const run: RunCommand = async (context, { args, options }) => {
   const { io, color } = context;
   if (options['json']) {
     io.stdout(
-      `${JSON.stringify({ ...planJson(plan, lab.locate), inSync: plan.steps.length + plan.conflicts.length === 0 }, null, 2)}\n`,
+      `${JSON.stringify({ ...planJson(plan, lab.locate), inSync: plan.steps.length + plan.conflicts.length === 0, ...damageJson() }, null, 2)}\n`,
     );
   } else if (plan.steps.length === 0 && plan.conflicts.length === 0) {
     io.stdout(`Lab '${plan.lab}' is as ${file} says: no drift.\n`);
@@ -55,7 +56,7 @@ async function listAll(context: Context, options: OptionValues): Promise<ExitCod
   const names = new Set([...marked.map(({ name }) => name), ...recordedLabs()]);
   const labs = [...names].sort().map((name) => {
     const found = marked.find((lab) => lab.name === name);
-    const { file } = readRecord(name);
+    const { file } = peekRecord(name);
     const states = services.flatMap(({ lab, state }) => (lab === name ? [state] : []));
     return {
       name,
@@ -66,7 +67,7 @@ async function listAll(context: Context, options: OptionValues): Promise<ExitCod
     };
   });
   if (options['json']) {
-    io.stdout(`${JSON.stringify({ schemaVersion: 1, labs }, null, 2)}\n`);
+    io.stdout(`${JSON.stringify({ schemaVersion: 1, labs, ...damageJson() }, null, 2)}\n`);
   } else if (labs.length === 0) {
     io.stdout('No labs on this machine.\n');
   } else {

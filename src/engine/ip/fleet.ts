@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { makeJobsFolder } from '../../system/leftovers.ts';
 import { inheritedLock } from '../../system/lock.ts';
-import { recordFolder } from '../../system/record.ts';
 import { countProcesses, searchPath } from '../../system/run.ts';
 
 /**
@@ -142,7 +142,7 @@ export async function runJobs(
   { onDone = () => {}, signal }: RunJobsOptions = {},
 ): Promise<JobResult[]> {
   if (jobs.length === 0) return [];
-  const folder = mkdtempSync(join(recordFolder(), 'jobs-'));
+  const folder = makeJobsFolder();
   try {
     const names = jobs.map((job, index) => writeJob(folder, String(index), job));
     const codes = new Map<number, number>();

@@ -1,8 +1,8 @@
-import { lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { TopoweaveError } from '../../lib/errors.ts';
 import type { Service } from '../../topology/model.ts';
-import { recordFolder } from '../record.ts';
+import { makeFolder, recordFolder } from '../record.ts';
 
 /**
  * The folders of services, where their users can get to them. Those above are root's, so nobody can put another in its
@@ -61,7 +61,7 @@ export function namesIn(folder: string): string[] {
 
 export function privateFolder(folder: string): void {
   recordFolder();
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const status = lstatSync(folder);
   if (status.isDirectory() && status.uid === process.getuid?.() && (status.mode & 0o077) === 0) return;
   throw new TopoweaveError('service-folder', `${folder} is open to others`, {

@@ -1,10 +1,20 @@
-import { closeSync, constants, openSync, readFileSync, readlinkSync, statSync, unlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { readlinkSync, statSync, unlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { TopoweaveError } from '../../lib/errors.ts';
 import type { LiveService } from '../../observe/live.ts';
+import { noteDamage, notedDamage, putAside } from '../damage.ts';
 import { netnsPath } from '../netns.ts';
 import { isSame, type Process } from '../processes.ts';
 import { writePrivateFile } from '../record.ts';
-import { namesIn, privateFolder, recordPath, recordsFolder } from './paths.ts';
+import { readStateFile } from '../state-file.ts';
+import { logPath, namesIn, privateFolder, recordPath, recordsFolder } from './paths.ts';
+import { type ShapedService, shapeServiceRecord, unknownService } from './record-shape.ts';
+
+/** Bytes. The arguments and the environment of one program. */
+const MOST = 4 * 1024 * 1024;
+
+/** A slash is in no name, and a colon not in that of a namespace. */
+const pathForm = /^\/run\/topoweave\/([^/]+)\.services\/([^/:]+):([^/]+)\.json$/;
 
 /** What a start leaves behind: enough to know the process again, and to stop what it started. */
 export interface ServiceRecord {
@@ -54,24 +64,57 @@ export function recordsOf(
   return folders.flatMap((folder) =>
     namesIn(join('/run/topoweave', folder)).flatMap((name) => {
       const path = join('/run/topoweave', folder, name);
-      const record = name.endsWith('.json') ? readServiceRecord(path) : undefined;
+      if (!name.endsWith('.json')) return [];
+      const record = lab === undefined ? peekServiceRecord(path) : readServiceRecord(path);
       return record === undefined ? [] : [{ path, record }];
     }),
   );
 }
 
-export function readServiceRecord(path: string): ServiceRecord | undefined {
+/** For a list of labs: one that cannot be read is noted. */
+function peekServiceRecord(path: string): ServiceRecord | undefined {
   try {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    try {
-      // A border: the folder is root's, but the file may be of another version.
-      const value = JSON.parse(readFileSync(fd, 'utf8')) as Partial<ServiceRecord>;
-      return value.version === 1 ? (value as ServiceRecord) : undefined;
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
+    return readServiceRecord(path);
+  } catch (error) {
+    if (!(error instanceof TopoweaveError)) throw error;
+    noteDamage({ path, problem: error.message, isForeign: true });
     return undefined;
+  }
+}
+
+/**
+ * The record of a service, or what is left of a damaged one, which is noted.
+ *
+ * @throws TopoweaveError for one that a newer topoweave wrote, or that the machine does not let us read.
+ */
+export function readServiceRecord(path: string): ServiceRecord | undefined {
+  const shaped = inspectServiceRecord(path);
+  if (shaped?.problem !== undefined) noteDamage({ path, problem: shaped.problem });
+  return shaped?.record;
+}
+
+function inspectServiceRecord(path: string): ShapedService | undefined {
+  const found = readStateFile(path, MOST);
+  const [, lab, namespace, name] = pathForm.exec(path) ?? [];
+  if (found === undefined || lab === undefined || namespace === undefined || name === undefined)
+    return undefined;
+  const identity = { lab, namespace, name, log: logPath(lab, namespace, { name, log: undefined }) };
+  return 'problem' in found
+    ? { record: unknownService(identity), problem: found.problem }
+    : shapeServiceRecord(found.text, identity, path);
+}
+
+/** Puts damaged records that were found aside, and writes what is left of them. The lock is held. */
+export function repairServiceRecords(lab: string): void {
+  for (const { path, kept, isForeign = false } of notedDamage()) {
+    if (kept !== undefined || isForeign || !path.startsWith(`${recordsFolder(lab)}/`)) continue;
+    const shaped = inspectServiceRecord(path);
+    if (shaped?.problem === undefined) continue;
+    // Not in its own folder, which goes with the lab.
+    const base = `${recordsFolder(lab)}.${basename(path)}`;
+    const aside = putAside(path, { stays: true, base });
+    writeServiceRecord(shaped.record);
+    noteDamage({ path, problem: shaped.problem, kept: aside });
   }
 }
 

@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TopoweaveError } from '../../lib/errors.ts';
 import { HOST } from '../../topology/model.ts';
 import { identityOf, isSame, type Process, processesWith, processOf } from '../processes.ts';
-import { TOKEN } from './launch.ts';
+import { ARRIVED, TOKEN } from './launch.ts';
 import { endLogWriter } from './log-writer.ts';
 import { recordPath } from './paths.ts';
 import { forgetServiceRecord, isIn, readServiceRecord, type ServiceRecord } from './record.ts';
+import { UNKNOWN_TOKEN } from './record-shape.ts';
 
 const POLL = 25;
 const KILL_ROUNDS = 400;
@@ -71,11 +72,12 @@ function signalAll(processes: readonly Process[], signal: NodeJS.Signals): void 
  * all of its session, and its number belong to a session of somebody else, whose first process is gone as well: so a
  * session without its first process is the service's only when something else says so, too.
  */
-function memberFinder({ process, token, namespace }: ServiceRecord): () => Promise<Process[]> {
+function memberFinder({ process, token, lab, namespace, name }: ServiceRecord): () => Promise<Process[]> {
   let wasOurs = false;
   return async () => {
     const { bySession, byValue } = await processesWith(TOKEN);
-    const marked = byValue.get(token) ?? [];
+    const named = token === UNKNOWN_TOKEN ? (await processesWith(ARRIVED)).byValue : undefined;
+    const marked = named?.get(`${lab}/${namespace}/${name}`) ?? byValue.get(token) ?? [];
     if (process === undefined || !isOfThisBoot(process)) return [...marked];
     const session = bySession.get(process.pid) ?? [];
     // What is left of one that ended keeps its number from others, too.
