@@ -142,7 +142,7 @@ async function followLog(
   from: { readonly fd: number; readonly at: number },
 ): Promise<void> {
   let { fd, at } = from;
-  for (let missing = 0; missing < PATIENCE; ) {
+  for (let missing = 0; missing < PATIENCE && io.stdoutIsOver?.() !== true; ) {
     await sleep(INTERVAL);
     const now = inodeOf(path);
     const { ino, size } = fstatSync(fd);
