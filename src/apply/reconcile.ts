@@ -16,7 +16,9 @@ import { makePlan, readLive } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
 import { withLock } from '../system/lock.ts';
 import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
+import { noteRemoval } from '../system/removed-namespaces.ts';
 import { forgetServices } from '../system/services/forget.ts';
+import { findSurvivors, noSurvivors, type Survivors } from '../system/survivors.ts';
 import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
@@ -165,6 +167,8 @@ function withKeys({ topology, file }: Target, make: boolean): Topology | undefin
 const LARGE_PLAN = 20_000;
 
 export interface ReconcileOptions extends ExecuteOptions {
+  /** Whether processes that keep a removed namespace are ended. */
+  readonly kill?: boolean;
   /** Called with the plan, before anything is done, also when there is nothing to do. */
   readonly onFirstPlan?: (plan: Plan) => void;
   /** Called with each plan that is about to be performed; there are more when the first one left something over. */
@@ -179,6 +183,8 @@ export interface ReconcileResult {
   readonly removed: { readonly namespaces: number; readonly fromHost: number };
   readonly hadNothingToDo: boolean;
   readonly interrupted: boolean;
+  /** What keeps namespaces that were removed. */
+  readonly survivors: Survivors;
 }
 
 /**
@@ -218,7 +224,8 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     if (round === 0) requireOvs(plan, live, readRecord(target.lab));
     if (plan.steps.length === 0) {
       finishRecord(target, plan);
-      return { ...about, interrupted: false };
+      const survivors = await findSurvivors(target.lab, options.kill === true);
+      return { ...about, interrupted: false, survivors };
     }
     if (round === 0) {
       await requireLinkKinds(plan);
@@ -228,7 +235,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     }
     if (waited === 0) options.onPlan?.(plan);
     const { interrupted, failures } = await perform(engine, target, plan, waited === 0 ? options : quietly);
-    if (interrupted) return { ...about, interrupted };
+    if (interrupted) return { ...about, interrupted, survivors: noSurvivors };
     if (failures.some(isWithoutCarrier)) {
       if (waited >= carrierPatience(plan.desired, failures)) throw failedWith(target, failures);
       await setTimeout(CARRIER_INTERVAL_MS);
@@ -260,6 +267,12 @@ function removedBy({ steps }: Plan): ReconcileResult['removed'] {
     namespaces: removals.filter(({ kind }) => kind === 'namespace').length,
     fromHost: removals.filter(({ namespace }) => namespace === HOST).length,
   };
+}
+
+function removedNamespaces({ steps }: Plan): string[] {
+  const isRemoved = ({ kind, action }: Step) =>
+    kind === 'namespace' && (action === 'delete' || action === 'replace');
+  return steps.filter(isRemoved).map(({ namespace }) => namespace);
 }
 
 function without(live: Live, touched: ReadonlySet<string>): Live {
@@ -305,6 +318,7 @@ async function perform(
   const record = claimRecord(target, plan);
   writeRecord(record);
   storeKeys(target.topology);
+  noteRemoval(target.lab, removedNamespaces(plan));
   const result = await execute(engine, plan.batches, options);
   writeRecord(afterwards(record, plan, result));
   const isPassing = (failure: StepFailure) => isAlreadyGone(failure) || isWithoutCarrier(failure);

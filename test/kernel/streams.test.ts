@@ -13,7 +13,9 @@ const COUNT = 120;
 const names = Array.from({ length: COUNT }, (_, index) => `n${index}`);
 const links = names
   .slice(1)
-  .map((name, index) => `  - endpoints: { n${index}:e1: 10.9.${index}.1/24, ${name}:e0: 10.9.${index}.2/24 }\n`)
+  .map(
+    (name, index) => `  - endpoints: { n${index}:e1: 10.9.${index}.1/24, ${name}:e0: 10.9.${index}.2/24 }\n`,
+  )
   .join('');
 // More than a hundred: the second thread makes namespaces, too.
 const file = folder.write('many.yaml', `name: many\nnamespaces: [${names.join(', ')}]\nlinks:\n${links}`);
@@ -113,12 +115,11 @@ test('a change goes on without its terminal, and ends with its own exit code', a
 test('progress on a terminal leaves a redirected result alone', () => {
   const result = join(folder.path, 'result');
   const line = `${program} apply ${file} > "${result}"`;
-  const options = {
+  const { stdout } = spawnSync('script', ['--quiet', '--command', line, '/dev/null'], {
     env: { ...env, SHELL: '/bin/bash' },
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
-  } as const;
-  const { stdout } = spawnSync('script', ['--quiet', '--command', line, '/dev/null'], options);
+  });
   expect(stdout).toContain(`in ${COUNT} namespaces`);
   expect(readFileSync(result, 'utf8')).toMatch(/^Applied lab 'many': \d+ added, 0 changed, 0 destroyed\.\n$/);
 });

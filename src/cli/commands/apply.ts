@@ -11,6 +11,8 @@ import type { Engine } from '../../engine/engine.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import { type Locate, noChanges, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
+import { painter } from '../../report/style.ts';
+import type { Survivors } from '../../system/survivors.ts';
 import type { Context, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
@@ -51,15 +53,16 @@ export async function applyTarget(
   context: Context,
   engine: Engine,
   target: Target,
-  { locate, isJson, done }: { locate: Locate; isJson: boolean; done: string },
+  { locate, isJson, done, kill = false }: { locate: Locate; isJson: boolean; done: string; kill?: boolean },
 ): Promise<ExitCode> {
-  const { io } = context;
+  const { io, color } = context;
   const interrupt = onInterrupt();
   const progress = showProgress(context, isJson);
   try {
     let json: object = {};
     const result = await reconcile(engine, target, {
       signal: interrupt.signal,
+      kill,
       ...(isJson ? { onFirstPlan: (plan) => (json = planJson(plan, locate)) } : {}),
       onPlan: progress.onPlan,
       onEvent: progress.onEvent,
@@ -71,9 +74,14 @@ export async function applyTarget(
       );
       return interrupt.exitCode();
     }
-    if (isJson) io.stdout(`${JSON.stringify({ ...json, applied: true }, null, 2)}\n`);
+    const { survivors } = result;
+    if (isJson) io.stdout(`${JSON.stringify({ ...json, applied: true, survivors }, null, 2)}\n`);
     else io.stdout(`${outcome(result, target, done)}\n`);
-    return exitCodes.done;
+    if (survivors.processes.length + survivors.mounts.length === 0) return exitCodes.done;
+    const { formatSurvivors } = await import('../../report/survivors.ts');
+    if (!isJson)
+      io.stderr(formatSurvivors(survivors, { lab: target.lab, kill, paint: painter(color.stderr) }));
+    return exitCodes.failed;
   } catch (error) {
     if (error instanceof ApplyError || error instanceof ConflictError) error.locate = locate;
     await progress.end(error);
@@ -83,25 +91,37 @@ export async function applyTarget(
   }
 }
 
-function outcome(
-  { hadNothingToDo, summary, removed }: ReconcileResult,
+function outcome(result: ReconcileResult, target: Target, done: string): string {
+  const { ended } = result.survivors;
+  const processes = `${ended} ${ended === 1 ? 'process' : 'processes'}`;
+  const change = changeOf(result, target, done);
+  return ended === 0 ? change : `${change}\nEnded ${processes} that kept namespaces of it.`;
+}
+
+function changeOf(
+  { hadNothingToDo, summary, removed, survivors }: ReconcileResult,
   { lab, topology }: Target,
   done: string,
 ): string {
   if (hadNothingToDo)
     return topology === undefined ? `Nothing to destroy: there is no lab '${lab}'.` : noChanges(lab);
-  if (topology === undefined) return `${done} lab '${lab}': ${removal(removed)}.`;
+  if (topology === undefined) return `${done} lab '${lab}': ${removal(removed, survivors)}.`;
   return `${done} lab '${lab}': ${summary.add} added, ${summary.change} changed, ${summary.destroy} destroyed.`;
 }
 
-function removal({ namespaces, fromHost }: ReconcileResult['removed']): string {
+function removal(
+  { namespaces, fromHost }: ReconcileResult['removed'],
+  { processes, mounts }: Survivors,
+): string {
+  // What lives on is told behind it.
+  const isWhole = processes.length + mounts.length === 0;
   const parts = [
     ...(namespaces === 0
       ? []
       : [
           namespaces === 1
-            ? '1 namespace with all that was in it'
-            : `${namespaces} namespaces with all that was in them`,
+            ? `1 namespace${isWhole ? ' with all that was in it' : ''}`
+            : `${namespaces} namespaces${isWhole ? ' with all that was in them' : ''}`,
         ]),
     ...(fromHost === 0 ? [] : [`${fromHost} ${fromHost === 1 ? 'object' : 'objects'} of the host`]),
   ];
