@@ -9,7 +9,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { NETNS_FOLDER } from './netns.ts';
+import { NETNS_FOLDER, namespaceFiles } from './netns.ts';
 import { recordFolder, writePrivateFile } from './record.ts';
 
 /** A namespace that lost its name, by the number that /proc/PID/ns/net shows (namespaces(7)). */
@@ -36,7 +36,10 @@ export function noteRemoval(lab: string, names: readonly string[]): void {
 
 /** Those of them that have no name any more. */
 export function notedNamespaces(lab: string): RemovedNamespace[] {
-  return readNoted(lab).filter(({ name, inode }) => inodeOf(name) !== inode);
+  const noted = readNoted(lab);
+  if (noted.length === 0) return noted;
+  const named = namespaceFiles();
+  return noted.filter(({ name, inode }) => !named.has(name) || inodeOf(name) !== inode);
 }
 
 /** Writes down these instead; nothing is left of the note without any. */
@@ -85,12 +88,12 @@ function isNoted(value: unknown): value is RemovedNamespace {
   return typeof name === 'string' && typeof inode === 'number';
 }
 
+/** The file system that namespaces are files of. */
+let nsfs: number | undefined;
+
 /** Undefined where there is none of this name, or only a file. */
 function inodeOf(name: string): number | undefined {
-  try {
-    const { ino, dev } = lstatSync(join(NETNS_FOLDER, name));
-    return dev === statSync('/proc/self/ns/net').dev ? ino : undefined;
-  } catch {
-    return undefined;
-  }
+  nsfs ??= statSync('/proc/self/ns/net').dev;
+  const status = lstatSync(join(NETNS_FOLDER, name), { throwIfNoEntry: false });
+  return status?.dev === nsfs ? status.ino : undefined;
 }

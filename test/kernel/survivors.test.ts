@@ -61,6 +61,7 @@ test('destroy names a process that keeps a namespace, and is no success until it
   expect(first.stderr).toContain('topoweave destroy --kill stay');
   expect(namespaces()).toEqual([]);
   expect(isRunning(pid)).toBe(true);
+  expect(ip('host', 'link')).not.toContain('stay0');
   // It is not forgotten.
   const again = await expectCode(1, 'destroy', '--json', 'stay');
   const { survivors } = JSON.parse(again.stdout) as { survivors: unknown };
@@ -129,17 +130,21 @@ const onTop = ['macvlan', 'ipvlan', 'vlan'] as const;
 
 test.for(onTop)(
   'a %s on a card of the host goes by itself, whoever keeps its namespace',
-  async (kind, { skip }) => {
+  async (kind, { skip, onTestFinished }) => {
     if (!kernelHas(kind)) skip(`the kernel has no ${kind}`);
     sh('ip', 'link', 'add', 'card0', 'type', 'veth', 'peer', 'name', 'card1');
-    const settings = kind === 'vlan' ? 'id: 5, ' : '';
-    const text = `name: stay\nnamespaces: [a, host]\n${kind}s:\n  a:top0: { ${settings}link: host:card0, addresses: [10.7.3.1/24] }\n`;
+    onTestFinished(() => void sh('ip', 'link', 'del', 'card0'));
+    const type = kind === 'vlan' ? 'vlan, id: 5' : kind;
+    const text = `name: stay
+namespaces:
+  host: {}
+  a: { interfaces: { top0: { type: ${type}, link: "host:card0", addresses: 10.7.3.1/24 } } }
+`;
     const top = folder.write('top.yaml', text);
     await expectCode(0, 'apply', top);
     expect(ip('a', 'link')).toContain('top0');
     const pid = await stay('a');
     await expectCode(1, 'destroy', 'stay');
     expect(sh('nsenter', `--net=/proc/${pid}/ns/net`, 'ip', 'link')).not.toContain('top0');
-    sh('ip', 'link', 'del', 'card0');
   },
 );
