@@ -103,7 +103,7 @@ function readGlobalOptions() {
 function exitCodeTable() {
   const meanings = {
     done: 'done, or no difference',
-    failed: 'failed: a step, a check, or a name that is taken',
+    failed: 'failed: a step, a check, a name that is taken, or a result that could not be written',
     differences: 'there are differences; only plan and status with --detailed-exitcode',
     usage: 'wrong usage',
     invalidFile: 'the file is not valid',
@@ -485,6 +485,11 @@ function cliPage() {
     ...exitCodeTable().map(({ code: number, means }) => `| ${number} | ${cell(means)} |`),
     '',
     'The commands below list what a code means for them, where that says more.',
+    '',
+    'A reader that goes away (`topoweave plan | head`) and a terminal that is closed change none of them: every command runs to',
+    'its end without a word. A result that cannot be written, because the disk is full, is a failure, as with the programs of',
+    'coreutils: 0 and 2 become 1, and standard error says that the command itself was performed. Progress and messages that',
+    'cannot be written to standard error are left out.',
     '',
   ];
   for (const command of commands) lines.push(...commandLines(command));

@@ -18,8 +18,10 @@ import { notedDamage } from '../system/damage.ts';
 import { etcFolders } from '../system/etc-claims.ts';
 import { withLock } from '../system/lock.ts';
 import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
+import { noteRemoval } from '../system/removed-namespaces.ts';
 import { forgetServices } from '../system/services/forget.ts';
 import { repairServiceRecords } from '../system/services/record.ts';
+import { findSurvivors, noSurvivors, type Survivors } from '../system/survivors.ts';
 import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
@@ -169,6 +171,8 @@ function withKeys({ topology, file }: Target, make: boolean): Topology | undefin
 const LARGE_PLAN = 20_000;
 
 export interface ReconcileOptions extends ExecuteOptions {
+  /** Whether processes that keep a removed namespace are ended. */
+  readonly kill?: boolean;
   /** Called with the plan, before anything is done, also when there is nothing to do. */
   readonly onFirstPlan?: (plan: Plan) => void;
   /** Called with each plan that is about to be performed; there are more when the first one left something over. */
@@ -185,6 +189,8 @@ export interface ReconcileResult {
   readonly interrupted: boolean;
   /** What a lab that is gone could not give back, in sentences. */
   readonly notGivenBack: readonly string[];
+  /** What keeps namespaces that were removed. */
+  readonly survivors: Survivors;
 }
 
 /**
@@ -227,7 +233,8 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     if (plan.steps.length === 0) {
       const lost = target.topology === undefined ? notGivenBack(readRecord(target.lab)) : [];
       finishRecord(target, plan);
-      return { ...about, interrupted: false, notGivenBack: lost };
+      const survivors = await findSurvivors(target.lab, options.kill === true);
+      return { ...about, interrupted: false, notGivenBack: lost, survivors };
     }
     if (round === 0) await requireMachine(engine, plan);
     if (waited === 0) options.onPlan?.(plan);
@@ -238,7 +245,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
       { plan, etc: claims },
       waited === 0 ? options : quietly,
     );
-    if (interrupted) return { ...about, interrupted, notGivenBack: [] };
+    if (interrupted) return { ...about, interrupted, notGivenBack: [], survivors: noSurvivors };
     if (failures.some(isWithoutCarrier)) {
       if (waited >= carrierPatience(plan.desired, failures)) throw failedWith(target, failures);
       await setTimeout(CARRIER_INTERVAL_MS);
@@ -270,6 +277,12 @@ function removedBy({ steps }: Plan): ReconcileResult['removed'] {
     namespaces: removals.filter(({ kind }) => kind === 'namespace').length,
     fromHost: removals.filter(({ namespace }) => namespace === HOST).length,
   };
+}
+
+function removedNamespaces({ steps }: Plan): string[] {
+  const isRemoved = ({ kind, action }: Step) =>
+    kind === 'namespace' && (action === 'delete' || action === 'replace');
+  return steps.filter(isRemoved).map(({ namespace }) => namespace);
 }
 
 function without(live: Live, touched: ReadonlySet<string>): Live {
@@ -316,6 +329,7 @@ async function perform(
   const record: LabRecord = etc.length === 0 ? claimed : { ...claimed, etc };
   writeRecord(record);
   storeKeys(target.topology);
+  noteRemoval(target.lab, removedNamespaces(plan));
   const result = await execute(engine, plan.batches, options);
   writeRecord(afterwards(record, plan, result));
   const isPassing = (failure: StepFailure) => isAlreadyGone(failure) || isWithoutCarrier(failure);

@@ -43,7 +43,8 @@ function startAgent(namespace: string): Agent {
   const [program = '', ...args] = inNamespace(namespace, [process.execPath, '-e', agentProgram()]);
   // NODE_OPTIONS is meant for this process: a debugger's port or a loader would be taken twice.
   const env = { ...process.env, PATH: searchPath(), NODE_OPTIONS: '' };
-  const child = spawn(program, args, { env, stdio: 'pipe' });
+  // In a session of its own: the end of the terminal is none of the check's, and Ctrl-C comes from here.
+  const child = spawn(program, args, { env, stdio: 'pipe', detached: true });
   const waiting = new Map<number, { resolve: (reply: AgentReply) => void; reject: (error: Error) => void }>();
   let lastId = 0;
   let failure: Error | undefined;

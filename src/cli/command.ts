@@ -4,6 +4,8 @@ import type { ExitCode } from '../lib/exit-codes.ts';
 export interface Io {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
+  /** Whether nobody gets what is written to stdout any more. */
+  readonly stdoutIsOver?: () => boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly stdoutIsTty: boolean;

@@ -104,7 +104,14 @@ export const commands: readonly CommandSpec[] = [
       { command: 'topoweave apply -f base.yaml -f site.yaml', explains: 'two files as one lab' },
       { command: 'topoweave apply big-lan.yaml --set hosts=200', explains: 'a variable of the file' },
     ],
-    exitCodes: [{ code: exitCodes.failed, means: 'a step failed, or a name is taken' }, invalid, unavailable],
+    exitCodes: [
+      {
+        code: exitCodes.failed,
+        means: 'a step failed, a name is taken, or a process keeps a removed namespace alive',
+      },
+      invalid,
+      unavailable,
+    ],
     load: async () => (await import('./commands/kernel.ts')).apply,
   },
   {
@@ -257,6 +264,7 @@ export const commands: readonly CommandSpec[] = [
       json,
       ...several,
       { flags: '--all', description: 'every lab of topoweave on this machine' },
+      { flags: '--kill', description: 'end processes that stay in a removed namespace and keep it alive' },
       { flags: '--dry-run', description: 'show the plan and stop' },
       engine,
     ],
@@ -264,8 +272,12 @@ export const commands: readonly CommandSpec[] = [
       { command: 'topoweave destroy office.yaml', explains: 'by file' },
       { command: 'topoweave destroy office', explains: 'by name: the file is not needed' },
       { command: 'topoweave destroy --all', explains: 'every lab' },
+      { command: 'topoweave destroy --kill office', explains: 'with whatever still runs in it' },
     ],
-    exitCodes: [{ code: exitCodes.failed, means: 'a step failed' }, unavailable],
+    exitCodes: [
+      { code: exitCodes.failed, means: 'a step failed, or a process keeps a removed namespace alive' },
+      unavailable,
+    ],
     load: async () => (await import('./commands/kernel.ts')).destroy,
   },
   {

@@ -9,7 +9,8 @@ export interface Interrupt {
 
 /**
  * The first SIGINT or SIGTERM ends the run after the batches that are under way; the second ends it at once. SIGHUP is
- * ignored, so that a dying ssh session cannot stop a change half way.
+ * ignored from here on, so that a dying ssh session cannot stop a change half way, nor make a finished one look like one
+ * that failed.
  *
  * @param again what the second one does: a run that has to clean up, and soon has, waits for that.
  */
@@ -23,13 +24,15 @@ export function onInterrupt(again: 'ends' | 'waits' = 'ends'): Interrupt {
     if (!isFirst) process.exit(code);
     controller.abort();
   };
-  const ignore = () => {};
-  process.on('SIGINT', handle).on('SIGTERM', handle).on('SIGHUP', ignore);
+  process.on('SIGINT', handle).on('SIGTERM', handle);
+  if (!process.listeners('SIGHUP').includes(ignore)) process.on('SIGHUP', ignore);
   return {
     signal: forMany(controller.signal),
     exitCode: () => code,
     stop: () => {
-      process.off('SIGINT', handle).off('SIGTERM', handle).off('SIGHUP', ignore);
+      process.off('SIGINT', handle).off('SIGTERM', handle);
     },
   };
 }
+
+function ignore(): void {}

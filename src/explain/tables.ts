@@ -100,7 +100,7 @@ async function removeTables({ namespace, withBridge }: Where): Promise<boolean> 
 
 async function loadScript(namespace: string, script: string): Promise<string | undefined> {
   // Ctrl-C goes to all programs of the terminal's group, and these have to end what they began.
-  const options = { input: script, timeout: NFT_PATIENCE, detached: true } as const;
+  const options = { input: script, timeout: NFT_PATIENCE } as const;
   const { code, stderr } = await run(inNamespace(namespace, ['nft', '-f', '-']), options);
   return code === 0 ? undefined : (stderr.trim().split('\n')[0] ?? 'no message');
 }

@@ -55,6 +55,10 @@ export function defineDeviceKind(kind: DeviceKind, spec: DeviceKindSpec): Kind {
       link: linkBelow(link, context),
     }),
     requires: ({ attributes }) => (attributes['link'] === undefined ? [] : [String(attributes['link'])]),
+    standsOn: ({ namespace, attributes }) => {
+      const below = String(attributes['link'] ?? '');
+      return below === '' || below.startsWith(`${namespace}/`) ? [] : [below];
+    },
     create: (resource, { settings }) => {
       if (spec.create !== undefined) return spec.create(resource, settings);
       const { namespace, label, attributes } = resource;

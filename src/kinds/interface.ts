@@ -60,6 +60,7 @@ export interface LinkKind<T extends Interface> {
   readonly derivesMtu?: boolean;
   /** Whether it stays when something else goes that it requires, so that it has to be removed in its own right. */
   readonly survives?: NonNullable<Kind['survives']>;
+  readonly standsOn?: NonNullable<Kind['standsOn']>;
   /** What the kernel must have for it; undefined where every kernel does. */
   readonly needs?: (kind: T['kind']) => KernelNeed;
   /** What a change of its own attributes does to traffic, before what is said of all links. */
@@ -220,6 +221,7 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
       ];
     },
     ...(link.survives === undefined ? {} : { survives: link.survives }),
+    ...(link.standsOn === undefined ? {} : { standsOn: link.standsOn }),
     update: (change) => updateLink(change, link),
     remove: ({ namespace, label, attributes }) => [
       { tool: 'ip', namespace, args: ['link', 'del', 'dev', String(attributes['name'] ?? label)] },

@@ -150,6 +150,8 @@ export interface Kind {
   readonly same?: (attribute: string, wanted: Value, live: Value | undefined) => boolean;
   /** Further live resources that the kernel drops when it removes this one. */
   readonly dropsWith?: (removed: LiveResource, live: readonly LiveResource[]) => readonly string[];
+  /** Ids in other namespaces that it is on top of, so that it reaches out of its own. */
+  readonly standsOn?: (resource: Resource) => readonly string[];
   /** Whether it stays when the named one goes, though it requires it: then it has a removal of its own. */
   readonly survives?: (resource: LiveResource, removed: string) => boolean;
   /** Attributes that the kernel resets when it removes another resource, by that one's id. */

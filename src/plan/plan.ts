@@ -170,7 +170,19 @@ function goesAlong({ dropsWith, live }: Difference, { differences }: DiffResult)
   if (dropsWith === undefined || live === undefined) return dropsWith !== undefined;
   const namespace = differences.get(live.namespace);
   const goesWithNamespace = namespace?.action === 'delete' || namespace?.action === 'replace';
-  return goesWithNamespace || kindOf(live).survives?.(live, dropsWith) !== true;
+  if (goesWithNamespace) return !reachesOut(live, differences);
+  return kindOf(live).survives?.(live, dropsWith) !== true;
+}
+
+/**
+ * Whether it is on top of something that stays. A process that keeps the namespace would keep it, too, and it would go on
+ * to answer there.
+ */
+function reachesOut(live: LiveResource, differences: DiffResult['differences']): boolean {
+  return (kindOf(live).standsOn?.(live) ?? []).some((id) => {
+    const action = differences.get(id.slice(0, Math.max(0, id.indexOf('/'))))?.action;
+    return action !== 'delete' && action !== 'replace';
+  });
 }
 
 function makingOf({ action, wanted }: Difference, change: Change | undefined): readonly Command[] {

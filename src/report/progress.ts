@@ -35,7 +35,7 @@ interface Waiting {
 }
 
 /** One task per layer, which ends when the executor says so; the list only shows, it never works itself. */
-function taskList({ color }: Context): Progress {
+function taskList({ color, io }: Context): Progress {
   const layers = new Map<number, Waiting>();
   const layer = (index: number): Waiting => {
     const found = layers.get(index) ?? waiting();
@@ -52,7 +52,8 @@ function taskList({ color }: Context): Progress {
       const titles = Array.from({ length: count }, (_, index) => layerTitle(byLayer.get(index) ?? []));
       const waits = titles.map((_, index) => layer(index).promise);
       shown = shown.then(async () => {
-        const { Listr } = await import('listr2');
+        const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
+        const screen = screenOf(io);
         const tasks = titles.map((title, index) => ({ title, task: () => waits[index] }));
         const list = new Listr(tasks, {
           concurrent: false,
@@ -60,7 +61,11 @@ function taskList({ color }: Context): Progress {
           registerSignalListeners: false,
           exitOnError: true,
           forceTTY: true,
-          rendererOptions: { collapseErrors: false, showErrorMessage: false },
+          rendererOptions: {
+            collapseErrors: false,
+            showErrorMessage: false,
+            logger: new ListrLogger({ useIcons: true, processOutput: new ProcessOutput(screen, screen) }),
+          },
           ...(color.stderr ? {} : { forceUnicode: false }),
         });
         await list.run().catch(() => {});
@@ -74,6 +79,19 @@ function taskList({ color }: Context): Progress {
       await shown;
     },
   };
+}
+
+/** Left to itself, the list would write to stdout, and a terminal that is closed meanwhile would end the run. */
+function screenOf({ stderr, columns }: Context['io']): NodeJS.WriteStream {
+  const write = (text: string): boolean => {
+    stderr(text);
+    return true;
+  };
+  return Object.create(process.stderr, {
+    write: { value: write, writable: true, enumerable: true },
+    columns: { get: () => process.stderr.columns ?? columns, enumerable: true },
+    rows: { get: () => process.stderr.rows, enumerable: true },
+  }) as NodeJS.WriteStream;
 }
 
 function waiting(): Waiting {

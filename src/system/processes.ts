@@ -96,13 +96,20 @@ function readProcesses(variable: string): Processes {
   return { bySession, byValue };
 }
 
+/** Who started it; 0 where it is gone. */
+export function parentOf(pid: number): number {
+  return readStat(pid)?.parent ?? 0;
+}
+
 /** The name in parentheses may hold anything, parentheses too (proc(5)). */
-function readStat(pid: number): { state: string; session: number; start: string } | undefined {
+function readStat(
+  pid: number,
+): { state: string; parent: number; session: number; start: string } | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    const [state = '', , , session = ''] = fields;
-    return { state, session: Number(session), start: fields[19] ?? '' };
+    const [state = '', parent = '', , session = ''] = fields;
+    return { state, parent: Number(parent), session: Number(session), start: fields[19] ?? '' };
   } catch {
     return undefined;
   }

@@ -11,12 +11,11 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds. */
   readonly timeout?: number;
-  /** In a process group of its own, which Ctrl-C does not reach. */
-  readonly detached?: true;
 }
 
 /**
- * The seam to the machine: starts one program and waits for it. Arguments are an array, never a shell line; an exit
+ * The seam to the machine: starts one program and waits for it. It is in a session of its own, which neither Ctrl-C nor
+ * the end of the terminal reaches: a program that these ended would look like one that failed. Arguments are an array, never a shell line; an exit
  * code other than 0 is data, not an exception.
  *
  * @throws UnavailableError when the program is not installed.
@@ -36,7 +35,7 @@ export const run: Run = async ([program = '', ...args], options = {}) => {
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
-    ...(options.detached === undefined ? {} : { detached: options.detached }),
+    detached: true,
   });
   if (result.code === 'ENOENT') throw missingProgram(program);
   return {

@@ -136,7 +136,8 @@ test('a number that another process got is not touched', async () => {
     const moved = { ...readRecord('one'), process: { ...readRecord('one').process, boot: 'another' } };
     const started = pidOf('one');
     writeFileSync(recordPath('one'), JSON.stringify({ ...moved, token: 'none' }));
-    await expectCode(0, 'destroy', 'lab');
+    // It is still in the namespace, which lives on with it: no success.
+    await expectCode(1, 'destroy', 'lab');
     expect([isAlive(stranger.pid ?? 0), isAlive(started)]).toEqual([true, true]);
     process.kill(started);
   } finally {

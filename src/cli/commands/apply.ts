@@ -11,6 +11,8 @@ import type { Engine } from '../../engine/engine.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import { type Locate, noChanges, nothingToDestroy, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
+import { painter } from '../../report/style.ts';
+import type { Survivors } from '../../system/survivors.ts';
 import type { Context, RunCommand } from '../command.ts';
 import { damageJson } from '../damage.ts';
 import { engineOf } from '../engine-option.ts';
@@ -52,15 +54,16 @@ export async function applyTarget(
   context: Context,
   engine: Engine,
   target: Target,
-  { locate, isJson, done }: { locate: Locate; isJson: boolean; done: string },
+  { locate, isJson, done, kill = false }: { locate: Locate; isJson: boolean; done: string; kill?: boolean },
 ): Promise<ExitCode> {
-  const { io } = context;
+  const { io, color } = context;
   const interrupt = onInterrupt();
   const progress = showProgress(context, isJson);
   try {
     let json: object = {};
     const result = await reconcile(engine, target, {
       signal: interrupt.signal,
+      kill,
       ...(isJson ? { onFirstPlan: (plan) => (json = planJson(plan, locate)) } : {}),
       onPlan: progress.onPlan,
       onEvent: progress.onEvent,
@@ -72,11 +75,17 @@ export async function applyTarget(
       );
       return interrupt.exitCode();
     }
+    const { survivors } = result;
     const lost = result.notGivenBack.length === 0 ? {} : { notGivenBack: result.notGivenBack };
-    if (isJson)
-      io.stdout(`${JSON.stringify({ ...json, applied: true, ...lost, ...damageJson() }, null, 2)}\n`);
+    const more = { ...lost, survivors, ...damageJson() };
+    if (isJson) io.stdout(`${JSON.stringify({ ...json, applied: true, ...more }, null, 2)}\n`);
     else io.stdout(`${outcome(result, target, done)}\n`);
-    return reportLost(io, result);
+    const code = reportLost(io, result);
+    if (survivors.processes.length + survivors.mounts.length === 0) return code;
+    const { formatSurvivors } = await import('../../report/survivors.ts');
+    if (!isJson)
+      io.stderr(formatSurvivors(survivors, { lab: target.lab, kill, paint: painter(color.stderr) }));
+    return exitCodes.failed;
   } catch (error) {
     if (error instanceof ApplyError || error instanceof ConflictError) error.locate = locate;
     await progress.end(error);
@@ -97,24 +106,36 @@ function reportLost(io: Context['io'], { notGivenBack }: ReconcileResult): ExitC
   return exitCodes.failed;
 }
 
-function outcome(
-  { hadNothingToDo, summary, removed }: ReconcileResult,
+function outcome(result: ReconcileResult, target: Target, done: string): string {
+  const { ended } = result.survivors;
+  const processes = `${ended} ${ended === 1 ? 'process' : 'processes'}`;
+  const change = changeOf(result, target, done);
+  return ended === 0 ? change : `${change}\nEnded ${processes} that kept namespaces of it.`;
+}
+
+function changeOf(
+  { hadNothingToDo, summary, removed, survivors }: ReconcileResult,
   { lab, topology }: Target,
   done: string,
 ): string {
   if (hadNothingToDo) return topology === undefined ? nothingToDestroy(lab) : noChanges(lab);
-  if (topology === undefined) return `${done} lab '${lab}': ${removal(removed)}.`;
+  if (topology === undefined) return `${done} lab '${lab}': ${removal(removed, survivors)}.`;
   return `${done} lab '${lab}': ${summary.add} added, ${summary.change} changed, ${summary.destroy} destroyed.`;
 }
 
-function removal({ namespaces, fromHost }: ReconcileResult['removed']): string {
+function removal(
+  { namespaces, fromHost }: ReconcileResult['removed'],
+  { processes, mounts }: Survivors,
+): string {
+  // What lives on is told behind it.
+  const isWhole = processes.length + mounts.length === 0;
   const parts = [
     ...(namespaces === 0
       ? []
       : [
           namespaces === 1
-            ? '1 namespace with all that was in it'
-            : `${namespaces} namespaces with all that was in them`,
+            ? `1 namespace${isWhole ? ' with all that was in it' : ''}`
+            : `${namespaces} namespaces${isWhole ? ' with all that was in them' : ''}`,
         ]),
     ...(fromHost === 0 ? [] : [`${fromHost} ${fromHost === 1 ? 'object' : 'objects'} of the host`]),
   ];

@@ -1,5 +1,7 @@
+import type { Engine } from '../../engine/engine.ts';
 import { UsageError } from '../../lib/errors.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
+import { labsWithNotes } from '../../system/removed-namespaces.ts';
 import type { RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { optionalFiles } from '../files.ts';
@@ -17,17 +19,24 @@ export const run: RunCommand = async (context, { args, options }) => {
   const named = choice === undefined ? undefined : await resolveLabName(context, choice);
   await requirePrivileges();
   const engine = engineOf(context, options);
-  const labs = named === undefined ? await knownLabs(engine) : [named];
+  const labs = named === undefined ? await allLabs(engine) : [named];
   if (labs.length === 0 && !isJson)
     context.io.stdout('Nothing to destroy: there is no lab on this machine.\n');
-  let code: ExitCode = exitCodes.done;
+  const kill = options['kill'] === true;
+  let worst: ExitCode = exitCodes.done;
   for (const lab of labs) {
     const target = { lab, topology: undefined };
     const locate = () => '';
-    code = options['dryRun']
+    const code = options['dryRun']
       ? await dryRun(context, engine, target, { locate, isJson })
-      : await applyTarget(context, engine, target, { locate, isJson, done: 'Destroyed' });
-    if (code !== exitCodes.done) break;
+      : await applyTarget(context, engine, target, { locate, isJson, done: 'Destroyed', kill });
+    if (code === exitCodes.interrupted || code === exitCodes.terminated) return code;
+    // What one leaves behind is no reason to keep the others.
+    worst = Math.max(worst, code);
   }
-  return code;
+  return worst;
 };
+
+async function allLabs(engine: Engine): Promise<string[]> {
+  return [...new Set([...(await knownLabs(engine)), ...labsWithNotes()])].sort();
+}

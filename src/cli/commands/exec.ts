@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { parseMark } from '../../kinds/marks.ts';
 import { TopoweaveError, UsageError } from '../../lib/errors.ts';
 import { etcHostname } from '../../system/etc-files.ts';
@@ -90,9 +91,11 @@ async function start(argv: readonly string[], namespace: string): Promise<number
   return new Promise((resolve, reject) => {
     const env = { ...process.env, PATH: searchPath(), TOPOWEAVE_NAMESPACE: namespace };
     const child = spawn(program, args, { stdio: 'inherit', env });
-    // The terminal sends Ctrl-C to the command as well: it decides what that means.
+    // The terminal sends these to the command as well, others send theirs to this process alone: the command decides
+    // what each means.
     const ignore = () => {};
-    process.on('SIGINT', ignore).on('SIGTERM', ignore);
+    const passOn = (signal: NodeJS.Signals) => void child.kill(signal);
+    process.on('SIGINT', ignore).on('SIGQUIT', ignore).on('SIGTERM', passOn).on('SIGHUP', passOn);
     child.on('error', (error: NodeJS.ErrnoException) => {
       reject(
         error.code === 'ENOENT'
@@ -101,20 +104,8 @@ async function start(argv: readonly string[], namespace: string): Promise<number
       );
     });
     child.on('exit', (code, signal) => {
-      process.off('SIGINT', ignore).off('SIGTERM', ignore);
-      resolve(code ?? 128 + (signal === null ? 0 : signalNumber(signal)));
+      process.off('SIGINT', ignore).off('SIGQUIT', ignore).off('SIGTERM', passOn).off('SIGHUP', passOn);
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
     });
   });
-}
-
-function signalNumber(signal: NodeJS.Signals): number {
-  const numbers: Partial<Record<NodeJS.Signals, number>> = {
-    SIGHUP: 1,
-    SIGINT: 2,
-    SIGQUIT: 3,
-    SIGKILL: 9,
-    SIGPIPE: 13,
-    SIGTERM: 15,
-  };
-  return numbers[signal] ?? 0;
 }

@@ -162,7 +162,7 @@ interface Following {
 async function followLog(io: Io, path: string, { copy, ...from }: Following): Promise<void> {
   let { fd, at } = from;
   let isLate = false;
-  for (let missing = 0; missing < PATIENCE; ) {
+  for (let missing = 0; missing < PATIENCE && io.stdoutIsOver?.() !== true; ) {
     if (!isLate) await sleep(INTERVAL);
     const names = filesOfLog(path);
     const inodes = names.map(inodeOf);

@@ -186,8 +186,9 @@ function runWorker(
   countProcesses(1);
   const child = spawn('sh', ['-c', worker, 'sh', folder, sysctl, wg, ...share], {
     env: { LC_ALL: 'C', PATH: searchPath() },
-    stdio: ['ignore', 'pipe', 'inherit', ...inheritedLock()],
-    // In a process group of its own: Ctrl-C must not end a batch half way.
+    // Nothing of the terminal's or of a pipe's: a shell that wrote to one that is gone would be ended by SIGPIPE.
+    stdio: ['ignore', 'pipe', 'ignore', ...inheritedLock()],
+    // In a session of its own: Ctrl-C or the end of the terminal must not end a batch half way.
     detached: true,
   });
   const stop = () => child.kill('SIGTERM');

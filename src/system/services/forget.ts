@@ -42,7 +42,9 @@ function removeOthers(folder: string, wanted: ReadonlySet<string>): void {
   // open folders and cannot be led elsewhere by a link.
   if (others.length > 0) {
     countProcesses(1);
-    spawnSync('rm', ['-rf', '--', ...others], { env: { PATH: searchPath() } });
+    // In a session of its own, as every program that changes something (spawnSync has it, its types do not).
+    const options = { env: { PATH: searchPath() }, detached: true };
+    spawnSync('rm', ['-rf', '--', ...others], options);
   }
   removeEmpty(folder);
 }

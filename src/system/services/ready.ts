@@ -112,6 +112,7 @@ function succeeds([program = '', ...args]: readonly string[], token: string): Pr
     const child = spawn(program, args, {
       env,
       stdio: 'ignore',
+      detached: true,
       cwd: '/',
       timeout: TRY,
       killSignal: 'SIGKILL',
