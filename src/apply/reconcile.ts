@@ -28,9 +28,10 @@ import { requireDisciplines } from './disciplines.ts';
 import { needsDockerUser, withFoundChains } from './docker-user.ts';
 import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
+import { claimSysctls, sysctlsInUse, withWritten } from './former-sysctls.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
-import { keepShared, withShared } from './shared-sysctls.ts';
+import { claimShared, keepShared, sharedConflicts, withShared } from './shared-sysctls.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
 export interface Target {
@@ -128,6 +129,7 @@ export async function planFor(
   const conflicts = [
     ...plan.conflicts,
     ...exclusiveConflicts(topology, live, record),
+    ...sharedConflicts(plan, lab),
     ...(await portConflicts(plan, topology, findPortUse)),
   ];
   if (topology.interfaces.some(({ kind }) => kind === 'adopted')) {
@@ -306,7 +308,7 @@ async function perform(
   writeRecord(record);
   storeKeys(target.topology);
   const result = await execute(engine, plan.batches, options);
-  writeRecord(afterwards(record, plan, result));
+  writeRecord(withWritten(record, plan, result));
   const isPassing = (failure: StepFailure) => isAlreadyGone(failure) || isWithoutCarrier(failure);
   if (!result.failures.every(isPassing)) throw failedWith(target, result.failures);
   return result;
@@ -352,11 +354,6 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
   const hostObjects = unmarked
     .map(({ id }) => id)
     .filter((id) => made.has(id) || record.hostObjects.includes(id));
-  const sysctls: Record<string, Record<string, string>> = structuredClone(record.sysctls);
-  for (const { kind, namespace, before, action } of plan.steps) {
-    if (kind !== 'sysctl' || action === 'delete' || before === undefined) continue;
-    sysctls[namespace] = { [String(before['name'])]: String(before['value']), ...sysctls[namespace] };
-  }
   const adopted = { ...record.adopted };
   for (const { kind, resource, action, before, after } of plan.steps) {
     if (kind !== 'adopted' || action === 'delete' || before === undefined) continue;
@@ -365,7 +362,7 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
       adopted[resource] = formerState(before, isExact);
   }
   const { ports: _ports, ...rest } = record;
-  return {
+  const claimed: LabRecord = {
     ...rest,
     ...withPorts(topology),
     adopted,
@@ -375,8 +372,9 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
     ...withFdb([...(record.fdb ?? []), ...namespacesWithFdb(topology)]),
     // While it runs, what is to be removed must stay known: it leaves the record when it is gone.
     hostObjects: [...new Set([...record.hostObjects, ...hostObjects])].sort(),
-    sysctls,
+    sysctls: claimSysctls(record, plan),
   };
+  return claimShared(claimed, record, plan);
 }
 
 /** The files of this run instead of those of the last one. */
@@ -385,21 +383,6 @@ function withFiles(record: LabRecord, { file, more }: Target): LabRecord {
   const { file: _file, more: _more, ...rest } = record;
   const hasMore = more !== undefined && more.over.length + Object.keys(more.set).length > 0;
   return { ...rest, file, ...(hasMore ? { more } : {}) };
-}
-
-function afterwards(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: ExecutionResult): LabRecord {
-  const sysctls: Record<string, Record<string, string>> = structuredClone(record.sysctls);
-  for (const [namespace, values] of sysctlsBefore) {
-    sysctls[namespace] = { ...Object.fromEntries(values), ...sysctls[namespace] };
-  }
-  if (failures.length === 0) {
-    for (const { kind, namespace, before, action } of plan.steps) {
-      if (action !== 'delete') continue;
-      if (kind === 'sysctl') delete sysctls[namespace]?.[String(before?.['name'])];
-      if (kind === 'namespace') delete sysctls[namespace];
-    }
-  }
-  return { ...record, sysctls };
 }
 
 /** Everything is as it should be: claims are over, and a lab without anything has no record. */
@@ -412,13 +395,6 @@ function finishRecord(target: Target, plan: Plan): void {
     return;
   }
   const record = readRecord(lab);
-  const wanted = new Set(madeNamespaces(topology));
-  const sysctls = Object.fromEntries(
-    Object.entries(record.sysctls).filter(
-      ([namespace, values]) =>
-        (namespace === 'host' || wanted.has(namespace)) && Object.keys(values).length > 0,
-    ),
-  );
   const { fdb: _fdb, ovs: _ovs, ports: _ports, options = {}, ...rest } = record;
   const recorded = new Set([...record.hostObjects, ...Object.keys(record.adopted), ...Object.keys(options)]);
   const ids = new Set(plan.desired.flatMap(({ id }) => (recorded.has(id) ? [id] : [])));
@@ -430,7 +406,7 @@ function finishRecord(target: Target, plan: Plan): void {
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
     hostObjects: record.hostObjects.filter((id) => ids.has(id)),
     adopted: Object.fromEntries(Object.entries(record.adopted).filter(([id]) => ids.has(id))),
-    sysctls,
+    sysctls: sysctlsInUse(record, plan),
     ...withOptions(Object.fromEntries(Object.entries(options).filter(([id]) => ids.has(id)))),
     ...withFdb(namespacesWithFdb(topology)),
   };
