@@ -1,9 +1,11 @@
-import { numberOf } from '../engine/netlink/names.ts';
+import { numberOf, protocolInEtc } from '../engine/netlink/names.ts';
+import { canonicalAddress } from '../lib/ip.ts';
 import { protocolNumber } from '../lib/ip-protocol.ts';
 import type { IpRule } from '../observe/live.ts';
+import type { LabRecord } from '../system/record.ts';
 import { HOST, type PortRange, type Rule } from '../topology/model.ts';
 import { OWN_PROTOCOL } from './marks.ts';
-import type { Attributes, Command, Kind, LiveResource, Owner, Resource } from './resource.ts';
+import type { Attributes, Command, Kind, LiveResource, Owner, Resource, Value } from './resource.ts';
 
 /**
  * A rule of the routing policy, IPv4 or IPv6. Ours carry the protocol number 116, as routes do; the kernel's own (0,
@@ -18,11 +20,12 @@ export const ruleKind: Kind = {
   read: (live, { lab, record, wanted }) => {
     const found: LiveResource[] = [];
     for (const { name: namespace, mark, rules = [] } of live.namespaces.values()) {
+      const isRecorded = namespace === HOST ? recordedIn(record, rules) : undefined;
       for (const rule of rules) {
         if (rule.protocol === 'kernel' || rule.l3mdev !== undefined) continue;
         const resource = readRule(namespace, rule);
         const isMarked = rule.protocol === String(OWN_PROTOCOL);
-        const isKnown = namespace === HOST ? record.hostObjects.includes(resource.id) : mark?.lab === lab;
+        const isKnown = isRecorded?.(resource) ?? mark?.lab === lab;
         // What somebody else made is in the way only where the kernel would not take ours beside it.
         const isInTheWay = isEqual(wanted.get(resource.id)?.attributes, resource.attributes);
         if (isMarked && isKnown) found.push({ ...resource, owner: 'ours' });
@@ -39,6 +42,23 @@ export const ruleKind: Kind = {
   disrupts: (_change, action) =>
     action === 'delete' ? 'packets that it matches are routed otherwise' : undefined,
 };
+
+/**
+ * Whether the record has a rule of the host: by its identity, or, of an identity that no rule has, as one that another
+ * version wrote in other words, by its family and priority. Without that it would stay, and nothing would name it.
+ */
+function recordedIn({ hostObjects }: LabRecord, rules: readonly IpRule[]): (resource: Resource) => boolean {
+  const known = hostObjects.filter((id) => id.startsWith(`${HOST}/rule/`));
+  if (known.length === 0) return () => false;
+  const present = new Set(rules.map((rule) => readRule(HOST, rule).id));
+  const lost = known.filter((id) => !present.has(id));
+  return ({ id, attributes: { family, priority } }) =>
+    known.includes(id) || lost.some((other) => other.startsWith(rulePrefix(HOST, family, priority)));
+}
+
+function rulePrefix(namespace: string, family: Value | undefined, priority: Value | undefined): string {
+  return `${namespace}/rule/${family === 6 ? 'inet6' : 'inet'}/${priority}/`;
+}
 
 /** In a namespace of ours an equal rule is as good as ours; on the host it is somebody's. */
 function ownerOf(namespace: string, isOurs: boolean): Owner {
@@ -83,8 +103,8 @@ function readRule(namespace: string, rule: IpRule): Resource {
   const bits = family === 4 ? 32 : 128;
   const [mark, mask] = [Number(fwmark), Number(fwmask)];
   const selector = selectorOf(rule.not === null, {
-    from: rule.src === 'all' ? undefined : `${rule.src}/${rule.srclen ?? bits}`,
-    to: rule.dst === undefined || rule.dst === 'all' ? undefined : `${rule.dst}/${rule.dstlen ?? bits}`,
+    from: prefixText(rule.src, rule.srclen ?? bits),
+    to: prefixText(rule.dst, rule.dstlen ?? bits),
     iif: rule.iif,
     oif: rule.oif,
     fwmark: rule.fwmark === undefined ? undefined : markText(mark, mask),
@@ -93,7 +113,10 @@ function readRule(namespace: string, rule: IpRule): Resource {
       firstUser === undefined || lastUser === undefined
         ? undefined
         : rangeText({ first: firstUser, last: lastUser }, true),
-    ipproto: rule.ipproto === undefined ? undefined : protocolNumber(rule.ipproto),
+    ipproto:
+      rule.ipproto === undefined
+        ? undefined
+        : (protocolNumber(rule.ipproto) ?? protocolInEtc(rule.ipproto) ?? rule.ipproto),
     sport: liveRange(rule.sport ?? rule.sport_start, rule.sport ?? rule.sport_end),
     dport: liveRange(rule.dport ?? rule.dport_start, rule.dport ?? rule.dport_end),
   });
@@ -107,6 +130,12 @@ function readRule(namespace: string, rule: IpRule): Resource {
       'suppress-prefix-length': rule.suppress_prefixlen ?? '',
     },
   );
+}
+
+/** In the one way that the file's prefixes are written; every address is no selector. */
+function prefixText(address: string | undefined, length: number): string | undefined {
+  if (address === undefined || address === 'all' || length === 0) return undefined;
+  return `${canonicalAddress(address) ?? address}/${length}`;
 }
 
 interface RuleIdentity {
@@ -123,7 +152,7 @@ function ruleResource(
 ): Resource {
   return {
     kind: 'rule',
-    id: `${namespace}/rule/${family === 6 ? 'inet6' : 'inet'}/${priority}/${selector}`,
+    id: `${rulePrefix(namespace, family, priority)}${selector}`,
     namespace,
     label: `rule ${priority}${family === 6 ? ' (IPv6)' : ''} ${selector}`,
     attributes: { family, priority, selector, ...content },
@@ -158,8 +187,9 @@ export function canonicalTable(table: string): string {
   return String(numberOf('rt_tables', table) ?? table);
 }
 
+/** Of a mark 0 without a mask the kernel compares no bit (fib_nl2rule in net/core/fib_rules.c): it needs one. */
 function markText(value: number, mask: number): string {
-  return mask === 0xffffffff ? hex(value) : `${hex(value)}/${hex(mask)}`;
+  return mask === 0xffffffff && value !== 0 ? hex(value) : `${hex(value)}/${hex(mask)}`;
 }
 
 function rangeText({ first, last }: PortRange, isLong = false): string {

@@ -38,7 +38,7 @@ test('another value of a parameter that a lab has is a conflict, with both value
     wants('two', 888),
     'net.core.somaxconn of the host is to be 888',
     "the lab 'one' has it at 999",
-    '# two.yaml:3',
+    'two.yaml:3',
     'topoweave destroy one',
   );
   expect(read()).toBe('999');
