@@ -1,7 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Engine, StepFailure } from '../engine/engine.ts';
 import { isUnmarkedHostAddress } from '../kinds/address.ts';
-import { formerState } from '../kinds/adopted.ts';
 import { namespacesWithFdb } from '../kinds/bridge-fdb.ts';
 import type { Resource } from '../kinds/resource.ts';
 import { isHostRoute } from '../kinds/route.ts';
@@ -28,6 +27,7 @@ import { requireDisciplines } from './disciplines.ts';
 import { needsDockerUser, withFoundChains } from './docker-user.ts';
 import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
+import { adoptedInUse, claimAdopted, withFormerSettings } from './former-adopted.ts';
 import { claimSysctls, sysctlsInUse, withWritten } from './former-sysctls.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
@@ -93,7 +93,7 @@ export async function planFor(
 ): Promise<Planning> {
   const record = readRecord(target.lab);
   const keyed = withKeys(target, false);
-  const withoutPorts = keyed && withBridgeFilters(keyed);
+  const withoutPorts = keyed && withFormerSettings(withBridgeFilters(keyed), record);
   const request = {
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
@@ -229,7 +229,12 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
       await requireDisciplines(plan);
     }
     if (waited === 0) options.onPlan?.(plan);
-    const { interrupted, failures } = await perform(engine, target, plan, waited === 0 ? options : quietly);
+    const { interrupted, failures } = await perform(
+      engine,
+      target,
+      { plan, live },
+      waited === 0 ? options : quietly,
+    );
     if (interrupted) return { ...about, interrupted };
     if (failures.some(isWithoutCarrier)) {
       if (waited >= carrierPatience(plan.desired, failures)) throw failedWith(target, failures);
@@ -301,10 +306,11 @@ function tentativeAddresses(live: Live): string[] {
 async function perform(
   engine: Engine,
   target: Target,
-  plan: Plan,
+  planning: Pick<Planning, 'plan' | 'live'>,
   options: ExecuteOptions,
 ): Promise<ExecutionResult> {
-  const record = claimRecord(target, plan);
+  const { plan } = planning;
+  const record = claimRecord(target, planning);
   writeRecord(record);
   storeKeys(target.topology);
   const result = await execute(engine, plan.batches, options);
@@ -339,7 +345,7 @@ function isAlreadyGone({ command, message }: StepFailure): boolean {
 }
 
 /** What the kernel cannot carry is written down before the first change. */
-function claimRecord(target: Target, plan: Plan): LabRecord {
+function claimRecord(target: Target, { plan, live }: Pick<Planning, 'plan' | 'live'>): LabRecord {
   const { topology } = target;
   const record = withFiles(readRecord(target.lab), target);
   const making = plan.steps.filter(({ action }) => action !== 'delete');
@@ -354,18 +360,11 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
   const hostObjects = unmarked
     .map(({ id }) => id)
     .filter((id) => made.has(id) || record.hostObjects.includes(id));
-  const adopted = { ...record.adopted };
-  for (const { kind, resource, action, before, after } of plan.steps) {
-    if (kind !== 'adopted' || action === 'delete' || before === undefined) continue;
-    const isExact = after?.['isExact'] !== false;
-    if (adopted[resource] === undefined || (isExact && !adopted[resource].isExact))
-      adopted[resource] = formerState(before, isExact);
-  }
   const { ports: _ports, ...rest } = record;
   const claimed: LabRecord = {
     ...rest,
     ...withPorts(topology),
-    adopted,
+    adopted: claimAdopted(record, plan, { live, topology }),
     ...withOptions({ ...formerOptions(plan), ...record.options }),
     claims: [...new Set([...record.claims, ...claims])].sort(),
     ...(record.ovs === true || plansOvs(plan) ? { ovs: true } : {}),
@@ -396,7 +395,7 @@ function finishRecord(target: Target, plan: Plan): void {
   }
   const record = readRecord(lab);
   const { fdb: _fdb, ovs: _ovs, ports: _ports, options = {}, ...rest } = record;
-  const recorded = new Set([...record.hostObjects, ...Object.keys(record.adopted), ...Object.keys(options)]);
+  const recorded = new Set([...record.hostObjects, ...Object.keys(options)]);
   const ids = new Set(plan.desired.flatMap(({ id }) => (recorded.has(id) ? [id] : [])));
   const own: LabRecord = {
     ...withFiles(rest, target),
@@ -405,7 +404,7 @@ function finishRecord(target: Target, plan: Plan): void {
     claims: [],
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
     hostObjects: record.hostObjects.filter((id) => ids.has(id)),
-    adopted: Object.fromEntries(Object.entries(record.adopted).filter(([id]) => ids.has(id))),
+    adopted: adoptedInUse(record, plan),
     sysctls: sysctlsInUse(record, plan),
     ...withOptions(Object.fromEntries(Object.entries(options).filter(([id]) => ids.has(id)))),
     ...withFdb(namespacesWithFdb(topology)),
@@ -460,6 +459,9 @@ function extraToRead(topology: Topology | undefined, record: LabRecord): Map<str
   for (const id of record.hostObjects) {
     for (const [table, part] of extraParts) if (part.test(id)) ofHost.add(table);
   }
+  // Permanent neighbours of an adopted interface come back with it.
+  const adopts = topology?.interfaces.some(({ kind }) => kind === 'adopted') === true;
+  if (adopts || Object.keys(record.adopted).length > 0) ofHost.add('neighbors');
   if (ofHost.size > 0) tables.set(HOST, ofHost);
   return tables;
 }
