@@ -42,18 +42,9 @@ export function lostWithMac(lines: readonly string[]): string[] {
   return lines.filter((line) => line.startsWith('neigh '));
 }
 
-const wordsInFront = new Set([
-  'blackhole',
-  'unreachable',
-  'prohibit',
-  'throw',
-  'local',
-  'broadcast',
-  'proxy',
-]);
-
-/** By the address, the destination or the neighbour, which is the first word that is none of ip(8)'s own. */
+/** By the address or the neighbour; of a route also a next hop, which an IPv4 route can have of IPv6. */
 function isIpv6Line(line: string): boolean {
-  const [, , ...words] = line.split(' ');
-  return words.find((word) => !wordsInFront.has(word))?.includes(':') === true;
+  const [object, , ...words] = line.split(' ');
+  if (object === 'route') return words.some((word) => word.includes(':'));
+  return words.find((word) => word !== 'proxy')?.includes(':') === true;
 }

@@ -80,7 +80,7 @@ const settings = [
   ['', ', sysctls: { net.ipv6.conf.up0.disable_ipv6: 1 }'],
   [', macaddress: "02:00:00:00:01:01"', ''],
   [
-    ', state: down, mtu: 1000, macaddress: "02:00:00:00:01:01", sysctls: { disable_ipv6: 1 }, addresses: 10.66.0.1/24',
+    ', state: down, mtu: 1300, macaddress: "02:00:00:00:01:01", sysctls: { disable_ipv6: 1 }, addresses: 10.66.0.1/24',
     '',
   ],
 ] as const;
@@ -120,7 +120,7 @@ test('what the machine takes away itself is not put back', async () => {
 const endings: readonly Ending[] = ['interrupted', 'killed'];
 
 test.each(endings)('wherever a run is %s', async (ending) => {
-  const file = uplink(', state: down, mtu: 1000, sysctls: { disable_ipv6: 1 }');
+  const file = uplink(', state: down, mtu: 1300, sysctls: { disable_ipv6: 1 }');
   for (let count = 0, isEarly = true; isEarly; count += 1) {
     isEarly = await runUntil(count, ending, { lab: 'loss', file });
     await expectCode(0, 'destroy', 'loss');
