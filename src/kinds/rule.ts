@@ -19,13 +19,13 @@ export const ruleKind: Kind = {
     topology.namespaces.flatMap(({ name, rules }) => rules.map((rule) => lowerRule(name, rule))),
   read: (live, { lab, record, wanted }) => {
     const found: LiveResource[] = [];
+    const recorded = recordedRules(record);
     for (const { name: namespace, mark, rules = [] } of live.namespaces.values()) {
-      const isRecorded = namespace === HOST ? recordedIn(record, rules) : undefined;
       for (const rule of rules) {
         if (rule.protocol === 'kernel' || rule.l3mdev !== undefined) continue;
         const resource = readRule(namespace, rule);
         const isMarked = rule.protocol === String(OWN_PROTOCOL);
-        const isKnown = isRecorded?.(resource) ?? mark?.lab === lab;
+        const isKnown = namespace === HOST ? recorded.has(resource.id) : mark?.lab === lab;
         // What somebody else made is in the way only where the kernel would not take ours beside it.
         const isInTheWay = isEqual(wanted.get(resource.id)?.attributes, resource.attributes);
         if (isMarked && isKnown) found.push({ ...resource, owner: 'ours' });
@@ -43,17 +43,16 @@ export const ruleKind: Kind = {
     action === 'delete' ? 'packets that it matches are routed otherwise' : undefined,
 };
 
-/**
- * Whether the record has a rule of the host: by its identity, or, of an identity that no rule has, as one that another
- * version wrote in other words, by its family and priority. Without that it would stay, and nothing would name it.
- */
-function recordedIn({ hostObjects }: LabRecord, rules: readonly IpRule[]): (resource: Resource) => boolean {
-  const known = hostObjects.filter((id) => id.startsWith(`${HOST}/rule/`));
-  if (known.length === 0) return () => false;
-  const present = new Set(rules.map((rule) => readRule(HOST, rule).id));
-  const lost = known.filter((id) => !present.has(id));
-  return ({ id, attributes: { family, priority } }) =>
-    known.includes(id) || lost.some((other) => other.startsWith(rulePrefix(HOST, family, priority)));
+/** The identities that the record has, a prefix of every address in them as no selector: that is what it became. */
+function recordedRules({ hostObjects }: LabRecord): ReadonlySet<string> {
+  const ids = hostObjects.filter((id) => id.startsWith(`${HOST}/rule/`));
+  return new Set(
+    ids.map((id) =>
+      id
+        .replace(/(?<=[/ ])from (?:0\.0\.0\.0|::)\/0(?= |$)/, 'from all')
+        .replace(/ to (?:0\.0\.0\.0|::)\/0(?= |$)/, ''),
+    ),
+  );
 }
 
 function rulePrefix(namespace: string, family: Value | undefined, priority: Value | undefined): string {
