@@ -1,7 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Engine, StepFailure } from '../engine/engine.ts';
 import { isUnmarkedHostAddress } from '../kinds/address.ts';
-import { formerState } from '../kinds/adopted.ts';
 import { namespacesWithFdb } from '../kinds/bridge-fdb.ts';
 import type { Resource } from '../kinds/resource.ts';
 import { isHostRoute } from '../kinds/route.ts';
@@ -31,12 +30,14 @@ import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrie
 import { needsDockerUser, withFoundChains } from './docker-user.ts';
 import { exclusiveConflicts } from './exclusive.ts';
 import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts';
+import { adoptedInUse, claimAdopted, withFormerSettings } from './former-adopted.ts';
+import { claimSysctls, sysctlsInUse, withWritten } from './former-sysctls.ts';
 import { foundByMarks, hasLostObjects, withOrphans } from './orphans.ts';
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
 import { afterApply, notGivenBack, tidyUp } from './repair.ts';
 import { requireMachine } from './requirements.ts';
-import { keepShared, withShared } from './shared-sysctls.ts';
+import { claimShared, keepShared, sharedConflicts, withShared } from './shared-sysctls.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
 export interface Target {
@@ -98,7 +99,7 @@ export async function planFor(
 ): Promise<Planning> {
   const record = readRecord(target.lab);
   const keyed = withKeys(target, false);
-  const withoutPorts = keyed && withBridgeFilters(keyed);
+  const withoutPorts = keyed && withFormerSettings(withBridgeFilters(keyed), record);
   const request = {
     lab: target.lab,
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
@@ -134,6 +135,7 @@ export async function planFor(
   const conflicts = [
     ...plan.conflicts,
     ...exclusiveConflicts(topology, live, record),
+    ...sharedConflicts(plan, lab),
     ...(await portConflicts(plan, topology, findPortUse)),
   ];
   if (topology.interfaces.some(({ kind }) => kind === 'adopted')) {
@@ -242,7 +244,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
     const { interrupted, failures } = await perform(
       engine,
       target,
-      { plan, etc: claims },
+      { plan, live, etc: claims },
       waited === 0 ? options : quietly,
     );
     if (interrupted) return { ...about, interrupted, notGivenBack: [], survivors: noSurvivors };
@@ -322,16 +324,17 @@ function tentativeAddresses(live: Live): string[] {
 async function perform(
   engine: Engine,
   target: Target,
-  { plan, etc }: { readonly plan: Plan; readonly etc: readonly string[] },
+  planning: Pick<Planning, 'plan' | 'live'> & { readonly etc: readonly string[] },
   options: ExecuteOptions,
 ): Promise<ExecutionResult> {
-  const { etc: _etc, ...claimed } = claimRecord(target, plan);
+  const { plan, etc } = planning;
+  const { etc: _etc, ...claimed } = claimRecord(target, planning);
   const record: LabRecord = etc.length === 0 ? claimed : { ...claimed, etc };
   writeRecord(record);
   storeKeys(target.topology);
   noteRemoval(target.lab, removedNamespaces(plan));
   const result = await execute(engine, plan.batches, options);
-  writeRecord(afterwards(record, plan, result));
+  writeRecord(withWritten(record, plan, result));
   const isPassing = (failure: StepFailure) => isAlreadyGone(failure) || isWithoutCarrier(failure);
   if (!result.failures.every(isPassing)) throw failedWith(target, result.failures);
   return result;
@@ -362,7 +365,7 @@ function isAlreadyGone({ command, message }: StepFailure): boolean {
 }
 
 /** What the kernel cannot carry is written down before the first change. */
-function claimRecord(target: Target, plan: Plan): LabRecord {
+function claimRecord(target: Target, { plan, live }: Pick<Planning, 'plan' | 'live'>): LabRecord {
   const { topology } = target;
   const record = withFiles(readRecord(target.lab), target);
   const making = plan.steps.filter(({ action }) => action !== 'delete');
@@ -377,31 +380,20 @@ function claimRecord(target: Target, plan: Plan): LabRecord {
   const hostObjects = unmarked
     .map(({ id }) => id)
     .filter((id) => made.has(id) || record.hostObjects.includes(id));
-  const sysctls: Record<string, Record<string, string>> = structuredClone(record.sysctls);
-  for (const { kind, namespace, before, action } of plan.steps) {
-    if (kind !== 'sysctl' || action === 'delete' || before === undefined) continue;
-    sysctls[namespace] = { [String(before['name'])]: String(before['value']), ...sysctls[namespace] };
-  }
-  const adopted = { ...record.adopted };
-  for (const { kind, resource, action, before, after } of plan.steps) {
-    if (kind !== 'adopted' || action === 'delete' || before === undefined) continue;
-    const isExact = after?.['isExact'] !== false;
-    if (adopted[resource] === undefined || (isExact && !adopted[resource].isExact))
-      adopted[resource] = formerState(before, isExact);
-  }
   const { ports: _ports, ...rest } = record;
-  return {
+  const claimed: LabRecord = {
     ...rest,
     ...withPorts(topology),
-    adopted,
+    adopted: claimAdopted(record, plan, { live, topology }),
     ...withOptions({ ...formerOptions(plan), ...record.options }),
     claims: [...new Set([...record.claims, ...claims])].sort(),
     ...(record.ovs === true || plansOvs(plan) ? { ovs: true } : {}),
     ...withFdb([...(record.fdb ?? []), ...namespacesWithFdb(topology)]),
     // While it runs, what is to be removed must stay known: it leaves the record when it is gone.
     hostObjects: [...new Set([...record.hostObjects, ...hostObjects, ...foundByMarks(record, plan)])].sort(),
-    sysctls,
+    sysctls: claimSysctls(record, plan),
   };
+  return claimShared(claimed, record, plan);
 }
 
 /** The files of this run instead of those of the last one. */
@@ -410,21 +402,6 @@ function withFiles(record: LabRecord, { file, more }: Target): LabRecord {
   const { file: _file, more: _more, ...rest } = record;
   const hasMore = more !== undefined && more.over.length + Object.keys(more.set).length > 0;
   return { ...rest, file, ...(hasMore ? { more } : {}) };
-}
-
-function afterwards(record: LabRecord, plan: Plan, { sysctlsBefore, failures }: ExecutionResult): LabRecord {
-  const sysctls: Record<string, Record<string, string>> = structuredClone(record.sysctls);
-  for (const [namespace, values] of sysctlsBefore) {
-    sysctls[namespace] = { ...Object.fromEntries(values), ...sysctls[namespace] };
-  }
-  if (failures.length === 0) {
-    for (const { kind, namespace, before, action } of plan.steps) {
-      if (action !== 'delete') continue;
-      if (kind === 'sysctl') delete sysctls[namespace]?.[String(before?.['name'])];
-      if (kind === 'namespace') delete sysctls[namespace];
-    }
-  }
-  return { ...record, sysctls };
 }
 
 /** Everything is as it should be: claims are over, and a lab without anything has no record. */
@@ -437,15 +414,8 @@ function finishRecord(target: Target, plan: Plan): void {
     return;
   }
   const record = readRecord(lab);
-  const wanted = new Set(madeNamespaces(topology));
-  const sysctls = Object.fromEntries(
-    Object.entries(record.sysctls).filter(
-      ([namespace, values]) =>
-        (namespace === 'host' || wanted.has(namespace)) && Object.keys(values).length > 0,
-    ),
-  );
   const { fdb: _fdb, ovs: _ovs, ports: _ports, etc: _etc, damage: _damage, options = {}, ...rest } = record;
-  const recorded = new Set([...record.hostObjects, ...Object.keys(record.adopted), ...Object.keys(options)]);
+  const recorded = new Set([...record.hostObjects, ...Object.keys(options)]);
   const ids = new Set(plan.desired.flatMap(({ id }) => (recorded.has(id) ? [id] : [])));
   const own: LabRecord = {
     ...withFiles(rest, target),
@@ -457,8 +427,8 @@ function finishRecord(target: Target, plan: Plan): void {
     hostObjects: [
       ...new Set([...record.hostObjects.filter((id) => ids.has(id)), ...foundByMarks(record, plan)]),
     ],
-    adopted: Object.fromEntries(Object.entries(record.adopted).filter(([id]) => ids.has(id))),
-    sysctls,
+    adopted: adoptedInUse(record, plan),
+    sysctls: sysctlsInUse(record, plan),
     ...withOptions(Object.fromEntries(Object.entries(options).filter(([id]) => ids.has(id)))),
     ...withFdb(namespacesWithFdb(topology)),
   };
@@ -513,6 +483,9 @@ function extraToRead(topology: Topology | undefined, record: LabRecord): Map<str
     for (const [table, part] of extraParts) if (part.test(id)) ofHost.add(table);
   }
   if (hasLostObjects(record)) for (const [table] of extraParts) ofHost.add(table);
+  // Permanent neighbours of an adopted interface come back with it.
+  const adopts = topology?.interfaces.some(({ kind }) => kind === 'adopted') === true;
+  if (adopts || Object.keys(record.adopted).length > 0) ofHost.add('neighbors');
   if (ofHost.size > 0) tables.set(HOST, ofHost);
   return tables;
 }

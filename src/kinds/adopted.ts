@@ -2,16 +2,19 @@ import { LONGEST_NAME } from '../lib/interface-name.ts';
 import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import type { AdoptedRecord, LabRecord } from '../system/record.ts';
 import { type Adopted, bridgeOf, HOST, type Topology } from '../topology/model.ts';
+import { heldBack, obstaclesOf } from './adopted-losses.ts';
 import { interfaceId, interfaceOwner, readCommon } from './interface.ts';
-import type {
-  Attributes,
-  Change,
-  ChangeClass,
-  Command,
-  Kind,
-  LiveResource,
-  ReadContext,
-  Resource,
+import {
+  type Attributes,
+  type Change,
+  type ChangeClass,
+  type Command,
+  type Kind,
+  type LiveResource,
+  type ReadContext,
+  type Resource,
+  sameValue,
+  type Value,
 } from './resource.ts';
 import { linesThatRestore } from './route.ts';
 import { splitId } from './veth.ts';
@@ -25,6 +28,8 @@ const changes: Readonly<Record<string, ChangeClass>> = {
   name: 'in-place',
   // Open vSwitch takes it by a port of its own; that it did is what the record has to know.
   bridge: 'in-place',
+  // What the kernel dropped by a setting that is not wanted any more.
+  lost: 'in-place',
 };
 
 /**
@@ -39,8 +44,8 @@ export const adoptedKind: Kind = {
   read: (live, context) => {
     const found: LiveResource[] = [];
     for (const [id, { origin, isExact }] of context.adopted) {
-      const { record, lab } = context;
-      const resource = readAdopted(live, { id, origin, isExact, record, lab });
+      const { record, lab, wanted } = context;
+      const resource = readAdopted(live, { id, origin, isExact, record, lab, wanted });
       if (resource !== undefined) found.push(resource);
     }
     return found;
@@ -52,7 +57,7 @@ export const adoptedKind: Kind = {
   create: () => [],
   update: updateAdopted,
   // Whether its addresses are the lab's alone follows from the rest.
-  same: (attribute, wanted, live) => attribute === 'isExact' || wanted === live,
+  same: (attribute, wanted, live) => attribute === 'isExact' || sameValue(attribute, wanted, live),
   remove: ({ namespace, attributes }) => giveBack({ namespace, attributes }),
   removedLast: true,
   staysBehind: true,
@@ -88,11 +93,18 @@ function updateAdopted({ wanted, live, attributes: changed }: Change): Command[]
   const isUp = attributes['state'] === 'up';
   if (changed.includes('state') || ((isMoved || isRenamed) && isUp))
     commands.push(set(label, String(attributes['state'])));
+  if (changed.includes('lost')) commands.push(...restoring(live.attributes['lost']));
   return commands;
+}
+
+/** In the machine's own namespace. */
+function restoring(lines: Value | undefined): Command[] {
+  return (lines as readonly string[]).map((line) => ({ tool: 'ip', namespace: HOST, args: line.split(' ') }));
 }
 
 function lowerAdopted(item: Adopted): Resource {
   const { namespace, name, mtu, mtuPlace, macaddress, state, master, place } = item;
+  const isExact = namespace !== HOST || bridgeOf(item) !== undefined;
   return {
     kind: 'adopted',
     id: interfaceId(namespace, name),
@@ -106,7 +118,8 @@ function lowerAdopted(item: Adopted): Resource {
       ...(mtu === undefined || mtuPlace === undefined ? {} : { mtu }),
       ...(macaddress === undefined ? {} : { macaddress }),
       name,
-      isExact: namespace !== HOST || bridgeOf(item) !== undefined,
+      isExact,
+      ...(isExact ? {} : { lost: [] }),
     },
     place,
   };
@@ -119,6 +132,7 @@ interface Search {
   readonly isExact: boolean;
   readonly record: LabRecord;
   readonly lab: string;
+  readonly wanted?: ReadContext['wanted'];
 }
 
 /** Where an adopted interface is: in its namespace, if the record says that it was moved there, or still in the host. */
@@ -139,7 +153,8 @@ export function findAdopted(
   return link === undefined || host === undefined ? undefined : { link, place: host };
 }
 
-function readAdopted(live: Live, { id, origin, isExact, record, lab }: Search): LiveResource | undefined {
+function readAdopted(live: Live, search: Search): LiveResource | undefined {
+  const { id, origin, isExact, record, lab } = search;
   const [namespace, name] = splitId(id);
   const found = findAdopted(live, id, origin, record);
   if (found === undefined) return undefined;
@@ -151,7 +166,8 @@ function readAdopted(live: Live, { id, origin, isExact, record, lab }: Search): 
   const lines = linesThatRestore(place, link, record.hostObjects);
   const was = before ?? { ...now, name: origin };
   // What the lab has not taken away can still change.
-  const formerLines = before?.isExact ? before.lines : isExact ? lines : [];
+  const known = before?.lines ?? [];
+  const formerLines = isExact && before?.isExact !== true ? [...new Set([...known, ...lines])] : known;
   // A bridge that is gone cannot have its port back.
   const hasMaster = linkIn(live.namespaces.get(HOST), String(was.master)) !== undefined;
   return {
@@ -172,10 +188,22 @@ function readAdopted(live: Live, { id, origin, isExact, record, lab }: Search): 
       'former lines': formerLines,
       lines,
       isExact: before?.isExact ?? isExact,
+      lost: before === undefined ? [] : lostLines(before, lines, search),
     },
     // A stranger's is what it is to be; one of a lab is not.
     owner: before !== undefined ? 'ours' : typeof owner === 'object' || owner === 'ours' ? owner : 'builtin',
   };
+}
+
+/** What it had, has no more, and could have again with what the file wants now. */
+function lostLines(before: AdoptedRecord, lines: readonly string[], { id, wanted }: Search): string[] {
+  const resource = wanted?.get(id);
+  if (resource === undefined || before.isExact) return [];
+  const held = heldBack(
+    before.lines,
+    obstaclesOf(resource, (other) => wanted?.get(other)),
+  );
+  return before.lines.filter((line) => !held.includes(line) && !lines.includes(line));
 }
 
 /** Whether an interface is what it was before the lab, so that nothing is left to be given back. */
@@ -222,9 +250,9 @@ function giveBack({ namespace, attributes }: Place): Command[] {
     set('address', String(attributes['former macaddress']));
   const state = String(attributes['former state']);
   if (isAway ? state === 'up' : attributes['state'] !== state) set(state);
-  for (const line of attributes['former lines'] as readonly string[])
-    commands.push({ tool: 'ip', namespace: HOST, args: line.split(' ') });
-  return commands;
+  const present = attributes['isExact'] === true ? [] : (attributes['lines'] as readonly string[]);
+  const former = attributes['former lines'] as readonly string[];
+  return [...commands, ...restoring(former.filter((line) => !present.includes(line)))];
 }
 
 interface Place {
@@ -247,6 +275,25 @@ export function formerState(attributes: Attributes, isExact: boolean): AdoptedRe
     master: String(attributes['former master']),
     lines: [...(attributes['former lines'] as readonly string[])],
     isExact,
+  };
+}
+
+/** How an interface of the host is now, with the lines that would bring back all that it has. */
+export function presentState(
+  live: Live,
+  { id, origin, record }: Pick<Search, 'id' | 'origin' | 'record'>,
+): AdoptedRecord | undefined {
+  const found = findAdopted(live, id, origin, record);
+  if (found === undefined) return undefined;
+  const { mtu, macaddress = '', state = '', master = '' } = readCommon(found.link);
+  return {
+    name: origin,
+    mtu: Number(mtu ?? 0),
+    macaddress: String(macaddress),
+    state: String(state),
+    master: String(master),
+    lines: linesThatRestore(found.place, found.link, record.hostObjects),
+    isExact: false,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { IpLink } from '../observe/live.ts';
+import type { LabRecord } from '../system/record.ts';
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Namespace } from '../topology/model.ts';
 import { formatMark, linkBelongsTo, parseMark, tagsOf } from './marks.ts';
@@ -33,7 +34,9 @@ export const namespaceKind: Kind = {
     for (const { name, mark, links } of live.namespaces.values()) {
       if (name === HOST) continue;
       const claimed =
-        mark === undefined && record.claims.includes(name) && links.every((link) => isOurs(link, lab));
+        mark === undefined &&
+        record.claims.includes(name) &&
+        links.every((link) => isOurs(link, lab) || isAdoptedIn(name, link, record));
       const owner: Owner =
         mark === undefined ? (claimed ? 'ours' : 'foreign') : mark.lab === lab ? 'ours' : { lab: mark.lab };
       if (owner !== 'ours' && !wanted.has(name)) continue;
@@ -70,6 +73,15 @@ export function isStale(resource: Resource): boolean {
 /** What may be in a namespace that a killed run made and did not mark yet. */
 function isOurs(link: IpLink, lab: string): boolean {
   return link.ifname === 'lo' || fallbackDevices.has(link.ifname) || linkBelongsTo(link, lab);
+}
+
+/** An interface of the host that was moved there before the mark, under its name of the file or still under its old one. */
+function isAdoptedIn(namespace: string, { ifname }: IpLink, { adopted }: LabRecord): boolean {
+  for (const [id, { name }] of Object.entries(adopted)) {
+    if (id === `${namespace}/${ifname}`) return true;
+    if (name === ifname && id.startsWith(`${namespace}/`)) return true;
+  }
+  return false;
 }
 
 /** The kernel makes these with each namespace once the module of their kind is loaded (ip_tunnel_init_net and kin). */

@@ -392,7 +392,7 @@ export function readAllRoutes(live: Live, namespace: string): { resource: Resour
  * advertisements or DHCP made is theirs.
  */
 export function linesThatRestore(
-  { name, routes }: LiveNamespace,
+  { name, routes, neighbors = [] }: LiveNamespace,
   link: IpLink,
   ours: readonly string[],
 ): string[] {
@@ -421,6 +421,13 @@ export function linesThatRestore(
     if (nodad) words.push('nodad');
     if (address.noprefixroute) words.push('noprefixroute');
     lines.push([...words, 'dev', link.ifname].join(' '));
+  }
+  for (const { dst, dev, lladdr, proxy, state = [], protocol } of neighbors) {
+    if (dev !== link.ifname || protocol === String(OWN_PROTOCOL)) continue;
+    const from = protocol === undefined ? '' : ` protocol ${protocol}`;
+    if (proxy === null) lines.push(`neigh replace proxy ${dst} dev ${dev}${from}`);
+    else if (lladdr !== undefined && state.includes('PERMANENT'))
+      lines.push(`neigh replace ${dst} dev ${dev} lladdr ${lladdr} nud permanent${from}`);
   }
   // Those without a gateway first: the others may need them.
   const own = routes

@@ -1,10 +1,12 @@
-import { numberOf } from '../engine/netlink/names.ts';
+import { numberOf, protocolInEtc } from '../engine/netlink/names.ts';
+import { canonicalAddress } from '../lib/ip.ts';
 import { protocolNumber } from '../lib/ip-protocol.ts';
 import type { IpRule } from '../observe/live.ts';
+import type { LabRecord } from '../system/record.ts';
 import { HOST, type PortRange, type Rule } from '../topology/model.ts';
 import { OWN_PROTOCOL } from './marks.ts';
 import { isOrphan } from './protocol-owner.ts';
-import type { Attributes, Command, Kind, LiveResource, Owner, Resource } from './resource.ts';
+import type { Attributes, Command, Kind, LiveResource, Owner, Resource, Value } from './resource.ts';
 
 /**
  * A rule of the routing policy, IPv4 or IPv6. Ours carry the protocol number 116, as routes do; the kernel's own (0,
@@ -18,13 +20,13 @@ export const ruleKind: Kind = {
     topology.namespaces.flatMap(({ name, rules }) => rules.map((rule) => lowerRule(name, rule))),
   read: (live, { lab, record, wanted }) => {
     const found: LiveResource[] = [];
+    const recorded = recordedRules(record);
     for (const { name: namespace, mark, rules = [] } of live.namespaces.values()) {
       for (const rule of rules) {
         if (rule.protocol === 'kernel' || rule.l3mdev !== undefined) continue;
         const resource = readRule(namespace, rule);
         const isMarked = rule.protocol === String(OWN_PROTOCOL);
-        const isRecorded =
-          record.hostObjects.includes(resource.id) || isOrphan(resource.id, { record, wanted });
+        const isRecorded = recorded.has(resource.id) || isOrphan(resource.id, { record, wanted });
         const isKnown = namespace === HOST ? isRecorded : mark?.lab === lab;
         // What somebody else made is in the way only where the kernel would not take ours beside it.
         const isInTheWay = isEqual(wanted.get(resource.id)?.attributes, resource.attributes);
@@ -42,6 +44,22 @@ export const ruleKind: Kind = {
   disrupts: (_change, action) =>
     action === 'delete' ? 'packets that it matches are routed otherwise' : undefined,
 };
+
+/** The identities that the record has, a prefix of every address in them as no selector: that is what it became. */
+function recordedRules({ hostObjects }: LabRecord): ReadonlySet<string> {
+  const ids = hostObjects.filter((id) => id.startsWith(`${HOST}/rule/`));
+  return new Set(
+    ids.map((id) =>
+      id
+        .replace(/(?<=[/ ])from (?:0\.0\.0\.0|::)\/0(?= |$)/, 'from all')
+        .replace(/ to (?:0\.0\.0\.0|::)\/0(?= |$)/, ''),
+    ),
+  );
+}
+
+function rulePrefix(namespace: string, family: Value | undefined, priority: Value | undefined): string {
+  return `${namespace}/rule/${family === 6 ? 'inet6' : 'inet'}/${priority}/`;
+}
 
 /** In a namespace of ours an equal rule is as good as ours; on the host it is somebody's. */
 function ownerOf(namespace: string, isOurs: boolean): Owner {
@@ -86,8 +104,8 @@ function readRule(namespace: string, rule: IpRule): Resource {
   const bits = family === 4 ? 32 : 128;
   const [mark, mask] = [Number(fwmark), Number(fwmask)];
   const selector = selectorOf(rule.not === null, {
-    from: rule.src === 'all' ? undefined : `${rule.src}/${rule.srclen ?? bits}`,
-    to: rule.dst === undefined || rule.dst === 'all' ? undefined : `${rule.dst}/${rule.dstlen ?? bits}`,
+    from: prefixText(rule.src, rule.srclen ?? bits),
+    to: prefixText(rule.dst, rule.dstlen ?? bits),
     iif: rule.iif,
     oif: rule.oif,
     fwmark: rule.fwmark === undefined ? undefined : markText(mark, mask),
@@ -96,7 +114,10 @@ function readRule(namespace: string, rule: IpRule): Resource {
       firstUser === undefined || lastUser === undefined
         ? undefined
         : rangeText({ first: firstUser, last: lastUser }, true),
-    ipproto: rule.ipproto === undefined ? undefined : protocolNumber(rule.ipproto),
+    ipproto:
+      rule.ipproto === undefined
+        ? undefined
+        : (protocolNumber(rule.ipproto) ?? protocolInEtc(rule.ipproto) ?? rule.ipproto),
     sport: liveRange(rule.sport ?? rule.sport_start, rule.sport ?? rule.sport_end),
     dport: liveRange(rule.dport ?? rule.dport_start, rule.dport ?? rule.dport_end),
   });
@@ -110,6 +131,12 @@ function readRule(namespace: string, rule: IpRule): Resource {
       'suppress-prefix-length': rule.suppress_prefixlen ?? '',
     },
   );
+}
+
+/** In the one way that the file's prefixes are written; every address is no selector. */
+function prefixText(address: string | undefined, length: number): string | undefined {
+  if (address === undefined || address === 'all' || length === 0) return undefined;
+  return `${canonicalAddress(address) ?? address}/${length}`;
 }
 
 interface RuleIdentity {
@@ -126,7 +153,7 @@ function ruleResource(
 ): Resource {
   return {
     kind: 'rule',
-    id: `${namespace}/rule/${family === 6 ? 'inet6' : 'inet'}/${priority}/${selector}`,
+    id: `${rulePrefix(namespace, family, priority)}${selector}`,
     namespace,
     label: `rule ${priority}${family === 6 ? ' (IPv6)' : ''} ${selector}`,
     attributes: { family, priority, selector, ...content },
@@ -161,8 +188,9 @@ export function canonicalTable(table: string): string {
   return String(numberOf('rt_tables', table) ?? table);
 }
 
+/** Of a mark 0 without a mask the kernel compares no bit (fib_nl2rule in net/core/fib_rules.c): it needs one. */
 function markText(value: number, mask: number): string {
-  return mask === 0xffffffff ? hex(value) : `${hex(value)}/${hex(mask)}`;
+  return mask === 0xffffffff && value !== 0 ? hex(value) : `${hex(value)}/${hex(mask)}`;
 }
 
 function rangeText({ first, last }: PortRange, isLong = false): string {

@@ -43,6 +43,8 @@ export const sysctlKind: Kind = {
   create: (resource) => [write(resource, String(resource.attributes['value']))],
   update: ({ wanted }) => [write(wanted, String(wanted.attributes['value']))],
   disrupts: (change) => {
+    if (change !== undefined && isOffOnHost(change.wanted))
+      return 'IPv6 addresses and routes of the host go; only those of interfaces that the file adopts come back';
     const learned = change?.live.attributes['learned'];
     return learned === undefined
       ? undefined
@@ -52,6 +54,11 @@ export const sysctlKind: Kind = {
     write(resource, String(resource.attributes['before'] ?? resource.attributes['value'])),
   ],
 };
+
+function isOffOnHost({ namespace, attributes }: Resource): boolean {
+  const { name, value } = attributes;
+  return namespace === HOST && /^net\.ipv6\.conf\..+\.disable_ipv6$/.test(String(name)) && value !== '0';
+}
 
 /** The interfaces with a default route from a router's advertisement, which the kernel takes away when it forwards. */
 function learnedBy({ routes }: LiveNamespace): string {

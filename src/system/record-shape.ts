@@ -63,27 +63,32 @@ const map =
 
 /** All of it or nothing: a half of it would bring back a half. */
 const whole =
-  (checks: Readonly<Record<string, Check>>): Check =>
+  (checks: Readonly<Record<string, Check>>, optional: Readonly<Record<string, Check>> = {}): Check =>
   (value) => {
     if (!isMap(value)) return undefined;
-    const isRight = Object.entries(checks).every(
-      ([name, check]) => Object.hasOwn(value, name) && check(value[name])?.isWhole === true,
-    );
+    const isGood = ([name, check]: [string, Check]) => check(value[name])?.isWhole === true;
+    const isRight =
+      Object.entries(checks).every((entry) => Object.hasOwn(value, entry[0]) && isGood(entry)) &&
+      Object.entries(optional).every((entry) => !Object.hasOwn(value, entry[0]) || isGood(entry));
     return isRight && !Object.hasOwn(value, '__proto__') ? { value, isWhole: true } : undefined;
   };
 
 /** What brings addresses and routes back: see linesThatRestore in kinds/route.ts. */
-const isRestoring: Test = (value) => isLine(value) && /^(-[46] )?(address|route) \S/.test(String(value));
+const isRestoring: Test = (value) =>
+  isLine(value) && /^(-[46] )?(address|route|neigh|neighbor) \S/.test(String(value));
 
-const adopted = whole({
-  name: one(isName),
-  mtu: one(isMtu),
-  macaddress: one(isLine),
-  state: one(isLine),
-  master: one(isLine),
-  lines: list(isRestoring),
-  isExact: one((value) => typeof value === 'boolean'),
-});
+const adopted = whole(
+  {
+    name: one(isName),
+    mtu: one(isMtu),
+    macaddress: one(isLine),
+    state: one(isLine),
+    master: one(isLine),
+    lines: list(isRestoring),
+    isExact: one((value) => typeof value === 'boolean'),
+  },
+  { given: list(isLine) },
+);
 
 const damage = whole({ kept: one(isPath), lost: list(isLine), sysctls: list(isSysctl) });
 

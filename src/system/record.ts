@@ -76,8 +76,13 @@ export interface AdoptedRecord {
   readonly macaddress: string;
   readonly state: string;
   readonly master: string;
-  /** Lines of ip(8), without the program's name, that bring its addresses and routes back. */
+  /**
+   * Lines of ip(8), without the program's name, that bring its addresses, routes and neighbours back. Of one that is not
+   * exact only those that the kernel drops by what the file wants.
+   */
   readonly lines: readonly string[];
+  /** The settings that the file gives it: `mtu`, `macaddress`. */
+  readonly given?: readonly string[];
   /** Whether its addresses and routes are the lab's alone, as for a port of a bridge. */
   readonly isExact: boolean;
 }

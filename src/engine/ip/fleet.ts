@@ -100,14 +100,15 @@ done`;
 
 /**
  * Reads or writes sysctls with the shell's own words, in the process that then becomes ip. What was there before a
- * write is printed, for the record. For bash: dash reads byte by byte, and files of /proc/sys give only their first.
+ * write is printed behind it, for the record. For bash: dash reads byte by byte, and files of /proc/sys give only their first.
  */
 const sysctl = `
 verb=$1 job=$2
 put() {
   while IFS= read -r path && IFS= read -r value; do
-    IFS= read -r old < "/proc/sys/$path" && printf '\\036%s %s\\n' "$path" "$old"
+    IFS= read -r old < "/proc/sys/$path"; known=$?
     printf '%s\\n' "$value" > "/proc/sys/$path" || { echo "cannot write $value to /proc/sys/$path" >&2; exit 3; }
+    [ $known -ne 0 ] || printf '\\036%s %s\\n' "$path" "$old"
   done < "$1"
 }
 case $verb in

@@ -60,6 +60,20 @@ export function numberOf(table: NameTable, text: string): number | undefined {
   return /^(0x[0-9a-f]+|\d+)$/i.test(text) ? Number(text) : undefined;
 }
 
+let protocols: Map<string, number> | undefined;
+
+/** The number of a protocol that `ip` prints by a name of /etc/protocols (protocols(5): name, number, aliases). */
+export function protocolInEtc(name: string): number | undefined {
+  protocols ??= new Map(
+    (readText('/etc/protocols') ?? '').split('\n').flatMap((line): [string, number][] => {
+      const [, known, number, aliases = ''] = /^([^\s#]+)\s+(\d+)([^#]*)/.exec(line) ?? [];
+      if (known === undefined) return [];
+      return [known, ...aliases.split(/\s+/)].map((word) => [word, Number(number)]);
+    }),
+  );
+  return protocols.get(name);
+}
+
 function tableOf(table: NameTable) {
   const found = tables.get(table);
   if (found !== undefined) return found;

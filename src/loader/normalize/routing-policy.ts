@@ -93,7 +93,8 @@ function expandRule(context: Context, { namespace, raw, base, index }: RuleEntry
     fail(`${raw.priority} is the priority of the kernel's own rule; choose another`, 'priority');
   if (((raw['type-of-service'] ?? 0) & 3) !== 0) fail(tosProblem, 'type-of-service');
   const ipProto = raw['ip-proto'] === undefined ? undefined : protocolNumber(String(raw['ip-proto']));
-  if (raw['ip-proto'] !== undefined && ipProto === undefined)
+  // 0 stands for every protocol in the kernel (fib_rule_match in net/core/fib_rules.c).
+  if (raw['ip-proto'] !== undefined && (ipProto ?? 0) === 0)
     fail(`'${raw['ip-proto']}' is not a known protocol; known are ${ipProtocols.join(', ')}`, 'ip-proto');
   const [sport, dport, uidRange] = [
     expandRange(raw.sport, 65535),
@@ -103,13 +104,18 @@ function expandRule(context: Context, { namespace, raw, base, index }: RuleEntry
   for (const [key, range] of Object.entries({ sport, dport, uidrange: uidRange }))
     if (range === 'bad')
       fail(`${raw[key as 'sport']} is not a range; the first number is the lower one`, key);
+  // fib_rule_port_range_valid in include/net/fib_rules.h.
+  for (const [key, range] of Object.entries({ sport, dport }))
+    if (range !== undefined && range !== 'bad' && (range.first === 0 || range.last === 65535))
+      fail(`${raw[key as 'sport']} is not a range of ports that the kernel takes: 1 to 65534`, key);
   if ((raw.sport ?? raw.dport) !== undefined && ![6, 17, 132].includes(ipProto ?? 0))
     fail('ports need a protocol that has them', undefined, 'add ip-proto: tcp or ip-proto: udp');
   return {
     family: told ?? asked ?? 4,
     not: raw.not ?? false,
-    from: from?.prefix,
-    to: to?.prefix,
+    // A prefix of no length is every address, which the kernel shows as none.
+    from: from?.prefix.endsWith('/0') ? undefined : from?.prefix,
+    to: to?.prefix.endsWith('/0') ? undefined : to?.prefix,
     iif: raw.iif,
     oif: raw.oif,
     mark: expandMark(raw.mark, (message) => fail(message, 'mark')),
@@ -148,6 +154,7 @@ function expandMark(raw: string | number | undefined, fail: (message: string) =>
   if (more.length > 0 || Number.isNaN(value) || Number.isNaN(mask) || value > WHOLE_MARK || mask > WHOLE_MARK)
     fail(`'${raw}' is not a mark; write a number or VALUE/MASK, such as 0x10/0xff`);
   else if ((value & ~mask) !== 0) fail(`the mark ${raw} has bits outside of its mask: no packet can match`);
-  else return { value, mask };
+  // A mask without bits is every mark, which the kernel shows as none.
+  else if (mask !== 0) return { value, mask };
   return undefined;
 }
