@@ -15,6 +15,7 @@ import { observe, observeAgain } from '../observe/observe.ts';
 import { makePlan, readLive } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
 import { withLock } from '../system/lock.ts';
+import { requireNetnsFolder } from '../system/netns.ts';
 import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import { forgetServices } from '../system/services/forget.ts';
 import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
@@ -90,6 +91,7 @@ export async function planFor(
   target: Target,
   { untouched, touched, isBrief = false }: PlanOptions = {},
 ): Promise<Planning> {
+  if (target.topology !== undefined) requireNetnsFolder();
   const record = readRecord(target.lab);
   const keyed = withKeys(target, false);
   const withoutPorts = keyed && withBridgeFilters(keyed);

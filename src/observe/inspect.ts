@@ -56,6 +56,8 @@ export interface Inspection {
   readonly namespaces: readonly InspectedNamespace[];
   /** Files under /run/netns that are no namespace. */
   readonly stale: readonly string[];
+  /** What they are. */
+  readonly notNamespaces: readonly { readonly name: string; readonly what: string }[];
 }
 
 /** What there is, of one lab or of the whole machine, in stable order. */
@@ -63,7 +65,13 @@ export function inspectLive(live: Live, lab: string | undefined): Inspection {
   const namespaces = [...live.namespaces.values()]
     .filter((namespace) => lab === undefined || belongs(live, namespace, lab))
     .map((namespace) => inspectNamespace(live, namespace, lab));
-  return { lab: lab ?? null, namespaces, stale: lab === undefined ? live.stale.map(({ name }) => name) : [] };
+  const stale = lab === undefined ? live.stale : [];
+  return {
+    lab: lab ?? null,
+    namespaces,
+    stale: stale.map(({ name }) => name),
+    notNamespaces: stale.map(({ name, what }) => ({ name, what })),
+  };
 }
 
 function belongs({ services = [] }: Live, { name, mark, links, nft }: LiveNamespace, lab: string): boolean {

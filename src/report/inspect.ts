@@ -2,12 +2,11 @@ import type { InspectedInterface, InspectedNamespace, Inspection } from '../obse
 import type { Paint } from './style.ts';
 import { formatTable } from './table.ts';
 
-export function formatInspection({ namespaces, stale }: Inspection, paint: Paint): string {
+export function formatInspection({ namespaces, notNamespaces }: Inspection, paint: Paint): string {
   const parts = namespaces.map((namespace) => formatNamespace(namespace, paint));
-  if (stale.length > 0) {
-    parts.push(
-      `${paint('yellow', 'not a namespace')}: ${stale.map((name) => `/run/netns/${name}`).join(', ')}\n`,
-    );
+  if (notNamespaces.length > 0) {
+    const lines = notNamespaces.map(({ name, what }) => `  /run/netns/${name}: ${what}\n`);
+    parts.push(`${paint('yellow', 'not a namespace')}:\n${lines.join('')}`);
   }
   return parts.join('\n');
 }

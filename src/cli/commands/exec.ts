@@ -2,7 +2,7 @@ import { parseMark } from '../../kinds/marks.ts';
 import { TopoweaveError, UsageError } from '../../lib/errors.ts';
 import { etcHostname } from '../../system/etc-files.ts';
 import { withHostname } from '../../system/hostname.ts';
-import { listNamespaces, netnsPath } from '../../system/netns.ts';
+import { describeFile, listNamespaces, NETNS_FOLDER, namespaceType, netnsPath } from '../../system/netns.ts';
 import { run as runProgram, searchPath } from '../../system/run.ts';
 import { HOST } from '../../topology/model.ts';
 import type { Invocation, RunCommand } from '../command.ts';
@@ -40,7 +40,16 @@ async function enter(
   requireRoot();
   if (namespace === HOST) return start(command, HOST);
   const { names } = listNamespaces();
-  if (!names.includes(namespace)) {
+  const type = namespaceType(namespace) ?? 'net';
+  if (!names.includes(namespace) || type !== 'net') {
+    const what =
+      type === 'net' ? describeFile(`${NETNS_FOLDER}/${namespace}`) : `a namespace of type ${type}`;
+    if (what !== undefined && !namespace.includes('/')) {
+      throw new TopoweaveError(
+        'no-namespace',
+        `${NETNS_FOLDER}/${namespace} is no network namespace: it is ${what}`,
+      );
+    }
     throw new TopoweaveError('no-namespace', `there is no namespace ${namespace}`, {
       hint:
         names.length === 0 ? 'apply a file first: topoweave apply FILE' : `there are: ${names.join(', ')}`,

@@ -48,6 +48,8 @@ export interface RunJobsOptions {
   readonly onDone?: (index: number, code: number) => void;
   /** Ends the run after the jobs that are under way. */
   readonly signal?: AbortSignal | undefined;
+  /** Files that the jobs must not open; only for jobs that change nothing. */
+  readonly cover?: readonly string[];
 }
 
 export interface JobResult {
@@ -59,6 +61,26 @@ export interface JobResult {
 /** Separates the batch's output from the sysctls that `show` read. */
 const SYSCTL_LINE = '\u001e';
 
+/** Whether a job failed because the namespace is gone, or was none: `nsenter` says so, and the worker in its words. */
+export function isGone(result: JobResult | undefined): boolean {
+  return (
+    result !== undefined &&
+    result.code !== 0 &&
+    /^nsenter: (cannot open .*: No such file or directory|reassociate to namespace .* failed: Invalid argument)/m.test(
+      result.stderr,
+    )
+  );
+}
+
+/**
+ * Runs the worker where files that must not be opened are covered by /dev/null, for what opens each file of the folder
+ * (`ip netns list-id`). A constant, too; the mounts are seen by nobody else.
+ */
+const covered = `
+count=$1; shift
+while [ "$count" -gt 0 ]; do mount --bind -- /dev/null "$1" || exit; count=$((count - 1)); shift; done
+exec "$@"`;
+
 /**
  * The worker: a shell that starts one program per job; told to end, it ends between two jobs. Forking a small shell costs a tenth of forking Node, so that a
  * hundred namespaces do not cost a hundred of Node's forks. It is a constant: names, paths and batches reach it as
@@ -69,7 +91,9 @@ trap 'exit 143' TERM
 folder=$1 sysctl=$2 wg=$3; shift 3
 while [ $# -ge 4 ]; do
   id=$1 netns=$2 verb=$3 extra=$4; shift 4
-  if [ -n "$netns" ]; then enter() { nsenter "--net=$netns" -- "$@"; }; else enter() { "$@"; }; fi
+  if [ -z "$netns" ]; then enter() { "$@"; }
+  elif [ -f "$netns" ]; then enter() { nsenter "--net=$netns" -- "$@"; }
+  else enter() { echo "nsenter: cannot open $netns: No such file or directory" >&2; return 1; }; fi
   input=$folder/$id.in
   case $verb$extra in
     show-) enter ip -j -d -batch "$input" ;;
@@ -139,7 +163,7 @@ done < "$1"`;
  */
 export async function runJobs(
   jobs: readonly Job[],
-  { onDone = () => {}, signal }: RunJobsOptions = {},
+  { onDone = () => {}, signal, cover = [] }: RunJobsOptions = {},
 ): Promise<JobResult[]> {
   if (jobs.length === 0) return [];
   const folder = mkdtempSync(join(recordFolder(), 'jobs-'));
@@ -153,7 +177,7 @@ export async function runJobs(
         codes.set(index, code);
         onDone(index, code);
       };
-      return runWorker(folder, share, { onDone: onJob, signal });
+      return runWorker(folder, share, { onDone: onJob, signal, cover });
     });
     await Promise.all(workers);
     countProcesses(jobs.reduce((sum, job) => sum + processesOf(job), 0));
@@ -181,10 +205,16 @@ function processesOf({ verb, input, sysctlsAfter }: Job): number {
 function runWorker(
   folder: string,
   share: readonly string[],
-  { onDone = () => {}, signal }: RunJobsOptions,
+  { onDone = () => {}, signal, cover = [] }: RunJobsOptions,
 ): Promise<void> {
   countProcesses(1);
-  const child = spawn('sh', ['-c', worker, 'sh', folder, sysctl, wg, ...share], {
+  const [program = '', ...args] = [
+    ...(cover.length === 0
+      ? []
+      : ['unshare', '--mount', '--', 'sh', '-c', covered, 'sh', String(cover.length), ...cover]),
+    ...['sh', '-c', worker, 'sh', folder, sysctl, wg, ...share],
+  ];
+  const child = spawn(program, args, {
     env: { LC_ALL: 'C', PATH: searchPath() },
     stdio: ['ignore', 'pipe', 'inherit', ...inheritedLock()],
     // In a process group of its own: Ctrl-C must not end a batch half way.

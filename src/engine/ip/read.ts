@@ -18,15 +18,16 @@ import type {
   TcFilter,
   TcQdisc,
 } from '../../observe/live.ts';
-import { netnsPath } from '../../system/netns.ts';
+import { netnsPath, unopenable } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
 import { isBrief } from '../brief.ts';
+import { cannotRead } from '../cannot-read.ts';
 import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
 import { extraTables } from '../extra-tables.ts';
 import { mayHaveFirewall, mayHaveTable } from '../nft-table.ts';
 import { wireguardOf } from '../wireguard-devices.ts';
-import { type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
+import { isGone, type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
 import { readWireguard } from './wireguard.ts';
 
 interface NamespaceId {
@@ -47,7 +48,11 @@ export async function read(
   names: readonly string[],
   request: ReadRequest,
 ): Promise<Map<string, LiveNamespace>> {
-  const results = await runJobs(names.map((name) => showJob(name, request)));
+  const cover = request.withPeers ? unopenable() : [];
+  const results = await runJobs(
+    names.map((name) => showJob(name, request)),
+    { cover },
+  );
   const first = new Map<string, LiveNamespace>();
   names.forEach((name, index) => {
     const namespace = toNamespace(name, results[index]);
@@ -71,14 +76,8 @@ function showJob(name: string, request: ReadRequest): Job {
 function toNamespace(name: string, result: JobResult | undefined): LiveNamespace | undefined {
   if (result === undefined || result.code !== 0) {
     // Somebody may delete a namespace between the listing and the reading; the host's own cannot go.
-    if (name !== HOST && /No such file or directory/.test(result?.stderr ?? '')) return undefined;
-    throw new TopoweaveError(
-      'observe',
-      `cannot read namespace ${name}: ${result?.stderr.trim() ?? 'no answer'}`,
-      {
-        hint: 'this needs root: use sudo, or try it in a throw-away host with: topoweave sandbox',
-      },
-    );
+    if (name !== HOST && isGone(result)) return undefined;
+    throw cannotRead(name, result?.stderr.trim() || 'no answer');
   }
   const { documents, sysctls } = parseShow(result.stdout);
   // A border: the shapes are iproute2's, as far as live.ts describes them.
@@ -132,7 +131,10 @@ async function addSecondReadings(
   const results = await runJobs(readings.map(({ job }) => job));
   readings.forEach(({ namespace, job }, index) => {
     const result = results[index];
-    const known = namespaces.get(namespace.name) ?? namespace;
+    // Somebody may delete it between the two readings.
+    if (namespace.name !== HOST && isGone(result)) namespaces.delete(namespace.name);
+    const known = namespaces.get(namespace.name);
+    if (known === undefined) return;
     if (job.verb === 'nft-own') {
       namespaces.set(namespace.name, { ...known, ...parseOwnTables(result, namespace.name, request) });
     } else if (job.verb === 'nft-list') {
@@ -203,14 +205,18 @@ function parseDisciplines(
   namespace: LiveNamespace,
   request: ReadRequest,
 ): Pick<LiveNamespace, 'qdiscs' | 'filters'> {
-  if (result?.code !== 0) {
+  // Of a link that went meanwhile, and of those behind it, nothing is printed.
+  if (result?.code !== 0 && !/Cannot find device|No such device/.test(result?.stderr ?? '')) {
     // Without the program, and without a link that shows one, there is nothing of ours either.
     const { stderr = 'no answer' } = result ?? {};
     throw new TopoweaveError('observe', `cannot read the queues of ${namespace.name}: ${stderr.trim()}`, {
       hint: 'this needs the program tc of iproute2',
     });
   }
-  const [qdiscs = [], ...filters] = parseShow(result.stdout).documents as [TcQdisc[]?, ...TcFilter[][]];
+  const [qdiscs = [], ...filters] = parseShow(result?.stdout ?? '').documents as [
+    TcQdisc[]?,
+    ...TcFilter[][],
+  ];
   return {
     qdiscs,
     filters: redirectable(namespace, request).flatMap(({ ifname }, index) =>
