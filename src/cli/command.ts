@@ -4,6 +4,8 @@ import type { ExitCode } from '../lib/exit-codes.ts';
 export interface Io {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
+  /** For what is not ours to change, such as a log or a file: `stdout` writes out what would move or hide on a terminal. */
+  readonly raw?: (text: string) => void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly stdoutIsTty: boolean;

@@ -1,8 +1,10 @@
 import type { InspectedInterface, InspectedNamespace, Inspection } from '../observe/inspect.ts';
 import type { Paint } from './style.ts';
 import { formatTable } from './table.ts';
+import { visibleIn } from './visible.ts';
 
-export function formatInspection({ namespaces, notNamespaces }: Inspection, paint: Paint): string {
+export function formatInspection(inspection: Inspection, paint: Paint): string {
+  const { namespaces, notNamespaces } = visibleIn(inspection);
   const parts = namespaces.map((namespace) => formatNamespace(namespace, paint));
   if (notNamespaces.length > 0) {
     const lines = notNamespaces.map(({ name, what }) => `  /run/netns/${name}: ${what}\n`);

@@ -33,12 +33,9 @@ export function enterablePath(namespace: string): string | undefined {
   const path = netnsPath(namespace);
   if (path === undefined || isNamespace(path)) return path;
   const what = describeFile(path);
-  throw new TopoweaveError(
-    'no-namespace',
-    what === undefined
-      ? `there is no namespace ${namespace}`
-      : `${path} is no network namespace: it is ${what}`,
-  );
+  // Who enters what is not there is told so.
+  if (what === undefined) return path;
+  throw new TopoweaveError('no-namespace', `${path} is no network namespace: it is ${what}`);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { parseToolJson } from '../../engine/ip/tool-json.ts';
 import { parseMark } from '../../kinds/marks.ts';
 import { TopoweaveError, UsageError } from '../../lib/errors.ts';
 import { etcHostname } from '../../system/etc-files.ts';
@@ -75,7 +76,7 @@ async function requireLab(namespace: string, wanted: string): Promise<void> {
     'lo',
   ]);
   // A border: ip prints an array with the one link.
-  const [lo] = JSON.parse(stdout || '[]') as { ifalias?: string }[];
+  const [lo] = parseToolJson(stdout || '[]') as { ifalias?: string }[];
   const lab = parseMark(lo?.ifalias)?.lab;
   if (lab === wanted) return;
   throw new TopoweaveError(

@@ -123,13 +123,13 @@ interface Printing {
 async function print(io: Io, path: string, { lines, follow }: Printing): Promise<number> {
   const fd = open(path);
   if (lines === undefined) {
-    const end = copy(fd, 0, io.stdout, follow);
+    const end = copy(fd, 0, io.raw ?? io.stdout, follow);
     if (follow) await followLog(io, path, { fd, at: end });
     return exitCodes.done;
   }
   const end = fstatSync(fd).size;
   const last = lastLines(path, lines);
-  if (last.length > 0) io.stdout(`${last.join('\n')}\n`);
+  if (last.length > 0) (io.raw ?? io.stdout)(`${last.join('\n')}\n`);
   if (follow) await followLog(io, path, { fd, at: end });
   else closeSync(fd);
   return exitCodes.done;
@@ -148,7 +148,7 @@ async function followLog(
     const { ino, size } = fstatSync(fd);
     // Somebody emptied it.
     if (size < at) at = 0;
-    at = copy(fd, at, io.stdout, true);
+    at = copy(fd, at, io.raw ?? io.stdout, true);
     missing = now === undefined ? missing + 1 : 0;
     if (now === undefined || now === ino) continue;
     closeSync(fd);

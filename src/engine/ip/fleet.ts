@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { inheritedLock } from '../../system/lock.ts';
 import { recordFolder } from '../../system/record.ts';
 import { countProcesses, searchPath } from '../../system/run.ts';
+import { parseToolJson } from './tool-json.ts';
 
 /**
  * One batch of work in one namespace. `show` reads, `ip`, `bridge` and `tc` change by a batch (`show6` and `ip6` by `ip -6`),
@@ -251,7 +252,7 @@ export function parseShow(stdout: string): { documents: unknown[]; sysctls: Map<
       // Of one that was written twice, the first tells what was there before.
       if (!sysctls.has(path)) sysctls.set(path, line.slice(space + 1));
     } else if (line.trim() !== '') {
-      documents.push(JSON.parse(line));
+      documents.push(parseToolJson(line));
     }
   }
   return { documents, sysctls };

@@ -28,6 +28,7 @@ import { extraTables } from '../extra-tables.ts';
 import { mayHaveFirewall, mayHaveTable } from '../nft-table.ts';
 import { wireguardOf } from '../wireguard-devices.ts';
 import { isGone, type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
+import { parseToolJson } from './tool-json.ts';
 import { readWireguard } from './wireguard.ts';
 
 interface NamespaceId {
@@ -144,12 +145,12 @@ async function addSecondReadings(
       const rules = tables.rules === undefined ? {} : { rules: [...(known.rules ?? []), ...tables.rules] };
       namespaces.set(namespace.name, { ...known, ...tables, ...rules });
     } else if (job.verb === 'vlan-show') {
-      const portVlans = result?.code === 0 ? (JSON.parse(result.stdout || '[]') as IpPortVlans[]) : [];
+      const portVlans = result?.code === 0 ? (parseToolJson(result.stdout || '[]') as IpPortVlans[]) : [];
       namespaces.set(namespace.name, { ...known, portVlans });
     } else if (job.verb === 'tc-show') {
       namespaces.set(namespace.name, { ...known, ...parseDisciplines(result, namespace, request) });
     } else if (result?.code === 0) {
-      namespaces.set(namespace.name, { ...known, fdb: JSON.parse(result.stdout || '[]') as FdbEntry[] });
+      namespaces.set(namespace.name, { ...known, fdb: parseToolJson(result.stdout || '[]') as FdbEntry[] });
     }
   });
   for (const { name, links } of whole) {
@@ -238,7 +239,7 @@ function parseOwnTables(
   const tables = result.stdout
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => (JSON.parse(line) as { nftables: NftObject[] }).nftables);
+    .map((line) => (parseToolJson(line) as { nftables: NftObject[] }).nftables);
   const isNat = (objects: readonly NftObject[]) =>
     objects.some(({ table }) => table?.['name'] === nftTable(lab));
   return {
@@ -248,7 +249,7 @@ function parseOwnTables(
 }
 
 function parseNft(result: JobResult | undefined, namespace: string): NftObject[] {
-  if (result?.code === 0) return (JSON.parse(result.stdout) as { nftables: NftObject[] }).nftables;
+  if (result?.code === 0) return (parseToolJson(result.stdout) as { nftables: NftObject[] }).nftables;
   // nft 1.0.6 says "No such file or directory" for a table that is not there; without nft there is no table either.
   if (result === undefined || /No such file|not found/.test(result.stderr)) return [];
   throw new TopoweaveError('observe', `cannot read nftables in ${namespace}: ${result.stderr.trim()}`);
