@@ -34,6 +34,8 @@ export interface InspectedRoute {
 export interface InspectedNamespace {
   readonly name: string;
   readonly lab: string | null;
+  /** Why it is nobody's lab's, where it looks like one: `a symbolic link`. */
+  readonly notOurs: string | null;
   readonly forwarding: { readonly ipv4: boolean; readonly ipv6: boolean };
   readonly interfaces: readonly InspectedInterface[];
   readonly bridges: readonly { readonly name: string; readonly ports: readonly string[] }[];
@@ -88,6 +90,7 @@ function inspectNamespace(live: Live, namespace: LiveNamespace, lab: string | un
   return {
     name: namespace.name,
     lab: namespace.mark?.lab ?? null,
+    notOurs: namespace.notOurs ?? null,
     forwarding: { ipv4: forwards(namespace, 'inet'), ipv6: forwards(namespace, 'inet6') },
     interfaces: shown.map((link) => inspectLink(live, namespace, link)),
     bridges: shown.flatMap(({ ifname, linkinfo }) => {

@@ -257,6 +257,8 @@ export interface LiveNamespace {
   readonly mark: Mark | undefined;
   /** Why it cannot be a lab's, whatever it carries: `a symbolic link`. */
   readonly notOurs?: string;
+  /** The lab whose mark it carries without being its. */
+  readonly forgedFor?: string;
   readonly links: readonly IpLink[];
   readonly routes: readonly IpRoute[];
   readonly netconf: readonly IpNetconf[];

@@ -8,7 +8,7 @@ import { HOST } from '../topology/model.ts';
 import type { Live, LiveNamespace } from './live.ts';
 import { type Renames, renameSysctl, withLongNames } from './names.ts';
 import { addOvs } from './ovs.ts';
-import { disown } from './ownership.ts';
+import { disown, withKnownMarks, withoutForgedLinks } from './ownership.ts';
 
 /** Reads the live state of every named namespace and of the host. */
 export async function observe(engine: Engine, request: ReadRequest): Promise<Live> {
@@ -17,7 +17,7 @@ export async function observe(engine: Engine, request: ReadRequest): Promise<Liv
   const { stale } = withUnread(listed, namespaces);
   const found = { ...(await addOvs(namespaces, request.ovs === true)), stale };
   return {
-    ...named(withoutLinks(found, listed), request),
+    ...named(withOwnMarks(withoutLinks(found, listed), request), request),
     ...readFiles(request),
     ...(await readChains(request)),
   };
@@ -38,6 +38,11 @@ function withUnread(listed: ListedNamespaces, read: Live['namespaces']): Pick<Li
       : [{ name, empty: false, what: `a namespace of another type (${type})` }];
   });
   return { stale: [...listed.stale, ...others] };
+}
+
+/** Only those marks that others could not have written. */
+function withOwnMarks(live: Live, request: ReadRequest): Live {
+  return withoutForgedLinks(withKnownMarks(live, request), request);
 }
 
 /** A symbolic link is somebody's other name for a namespace: whatever is marked in there, the name is not a lab's. */
@@ -70,7 +75,10 @@ export async function observeAgain(engine: Engine, request: ReadRequest, known: 
   const again = all.filter((name) => !known.namespaces.has(name));
   const found = await engine.read(again, asKernel(request));
   const { stale } = withUnread({ ...listed, names: again.filter((name) => name !== HOST) }, found);
-  const { namespaces: read } = named(withoutLinks({ namespaces: found, stale }, listed), request);
+  const { namespaces: read } = named(
+    withOwnMarks(withoutLinks({ namespaces: found, stale }, listed), request),
+    request,
+  );
   const namespaces = new Map<string, LiveNamespace>();
   for (const name of all) {
     const namespace = read.get(name) ?? known.namespaces.get(name);

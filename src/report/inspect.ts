@@ -14,9 +14,10 @@ export function formatInspection(inspection: Inspection, paint: Paint): string {
 }
 
 function formatNamespace(namespace: InspectedNamespace, paint: Paint): string {
-  const { name, lab, forwarding, interfaces, bridges, routes, nat, services } = namespace;
+  const { name, lab, notOurs, forwarding, interfaces, bridges, routes, nat, services } = namespace;
   const facts = [
     ...(lab === null ? [] : [`lab ${lab}`]),
+    ...(notOurs === null ? [] : [notOurs]),
     ...(forwarding.ipv4 || forwarding.ipv6
       ? [
           `forwards ${[forwarding.ipv4 ? 'IPv4' : '', forwarding.ipv6 ? 'IPv6' : ''].filter(Boolean).join(' and ')}`,

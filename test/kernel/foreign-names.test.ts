@@ -1,6 +1,7 @@
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { parseToolJson } from '../../src/engine/ip/tool-json.ts';
-import { expectCode, ip, sh, workFolder } from '../support/host.ts';
+import { kernelName } from '../../src/lib/interface-name.ts';
+import { dump, expectCode, ip, sh, workFolder } from '../support/host.ts';
 
 const folder = workFolder();
 afterEach(async () => {
@@ -124,4 +125,68 @@ test("the comment of a stranger's rule in the way of a port is made visible", as
   expect(stderr).toContain('8080');
   expectNothingRaw(stdout, stderr);
   sh('nft', 'delete table inet other');
+});
+
+/** A bridge with an alternative name, where the lab wants that name. */
+function withAlternative(namespace: string, name: string, alternative: string): void {
+  ip(namespace, 'link', 'add', name, 'type', 'bridge');
+  ip(namespace, 'link', 'property', 'add', 'dev', name, 'altname', alternative);
+}
+
+test('a declared name that is an alternative name of another interface is a conflict', async () => {
+  const long = 'a-name-that-is-too-long';
+  const cases = [
+    ['br0', 'bridges: { br0: {} }'],
+    ['a-eth0', 'bridges: { br1: { ports: [a:eth0] } }'],
+    ['to-a', 'links: [[host:to-a, a:eth0]]'],
+    [long, `bridges: { ${long}: {} }`],
+    [kernelName(long), `bridges: { ${long}: {} }`],
+  ] as const;
+  for (const [name, text] of cases) {
+    withAlternative('host', 'theirs', name);
+    const before = dump();
+    const file = folder.write('names.yaml', `name: names\nnamespaces: [a]\n${text}\n`);
+    for (const command of ['plan', 'apply']) {
+      const { stderr } = await expectCode(1, command, file);
+      expect(stderr).toContain(`${name}`);
+      expect(stderr).toContain('is already an alternative name of theirs, which does not belong to this lab');
+      expect(stderr).toContain(`ip link property del dev theirs altname ${name}`);
+    }
+    expect(dump()).toBe(before);
+    ip('host', 'link', 'del', 'theirs');
+    await expectCode(0, 'apply', file);
+    await expectCode(0, 'destroy', file);
+  }
+});
+
+test("the same inside of a lab's namespace, for a renamed interface, and for an adopted one", async () => {
+  const file = (text: string) => folder.write('inner.yaml', `name: inner\nnamespaces: [a, b]\n${text}\n`);
+  await expectCode(0, 'apply', file('links: [[a:eth0, b:eth0]]'));
+  withAlternative('a', 'theirs', 'eth1');
+  const added = await expectCode(1, 'apply', file('links: [[a:eth0, b:eth0], [a:eth1, b:eth1]]'));
+  expect(added.stderr).toContain('eth1 in a is already an alternative name of theirs');
+  expect(added.stderr).toContain('ip -n a link property del dev theirs altname eth1');
+  const renamed = 'links: [{ endpoints: { a:eth1: { was: eth0 }, b:eth0: {} } }]';
+  const { stderr } = await expectCode(1, 'apply', file(renamed));
+  expect(stderr).toContain('eth1 in a is already an alternative name of theirs');
+  ip('a', 'link', 'del', 'theirs');
+  // Also one of its own: the kernel does not make an alternative name the name.
+  ip('a', 'link', 'property', 'add', 'dev', 'eth0', 'altname', 'eth1');
+  const own = await expectCode(1, 'apply', file(renamed));
+  expect(own.stderr).toContain('eth1 in a is already an alternative name of eth0  #');
+  ip('a', 'link', 'property', 'del', 'dev', 'eth0', 'altname', 'eth1');
+  await expectCode(0, 'apply', file(renamed));
+  // What is about to be removed is in nobody's way.
+  ip('a', 'link', 'property', 'add', 'dev', 'eth1', 'altname', 'eth9');
+  await expectCode(0, 'apply', file('links: [[a:eth9, b:eth9]]'));
+  await expectCode(0, 'destroy', 'inner');
+  ip('host', 'link', 'add', 'card', 'type', 'veth', 'peer', 'name', 'card-far');
+  ip('host', 'link', 'property', 'add', 'dev', 'card', 'altname', 'wan');
+  const adopted = await expectCode(
+    1,
+    'apply',
+    folder.write('adopt.yaml', 'name: inner\nnamespaces:\n  a: { interfaces: { wan: { adopt: card } } }\n'),
+  );
+  expect(adopted.stderr).toContain('wan in a is already an alternative name of card');
+  ip('host', 'link', 'del', 'card');
 });

@@ -9,8 +9,9 @@ import {
 } from '../../apply/reconcile.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
-import { type Locate, noChanges, planJson } from '../../report/plan.ts';
+import { formatWarnings, type Locate, noChanges, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
+import { painter } from '../../report/style.ts';
 import type { Context, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
 import { chosenFiles } from '../files.ts';
@@ -65,14 +66,18 @@ export async function applyTarget(
       onEvent: progress.onEvent,
     });
     await progress.end();
+    if (result.warnings.length > 0 && !isJson)
+      io.stderr(formatWarnings(result.warnings, painter(context.color.stderr)));
     if (result.interrupted) {
       io.stderr(
         `interrupted: what was done stays; run the command again to go on, or: topoweave destroy ${target.lab}\n`,
       );
       return interrupt.exitCode();
     }
-    if (isJson) io.stdout(`${JSON.stringify({ ...json, applied: true }, null, 2)}\n`);
-    else io.stdout(`${outcome(result, target, done)}\n`);
+    if (isJson) {
+      const warnings = result.warnings.length === 0 ? {} : { warnings: result.warnings };
+      io.stdout(`${JSON.stringify({ ...json, ...warnings, applied: true }, null, 2)}\n`);
+    } else io.stdout(`${outcome(result, target, done)}\n`);
     return exitCodes.done;
   } catch (error) {
     if (error instanceof ApplyError || error instanceof ConflictError) error.locate = locate;
