@@ -7,7 +7,7 @@ import { shellCommand } from '../report/commands.ts';
 import { diagnosticsJson, formatDiagnostics } from '../report/diagnostics.ts';
 import { stepTitle } from '../report/plan.ts';
 import { painter } from '../report/style.ts';
-import { visible } from '../report/visible.ts';
+import { visible, visibleLines } from '../report/visible.ts';
 import type { Context } from './command.ts';
 
 /** Known errors become a line and a hint; anything else is a bug and shows its stack. */
@@ -35,7 +35,7 @@ export function reportError(error: unknown, { io, color }: Context, isJson: bool
       formatDiagnostics(error.diagnostics, error.sources, { color: color.stderr, columns: io.columns }),
     );
   }
-  io.stderr(`${paint('red', 'error:')} ${visible(error.message)}\n`);
+  io.stderr(`${paint('red', 'error:')} ${visibleLines(error.message)}\n`);
   if (error instanceof ConflictError) {
     for (const conflict of error.conflicts) {
       const at = whereOf(conflict, error);
@@ -47,7 +47,7 @@ export function reportError(error: unknown, { io, color }: Context, isJson: bool
     for (const { step, command, message } of error.failures) {
       const at = whereOf(step, error);
       io.stderr(
-        `  ${step.namespace}: ${stepTitle(step)}: ${visible(message)}${at === undefined ? '' : `  # ${at}`}\n`,
+        `  ${step.namespace}: ${stepTitle(step)}: ${visibleLines(message)}${at === undefined ? '' : `  # ${at}`}\n`,
       );
       if (command !== undefined) io.stderr(`    ${shellCommand(command).split('\n')[0]}\n`);
     }

@@ -15,6 +15,11 @@ export function visible(text: string): string {
   return anyHidden.test(text) ? text.replace(eachHidden, escapeOne) : text;
 }
 
+/** Text of several lines, such as the end of a log: the ends of lines stay. */
+export function visibleLines(text: string): string {
+  return anyHidden.test(text) ? text.split('\n').map(visible).join('\n') : text;
+}
+
 /** The same value with `visible` texts; what has nothing hidden stays as it is. Keys are ours. */
 export function visibleIn<T>(value: T): T {
   return visibleValue(value) as T;

@@ -27,7 +27,7 @@ export interface LabRecord {
   readonly more?: MoreFiles;
   /** Namespaces about to be made: theirs is the time between `netns add` and the mark. */
   readonly claims: readonly string[];
-  /** Namespaces that the lab made: a mark in another one is somebody else's word. Missing: from a version without it. */
+  /** Namespaces that the lab has: a mark in another one is somebody else's word. Missing: from a version without it. */
   readonly namespaces?: readonly string[];
   /** Values from before the lab changed them: namespace → sysctl → value. */
   readonly sysctls: Readonly<Record<string, Readonly<Record<string, string>>>>;
