@@ -18,6 +18,7 @@ export interface Job {
   readonly verb:
     | 'show'
     | 'show6'
+    | 'show-peers'
     | 'ip'
     | 'ip6'
     | 'bridge'
@@ -62,6 +63,11 @@ export interface JobResult {
 /** Separates the batch's output from the sysctls that `show` read. */
 const SYSCTL_LINE = '\u001e';
 
+/** Whether `timeout` of coreutils ended a job: `show-peers` opens every file of the folder, and one may wait for ever. */
+export function isLate(result: JobResult | undefined): boolean {
+  return result?.code === 124;
+}
+
 /** Whether a job failed because the namespace is gone, or was none: `nsenter` says so, and the worker in its words. */
 export function isGone(result: JobResult | undefined): boolean {
   return (
@@ -79,7 +85,7 @@ export function isGone(result: JobResult | undefined): boolean {
  */
 const covered = `
 count=$1; shift
-while [ "$count" -gt 0 ]; do mount --bind -- /dev/null "$1" || exit; count=$((count - 1)); shift; done
+while [ "$count" -gt 0 ]; do mount --bind -- /dev/null "$1" 2>/dev/null; count=$((count - 1)); shift; done
 exec "$@"`;
 
 /**
@@ -98,6 +104,7 @@ while [ $# -ge 4 ]; do
   input=$folder/$id.in
   case $verb$extra in
     show-) enter ip -j -d -batch "$input" ;;
+    show-peers-) enter timeout 10 ip -j -d -batch "$input" ;;
     show6-) enter ip -6 -j -d -batch "$input" ;;
     show*) enter bash -c "$sysctl" sh show "$folder/$id" ;;
     ip-) enter ip -batch "$input" ;;

@@ -27,7 +27,7 @@ import type { ReadRequest } from '../engine.ts';
 import { extraTables } from '../extra-tables.ts';
 import { mayHaveFirewall, mayHaveTable } from '../nft-table.ts';
 import { wireguardOf } from '../wireguard-devices.ts';
-import { isGone, type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
+import { isGone, isLate, type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
 import { parseToolJson } from './tool-json.ts';
 import { readWireguard } from './wireguard.ts';
 
@@ -49,11 +49,7 @@ export async function read(
   names: readonly string[],
   request: ReadRequest,
 ): Promise<Map<string, LiveNamespace>> {
-  const cover = request.withPeers ? unopenable() : [];
-  const results = await runJobs(
-    names.map((name) => showJob(name, request)),
-    { cover },
-  );
+  const results = await showAll(names, request);
   const first = new Map<string, LiveNamespace>();
   names.forEach((name, index) => {
     const namespace = toNamespace(name, results[index]);
@@ -62,13 +58,34 @@ export async function read(
   return addSecondReadings(first, request);
 }
 
+/**
+ * `ip netns list-id` opens each file of the folder. Those that must not be opened are covered; where one came since then, the
+ * second look covers that one as well, and the last one goes without the ids.
+ */
+async function showAll(names: readonly string[], request: ReadRequest): Promise<JobResult[]> {
+  if (!request.withPeers) return runJobs(names.map((name) => showJob(name, request)));
+  const results: JobResult[] = [];
+  let due = [...names.keys()];
+  for (const withPeers of [true, true, false]) {
+    const jobs = due.map((index) => showJob(names[index] ?? '', { ...request, withPeers }));
+    const found = await runJobs(jobs, withPeers ? { cover: unopenable() } : {});
+    for (const [at, index] of due.entries()) {
+      const result = found[at];
+      if (result !== undefined) results[index] = result;
+    }
+    due = due.filter((index) => isLate(results[index]));
+    if (due.length === 0) break;
+  }
+  return results;
+}
+
 function showJob(name: string, request: ReadRequest): Job {
   if (isBrief(name, request))
     return { netns: netnsPath(name), verb: 'show', input: 'link show\n', readSysctls: [] };
   const sysctls = (request.sysctls.get(name) ?? []).map(sysctlPath);
   return {
     netns: netnsPath(name),
-    verb: 'show',
+    verb: request.withPeers && sysctls.length === 0 ? 'show-peers' : 'show',
     input: request.withPeers ? `${batch}netns list-id\n` : batch,
     readSysctls: sysctls,
   };
