@@ -102,7 +102,9 @@ test("a symbolic link to a process's namespace is a namespace, and a stranger's"
   while (sh('readlink', `/proc/${child.pid}/ns/net`) === own) sh('sleep', '0.05');
   symlinkSync(`/proc/${child.pid}/ns/net`, `${NETNS}/live`);
   ip('live', 'link', 'add', 'theirs', 'type', 'bridge');
-  expect((await expectCode(0, 'inspect')).stdout).toMatch(/namespace live \(a symbolic link\)\n(?:.*\n)*.*theirs/);
+  expect((await expectCode(0, 'inspect')).stdout).toMatch(
+    /namespace live \(a symbolic link\)\n(?:.*\n)*.*theirs/,
+  );
   await expectCode(0, 'exec', 'live', '--', 'true');
   const { stderr } = await expectCode(1, 'apply', declares('live'));
   expect(stderr).toContain(
