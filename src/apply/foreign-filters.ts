@@ -1,6 +1,7 @@
 import type { EngineName } from '../engine/engine.ts';
 import { filterSources, readForeignFilters } from '../observe/foreign-filters.ts';
 import type { Live } from '../observe/live.ts';
+import { ownershipWarnings } from '../observe/ownership.ts';
 import {
   foreignWarnings,
   mayMeetFilters,
@@ -13,6 +14,14 @@ import { wantsDockerUser } from './docker-user.ts';
 
 /** What the machine does to the lab beside the plan, which was made from `live`. */
 export async function machineWarnings(
+  topology: Topology | undefined,
+  live: Live,
+  engine: EngineName,
+): Promise<PlanWarning[]> {
+  return [...ownershipWarnings(live), ...(await filterWarnings(topology, live, engine))];
+}
+
+async function filterWarnings(
   topology: Topology | undefined,
   { dockerUser }: Live,
   engine: EngineName,

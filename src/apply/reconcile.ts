@@ -11,11 +11,14 @@ import { isLongName, kernelName } from '../lib/interface-name.ts';
 import type { ExtraTable, Live } from '../observe/live.ts';
 import { type Renames, withNewNames } from '../observe/names.ts';
 import { observe, observeAgain } from '../observe/observe.ts';
+import { ownershipWarnings, unprovenNamespaces, withProvenMarks } from '../observe/ownership.ts';
+import type { PlanWarning } from '../plan/foreign-filters.ts';
 import { makePlan, readLive } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
 import { notedDamage } from '../system/damage.ts';
 import { etcFolders } from '../system/etc-claims.ts';
 import { withLock } from '../system/lock.ts';
+import { requireNetnsFolder } from '../system/netns.ts';
 import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
 import { noteRemoval } from '../system/removed-namespaces.ts';
 import { forgetServices } from '../system/services/forget.ts';
@@ -25,6 +28,7 @@ import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts'
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
+import { alternativeNameConflicts } from './alternative-names.ts';
 import { withBridgeFilters } from './bridge-filters.ts';
 import { CARRIER_INTERVAL_MS, carrierPatience, isWithoutCarrier } from './carrier.ts';
 import { needsDockerUser, withFoundChains } from './docker-user.ts';
@@ -46,6 +50,8 @@ export interface Target {
   /** The absolute path of the file, for `status`. */
   readonly file?: string;
   readonly more?: MoreFiles;
+  /** Of a lab that is to go: the namespaces that its file declares, where the record does not say what is the lab's. */
+  readonly declared?: readonly string[];
 }
 
 /** Foreign objects are in the way of declared names: nothing was changed. */
@@ -97,11 +103,13 @@ export async function planFor(
   target: Target,
   { untouched, touched, isBrief = false }: PlanOptions = {},
 ): Promise<Planning> {
+  if (target.topology !== undefined) requireNetnsFolder();
   const record = readRecord(target.lab);
   const keyed = withKeys(target, false);
   const withoutPorts = keyed && withFormerSettings(withBridgeFilters(keyed), record);
   const request = {
     lab: target.lab,
+    declared: new Set(target.topology === undefined ? target.declared : madeNamespaces(target.topology)),
     nat: new Set(target.topology?.namespaces.filter(hasNat).map(({ name }) => name)),
     firewall: new Set(target.topology?.namespaces.filter(hasFirewall).map(({ name }) => name)),
     sysctls: sysctlsToRead(withoutPorts, record),
@@ -116,8 +124,11 @@ export async function planFor(
   };
   const longNames = longNamesOf(target.topology);
   if (longNames !== undefined) Object.assign(request, { longNames });
-  const found =
-    untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched);
+  const found = await proveMarks(
+    engine,
+    untouched === undefined ? await observe(engine, request) : await observeAgain(engine, request, untouched),
+    request,
+  );
   const live = withoutPorts === undefined ? found : withNewNames(found, withoutPorts);
   const { lab } = target;
   const findPortUse = portUseFinder(engine, lab, live);
@@ -134,6 +145,7 @@ export async function planFor(
   if (topology === undefined) return { plan, live, topology };
   const conflicts = [
     ...plan.conflicts,
+    ...alternativeNameConflicts(topology, live),
     ...exclusiveConflicts(topology, live, record),
     ...sharedConflicts(plan, lab),
     ...(await portConflicts(plan, topology, findPortUse)),
@@ -144,6 +156,20 @@ export async function planFor(
     conflicts.push(...adoptionConflicts({ topology, live, record, desired, found: resources }));
   }
   return { plan: { ...plan, conflicts }, live, topology };
+}
+
+/** Where the record is lost, marks count that the two ends of a pair agree on: a second look at those namespaces. */
+async function proveMarks(engine: Engine, live: Live, { lab, declared }: Asked): Promise<Live> {
+  const unproven = unprovenNamespaces(live, lab, declared);
+  if (unproven.length === 0) return live;
+  const names = [HOST, ...declared, ...unproven].filter((name) => live.namespaces.has(name));
+  const request = { lab: undefined, nat: new Set<string>(), sysctls: new Map(), withPeers: true };
+  return withProvenMarks(live, { lab, unproven, peers: await engine.read(names, request) });
+}
+
+interface Asked {
+  readonly lab: string;
+  readonly declared: ReadonlySet<string>;
 }
 
 /** A plan, what it was made from, and the topology with what was decided for it. */
@@ -188,6 +214,8 @@ export interface ReconcileResult {
   /** Of the first plan: namespaces that go with all that is in them, and what goes from the host. */
   readonly removed: { readonly namespaces: number; readonly fromHost: number };
   readonly hadNothingToDo: boolean;
+  /** Of what looks like the lab's and is left alone. */
+  readonly warnings: readonly PlanWarning[];
   readonly interrupted: boolean;
   /** What a lab that is gone could not give back, in sentences. */
   readonly notGivenBack: readonly string[];
@@ -225,7 +253,12 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
   // What was decided stays for the whole run.
   const target: Target = { ...wanted, topology: first.topology };
   options.onFirstPlan?.(plan);
-  const about = { summary: plan.summary, removed: removedBy(plan), hadNothingToDo: plan.steps.length === 0 };
+  const about = {
+    summary: plan.summary,
+    removed: removedBy(plan),
+    hadNothingToDo: plan.steps.length === 0,
+    warnings: ownershipWarnings(live, wanted.lab),
+  };
   // Looking again is not told each time.
   const quietly = options.signal === undefined ? {} : { signal: options.signal };
   let waited = 0;
@@ -387,6 +420,7 @@ function claimRecord(target: Target, { plan, live }: Pick<Planning, 'plan' | 'li
     adopted: claimAdopted(record, plan, { live, topology }),
     ...withOptions({ ...formerOptions(plan), ...record.options }),
     claims: [...new Set([...record.claims, ...claims])].sort(),
+    namespaces: [...new Set([...(record.namespaces ?? []), ...ownNamespaces(plan)])].sort(),
     ...(record.ovs === true || plansOvs(plan) ? { ovs: true } : {}),
     ...withFdb([...(record.fdb ?? []), ...namespacesWithFdb(topology)]),
     // While it runs, what is to be removed must stay known: it leaves the record when it is gone.
@@ -394,6 +428,13 @@ function claimRecord(target: Target, { plan, live }: Pick<Planning, 'plan' | 'li
     sysctls: claimSysctls(record, plan),
   };
   return claimShared(claimed, record, plan);
+}
+
+/** Those that are the lab's now, and those that it is about to make or to remove. */
+function ownNamespaces({ desired, steps }: Pick<Plan, 'desired' | 'steps'>): string[] {
+  return [...desired, ...steps]
+    .flatMap(({ kind, namespace }) => (kind === 'namespace' ? [namespace] : []))
+    .sort();
 }
 
 /** The files of this run instead of those of the last one. */
@@ -423,6 +464,7 @@ function finishRecord(target: Target, plan: Plan): void {
     ...(plansOvs(plan) ? { ovs: true } : {}),
     ...afterApply(record, plan),
     claims: [],
+    namespaces: ownNamespaces({ desired: plan.desired, steps: [] }),
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.
     hostObjects: [
       ...new Set([...record.hostObjects.filter((id) => ids.has(id)), ...foundByMarks(record, plan)]),

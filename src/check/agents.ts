@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { TopoweaveError } from '../lib/errors.ts';
-import { netnsPath } from '../system/netns.ts';
+import { enterablePath } from '../system/netns.ts';
 import { missingProgram, searchPath } from '../system/run.ts';
 import { type AgentReply, type AgentRequest, agentProgram } from './agent.ts';
 
@@ -33,9 +33,13 @@ export function startAgents(): Agents {
   };
 }
 
-/** The argv that runs a program in a namespace of `ip netns`; `host` is the one that we are in. */
+/**
+ * The argv that runs a program in a namespace of `ip netns`; `host` is the one that we are in.
+ *
+ * @throws TopoweaveError when there is none of that name.
+ */
 export function inNamespace(namespace: string, command: readonly string[]): string[] {
-  const path = netnsPath(namespace);
+  const path = enterablePath(namespace);
   return path === undefined ? [...command] : ['nsenter', `--net=${path}`, '--', ...command];
 }
 

@@ -6,6 +6,8 @@ export interface Io {
   readonly stderr: (text: string) => void;
   /** Whether nobody gets what is written to stdout any more. */
   readonly stdoutIsOver?: () => boolean;
+  /** For what is not ours to change, such as a log or a file: `stdout` writes out what would move or hide on a terminal. */
+  readonly raw?: (text: string) => void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly stdoutIsTty: boolean;

@@ -7,6 +7,7 @@ import { shellCommand } from '../report/commands.ts';
 import { diagnosticsJson, formatDiagnostics } from '../report/diagnostics.ts';
 import { stepTitle } from '../report/plan.ts';
 import { painter } from '../report/style.ts';
+import { visible, visibleLines } from '../report/visible.ts';
 import type { Context } from './command.ts';
 
 /** Known errors become a line and a hint; anything else is a bug and shows its stack. */
@@ -34,18 +35,19 @@ export function reportError(error: unknown, { io, color }: Context, isJson: bool
       formatDiagnostics(error.diagnostics, error.sources, { color: color.stderr, columns: io.columns }),
     );
   }
-  io.stderr(`${paint('red', 'error:')} ${error.message}\n`);
+  io.stderr(`${paint('red', 'error:')} ${visibleLines(error.message)}\n`);
   if (error instanceof ConflictError) {
     for (const conflict of error.conflicts) {
       const at = whereOf(conflict, error);
-      io.stderr(`  ${conflict.message}${at === undefined ? '' : `  # ${at}`}\n    help: ${conflict.hint}\n`);
+      const message = visible(conflict.message);
+      io.stderr(`  ${message}${at === undefined ? '' : `  # ${at}`}\n    help: ${visible(conflict.hint)}\n`);
     }
   }
   if (error instanceof ApplyError) {
     for (const { step, command, message } of error.failures) {
       const at = whereOf(step, error);
       io.stderr(
-        `  ${step.namespace}: ${stepTitle(step)}: ${message}${at === undefined ? '' : `  # ${at}`}\n`,
+        `  ${step.namespace}: ${stepTitle(step)}: ${visibleLines(message)}${at === undefined ? '' : `  # ${at}`}\n`,
       );
       if (command !== undefined) io.stderr(`    ${shellCommand(command).split('\n')[0]}\n`);
     }
@@ -55,7 +57,7 @@ export function reportError(error: unknown, { io, color }: Context, isJson: bool
         io.stderr(`      ${attribute}: is ${before}, should be ${after}\n`);
     }
   }
-  if (error.hint !== undefined) io.stderr(`help: ${error.hint}\n`);
+  if (error.hint !== undefined) io.stderr(`help: ${visible(error.hint)}\n`);
   return error.exitCode;
 }
 

@@ -1,4 +1,5 @@
 import type { ExitCode } from '../lib/exit-codes.ts';
+import { visibleOutput } from '../report/visible.ts';
 import { notedDamage, takeDamage } from '../system/damage.ts';
 import { colors } from './colors.ts';
 import type { Context, Io } from './command.ts';
@@ -9,7 +10,8 @@ import { readPlainLine } from './plain-line.ts';
  * The whole program: parses the arguments, runs the command, and turns errors into text and an exit code. Never throws
  * and never exits, so that tests call it in their own process.
  */
-export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
+export async function main(argv: readonly string[], own: Io): Promise<ExitCode> {
+  const io = guarded(own);
   const parsed = await readLine(argv, io);
   if (parsed.kind === 'exit') return parsed.code;
   const context: Context = { io, color: parsed.color };
@@ -26,6 +28,16 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
     const { reportError } = await import('./report-error.ts');
     return reportError(error, context, parsed.invocation.options['json'] === true);
   }
+}
+
+/** Whatever a command prints: the last place where a stranger's text could reach the terminal. */
+function guarded(io: Io): Io {
+  return {
+    ...io,
+    stdout: (text) => io.stdout(visibleOutput(text)),
+    stderr: (text) => io.stderr(visibleOutput(text)),
+    raw: io.stdout,
+  };
 }
 
 async function readLine(argv: readonly string[], io: Io): Promise<Parsed> {

@@ -1,7 +1,7 @@
 import type { Mapping } from '../kinds/publish.ts';
 import { UnavailableError } from '../lib/errors.ts';
 import type { Batch } from '../plan/step.ts';
-import { netnsPath } from '../system/netns.ts';
+import { enterablePath } from '../system/netns.ts';
 import { run } from '../system/run.ts';
 import type { BatchResult } from './engine.ts';
 
@@ -29,7 +29,7 @@ export async function performConntrack({ namespace, commands }: Batch): Promise<
 }
 
 async function forgetByProgram(namespace: string, mappings: readonly Mapping[]): Promise<void> {
-  const netns = netnsPath(namespace);
+  const netns = enterablePath(namespace);
   const enter = netns === undefined ? [] : ['nsenter', `--net=${netns}`, '--'];
   for (const args of mappings.flatMap(conntrackLines)) {
     // It fails where there is no such connection, and where it is not installed.

@@ -21,11 +21,16 @@ function isChosen({ qdisc }: IpLink): boolean {
   return qdisc !== undefined && !usual.has(qdisc);
 }
 
+/** A file cannot declare another name, and no line of a batch could name it. */
+function isPlain(name: string): boolean {
+  return /^[!-~]+$/.test(name) && !/["#\\]/.test(name);
+}
+
 /** The links whose incoming side can be redirected: none where there is no ifb device for it. */
 export function redirectable(
   { name, links }: { readonly name: string; readonly links: readonly IpLink[] },
   { ingress }: ReadRequest,
 ): IpLink[] {
   const isNeeded = ingress?.has(name) === true || links.some((link) => link.linkinfo?.info_kind === 'ifb');
-  return isNeeded ? links.filter(({ ifname }) => ifname !== 'lo') : [];
+  return isNeeded ? links.filter(({ ifname }) => ifname !== 'lo' && isPlain(ifname)) : [];
 }

@@ -9,6 +9,8 @@ export type EngineName = 'netlink' | 'ip';
 export interface ReadRequest {
   /** undefined: no lab's nftables tables are read. */
   readonly lab: string | undefined;
+  /** Namespaces that the file declares: there the mark of the lab counts without the record, too. */
+  readonly declared?: ReadonlySet<string>;
   /** Namespaces where the file has NAT: their table is read. Marked ones are read in any case. */
   readonly nat: ReadonlySet<string>;
   /** Namespaces where the file has a firewall; of marked ones its tables are read in any case. */

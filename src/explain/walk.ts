@@ -1,4 +1,5 @@
 import { inNamespace } from '../check/agents.ts';
+import { parseToolJson } from '../engine/ip/tool-json.ts';
 import { canonicalAddress } from '../lib/ip.ts';
 import type { Live } from '../observe/live.ts';
 import type { Run } from '../system/run.ts';
@@ -145,7 +146,7 @@ async function routeGet({ run, namespace, destination, into, source, mark }: Rou
   const none = { way: 'none', out: undefined, via: undefined, source: undefined } as const;
   if (code !== 0) return { ...none, reason: routeProblem(stderr, namespace, destination) };
   // A border: ip prints an array with the one route.
-  const [route] = JSON.parse(stdout) as {
+  const [route] = parseToolJson(stdout) as {
     type?: string;
     dev?: string;
     gateway?: string;

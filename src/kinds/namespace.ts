@@ -31,22 +31,26 @@ export const namespaceKind: Kind = {
 
   read: (live, { lab, record, wanted }) => {
     const found: LiveResource[] = [];
-    for (const { name, mark, links } of live.namespaces.values()) {
+    for (const { name, mark, links, notOurs } of live.namespaces.values()) {
       if (name === HOST) continue;
       const claimed =
         mark === undefined &&
+        notOurs === undefined &&
         record.claims.includes(name) &&
         links.every((link) => isOurs(link, lab) || isAdoptedIn(name, link, record));
       const owner: Owner =
         mark === undefined ? (claimed ? 'ours' : 'foreign') : mark.lab === lab ? 'ours' : { lab: mark.lab };
       if (owner !== 'ours' && !wanted.has(name)) continue;
-      const attributes = { mark: mark === undefined ? '' : formatMark(mark) };
+      const attributes = {
+        mark: mark === undefined ? '' : formatMark(mark),
+        ...(notOurs === undefined ? {} : { what: notOurs }),
+      };
       found.push({ kind: 'namespace', id: name, namespace: name, label: 'namespace', attributes, owner });
     }
-    for (const { name, empty } of live.stale) {
+    for (const { name, empty, what } of live.stale) {
       // The empty file that a killed `ip netns add` leaves holds nothing: it can always be cleared away.
       if (!wanted.has(name) && !record.claims.includes(name)) continue;
-      const attributes = { mark: '', stale: true };
+      const attributes = { mark: '', stale: true, what };
       const owner = empty ? 'ours' : 'foreign';
       found.push({ kind: 'namespace', id: name, namespace: name, label: 'namespace', attributes, owner });
     }

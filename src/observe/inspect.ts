@@ -34,6 +34,8 @@ export interface InspectedRoute {
 export interface InspectedNamespace {
   readonly name: string;
   readonly lab: string | null;
+  /** Why it is nobody's lab's, where it looks like one: `a symbolic link`. */
+  readonly notOurs: string | null;
   readonly forwarding: { readonly ipv4: boolean; readonly ipv6: boolean };
   readonly interfaces: readonly InspectedInterface[];
   readonly bridges: readonly { readonly name: string; readonly ports: readonly string[] }[];
@@ -56,6 +58,8 @@ export interface Inspection {
   readonly namespaces: readonly InspectedNamespace[];
   /** Files under /run/netns that are no namespace. */
   readonly stale: readonly string[];
+  /** What they are. */
+  readonly notNamespaces: readonly { readonly name: string; readonly what: string }[];
 }
 
 /** What there is, of one lab or of the whole machine, in stable order. */
@@ -63,7 +67,13 @@ export function inspectLive(live: Live, lab: string | undefined): Inspection {
   const namespaces = [...live.namespaces.values()]
     .filter((namespace) => lab === undefined || belongs(live, namespace, lab))
     .map((namespace) => inspectNamespace(live, namespace, lab));
-  return { lab: lab ?? null, namespaces, stale: lab === undefined ? live.stale.map(({ name }) => name) : [] };
+  const stale = lab === undefined ? live.stale : [];
+  return {
+    lab: lab ?? null,
+    namespaces,
+    stale: stale.map(({ name }) => name),
+    notNamespaces: stale.map(({ name, what }) => ({ name, what })),
+  };
 }
 
 function belongs({ services = [] }: Live, { name, mark, links, nft }: LiveNamespace, lab: string): boolean {
@@ -80,6 +90,7 @@ function inspectNamespace(live: Live, namespace: LiveNamespace, lab: string | un
   return {
     name: namespace.name,
     lab: namespace.mark?.lab ?? null,
+    notOurs: namespace.notOurs ?? null,
     forwarding: { ipv4: forwards(namespace, 'inet'), ipv6: forwards(namespace, 'inet6') },
     interfaces: shown.map((link) => inspectLink(live, namespace, link)),
     bridges: shown.flatMap(({ ifname, linkinfo }) => {

@@ -255,6 +255,10 @@ export interface WireguardLivePeer {
 export interface LiveNamespace {
   readonly name: string;
   readonly mark: Mark | undefined;
+  /** Why it cannot be a lab's, whatever it carries: `a symbolic link`. */
+  readonly notOurs?: string;
+  /** The lab whose mark it carries without being its. */
+  readonly forgedFor?: string;
   readonly links: readonly IpLink[];
   readonly routes: readonly IpRoute[];
   readonly netconf: readonly IpNetconf[];
@@ -334,4 +338,6 @@ export interface StaleFile {
   readonly name: string;
   /** An empty regular file, which holds nothing and can be removed. */
   readonly empty: boolean;
+  /** `a FIFO`, `a directory`. */
+  readonly what: string;
 }

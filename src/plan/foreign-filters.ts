@@ -10,7 +10,7 @@ import { HOST, type Interface, type Topology } from '../topology/model.ts';
 
 /** Something of the machine that a plan cannot change, and that keeps a lab from working. */
 export interface PlanWarning {
-  readonly code: 'foreign-filter' | 'bridge-filter' | 'no-docker-user';
+  readonly code: 'foreign-filter' | 'bridge-filter' | 'no-docker-user' | 'not-ours';
   readonly message: string;
   readonly help: string;
 }

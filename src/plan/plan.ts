@@ -434,15 +434,14 @@ function toConflict({ wanted, live }: DiffResult['conflicts'][number]): Conflict
   const lab = typeof live.owner === 'object' ? live.owner.lab : undefined;
   const name =
     wanted.label === 'namespace' ? `namespace ${wanted.namespace}` : `${wanted.label} in ${wanted.namespace}`;
-  const stale = live.attributes['stale'] === true;
-  const message = stale
-    ? `/run/netns/${wanted.namespace} is in the way and is no namespace`
-    : lab === undefined
+  const what = live.attributes['what'];
+  if (what !== undefined) return inTheWay(wanted, live.attributes['stale'] === true, String(what));
+  const message =
+    lab === undefined
       ? `${name} is already there and does not belong to this lab`
       : `${name} belongs to the lab '${lab}'`;
-  const hint = stale
-    ? `look at the file and remove it`
-    : lab === undefined
+  const hint =
+    lab === undefined
       ? 'rename it in the file, or remove the other one yourself: topoweave never touches what it did not make'
       : `rename it in the file, or remove that lab: topoweave destroy ${lab}`;
   return {
@@ -454,6 +453,17 @@ function toConflict({ wanted, live }: DiffResult['conflicts'][number]): Conflict
     hint,
     place: wanted.place,
   };
+}
+
+/** The name of a namespace stands for what is none, or for somebody else's. */
+function inTheWay(wanted: Resource, isStale: boolean, what: string): Conflict {
+  const { id, namespace, label, place } = wanted;
+  const path = `/run/netns/${namespace}`;
+  const message = isStale
+    ? `${path} is in the way and is no namespace: it is ${what}`
+    : `namespace ${namespace} is already there and does not belong to this lab: it is ${what}`;
+  const hint = `rename it in the file, or look at ${path} and remove it yourself: topoweave never touches what it did not make`;
+  return { resource: id, namespace, label, lab: undefined, message, hint, place };
 }
 
 function summarize(steps: readonly Step[]): Plan['summary'] {

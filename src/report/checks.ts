@@ -2,6 +2,7 @@ import type { CheckResult } from '../check/run-checks.ts';
 import type { Place } from '../lib/diagnostic.ts';
 import type { Check } from '../topology/model.ts';
 import type { Paint } from './style.ts';
+import { visible } from './visible.ts';
 
 type Locate = (place: Place) => string;
 
@@ -11,7 +12,8 @@ export function formatChecks(results: readonly CheckResult[], locate: Locate, pa
   const lines = results.map(({ check, ok, detail }) => {
     const word = ok ? paint('green', 'ok  ') : paint('red', 'FAIL');
     const place = ok ? '' : paint('dim', `  (${locate(check.place)})`);
-    return `${word}  ${check.name.padEnd(width)}   ${ok ? '' : addressTried(check)}${detail}${place}\n`;
+    const shown = `${ok ? '' : addressTried(check)}${visible(detail)}`;
+    return `${word}  ${visible(check.name).padEnd(width)}   ${shown}${place}\n`;
   });
   return `${lines.join('')}${summary(results, paint)}\n`;
 }

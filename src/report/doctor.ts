@@ -1,5 +1,6 @@
 import type { Examination, Finding } from '../system/examine.ts';
 import type { Paint, Style } from './style.ts';
+import { visibleIn } from './visible.ts';
 
 const colors: Readonly<Record<Finding['state'], Style>> = {
   present: 'green',
@@ -10,7 +11,7 @@ const colors: Readonly<Record<Finding['state'], Style>> = {
 
 /** One line per finding, in groups, and what is lacking. */
 export function formatExamination(examination: Examination, paint: Paint): string {
-  const { tools, privileges, kernel, engines, ovs, filters } = examination;
+  const { tools, privileges, kernel, engines, ovs, filters } = visibleIn(examination);
   const all = [...tools, ...privileges, ...kernel, ...engines, ...ovs, ...filters];
   const width = Math.max(...all.map(({ name }) => name.length));
   const group = (title: string, findings: readonly Finding[]): string =>

@@ -1,5 +1,6 @@
 import type { ExplainedHop, Explanation, MatchedRule } from '../explain/explain.ts';
 import type { Paint } from './style.ts';
+import { visibleIn } from './visible.ts';
 
 const titles: Readonly<Record<ExplainedHop['role'], string>> = {
   sends: 'sends',
@@ -8,7 +9,8 @@ const titles: Readonly<Record<ExplainedHop['role'], string>> = {
   receives: 'receives',
 };
 
-export function formatExplanation(explanation: Explanation, paint: Paint): string {
+export function formatExplanation(raw: Explanation, paint: Paint): string {
+  const explanation = visibleIn(raw);
   const { request, hops, answer, verdict, summary, notes } = explanation;
   const lines = [`${request.from} -> ${destinationText(explanation)}`, ''];
   for (const hop of hops) lines.push(...hopLines(hop, paint));

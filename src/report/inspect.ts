@@ -1,21 +1,23 @@
 import type { InspectedInterface, InspectedNamespace, Inspection } from '../observe/inspect.ts';
 import type { Paint } from './style.ts';
 import { formatTable } from './table.ts';
+import { visibleIn } from './visible.ts';
 
-export function formatInspection({ namespaces, stale }: Inspection, paint: Paint): string {
+export function formatInspection(inspection: Inspection, paint: Paint): string {
+  const { namespaces, notNamespaces } = visibleIn(inspection);
   const parts = namespaces.map((namespace) => formatNamespace(namespace, paint));
-  if (stale.length > 0) {
-    parts.push(
-      `${paint('yellow', 'not a namespace')}: ${stale.map((name) => `/run/netns/${name}`).join(', ')}\n`,
-    );
+  if (notNamespaces.length > 0) {
+    const lines = notNamespaces.map(({ name, what }) => `  /run/netns/${name}: ${what}\n`);
+    parts.push(`${paint('yellow', 'not a namespace')}:\n${lines.join('')}`);
   }
   return parts.join('\n');
 }
 
 function formatNamespace(namespace: InspectedNamespace, paint: Paint): string {
-  const { name, lab, forwarding, interfaces, bridges, routes, nat, services } = namespace;
+  const { name, lab, notOurs, forwarding, interfaces, bridges, routes, nat, services } = namespace;
   const facts = [
     ...(lab === null ? [] : [`lab ${lab}`]),
+    ...(notOurs === null ? [] : [notOurs]),
     ...(forwarding.ipv4 || forwarding.ipv6
       ? [
           `forwards ${[forwarding.ipv4 ? 'IPv4' : '', forwarding.ipv6 ? 'IPv6' : ''].filter(Boolean).join(' and ')}`,

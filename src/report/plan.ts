@@ -4,6 +4,7 @@ import type { PlanWarning } from '../plan/foreign-filters.ts';
 import type { Action, Conflict, Plan, Step } from '../plan/step.ts';
 import { bridgeDefaults } from '../topology/bridge.ts';
 import type { Paint, Style } from './style.ts';
+import { visible, visibleIn } from './visible.ts';
 
 /** Where a place is, as `file:line`; undefined without a file. */
 export type Locate = (place: Place) => string;
@@ -133,7 +134,7 @@ export function formatPlan(plan: Plan, locate: Locate, paint: Paint): string {
       namespace = step.namespace;
       text += `${paint('bold', namespace === 'host' ? 'host' : `namespace ${namespace}`)}\n`;
     }
-    text += formatStep(step, locate, paint);
+    text += formatStep(visibleIn(step), locate, paint);
   }
   return `${text}\n${summaryLine(plan)}\n`;
 }
@@ -202,7 +203,10 @@ export function planJson(plan: Plan, locate: Locate, warnings: readonly PlanWarn
 
 export function formatWarnings(warnings: readonly PlanWarning[], paint: Paint): string {
   return warnings
-    .map(({ code, message, help }) => `${paint('yellow', `warning[${code}]`)} ${message}\n  help: ${help}\n`)
+    .map(
+      ({ code, message, help }) =>
+        `${paint('yellow', `warning[${code}]`)} ${visible(message)}\n  help: ${visible(help)}\n`,
+    )
     .join('');
 }
 
@@ -210,7 +214,7 @@ export function formatConflicts(conflicts: readonly Conflict[], locate: Locate, 
   return conflicts
     .map(({ message, hint, place }) => {
       const where = place === undefined ? '' : `${locate(place)}: `;
-      return `${where}${paint('red', 'error[in-the-way]')} ${message}\n  help: ${hint}\n`;
+      return `${where}${paint('red', 'error[in-the-way]')} ${visible(message)}\n  help: ${visible(hint)}\n`;
     })
     .join('');
 }

@@ -98,6 +98,7 @@ const fields: Readonly<Record<Field, Check>> = {
   file: one(isPath),
   more: whole({ over: list(isPath), set: map(isText, one(isText)) }),
   claims: list(isName),
+  namespaces: list(isName),
   sysctls: map(isName, map(isSysctl, one(isLine))),
   wants: map(isSysctl, one(isLine)),
   options: map(isLine, one(isLine)),

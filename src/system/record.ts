@@ -29,6 +29,8 @@ export interface LabRecord {
   readonly more?: MoreFiles;
   /** Namespaces about to be made: theirs is the time between `netns add` and the mark. */
   readonly claims: readonly string[];
+  /** Namespaces that the lab has: a mark in another one is somebody else's word. Missing: from a version without it. */
+  readonly namespaces?: readonly string[];
   /** Values from before the lab changed them: namespace → sysctl → value. */
   readonly sysctls: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** The sysctls of the machine that the file wants: another lab that goes leaves them as they are. */

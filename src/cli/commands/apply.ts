@@ -9,7 +9,7 @@ import {
 } from '../../apply/reconcile.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
-import { type Locate, noChanges, nothingToDestroy, planJson } from '../../report/plan.ts';
+import { formatWarnings, type Locate, noChanges, nothingToDestroy, planJson } from '../../report/plan.ts';
 import { showProgress } from '../../report/progress.ts';
 import { painter } from '../../report/style.ts';
 import type { Survivors } from '../../system/survivors.ts';
@@ -69,6 +69,8 @@ export async function applyTarget(
       onEvent: progress.onEvent,
     });
     await progress.end();
+    if (result.warnings.length > 0 && !isJson)
+      io.stderr(formatWarnings(result.warnings, painter(context.color.stderr)));
     if (result.interrupted) {
       io.stderr(
         `interrupted: what was done stays; run the command again to go on, or: topoweave destroy ${target.lab}\n`,
@@ -77,7 +79,8 @@ export async function applyTarget(
     }
     const { survivors } = result;
     const lost = result.notGivenBack.length === 0 ? {} : { notGivenBack: result.notGivenBack };
-    const more = { ...lost, survivors, ...damageJson() };
+    const warnings = result.warnings.length === 0 ? {} : { warnings: result.warnings };
+    const more = { ...warnings, ...lost, survivors, ...damageJson() };
     if (isJson) io.stdout(`${JSON.stringify({ ...json, applied: true, ...more }, null, 2)}\n`);
     else io.stdout(`${outcome(result, target, done)}\n`);
     const code = reportLost(io, result);

@@ -1,10 +1,13 @@
+import { existsSync } from 'node:fs';
 import type { Engine } from '../../engine/engine.ts';
-import { UsageError } from '../../lib/errors.ts';
+import { TopoweaveError, UsageError } from '../../lib/errors.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
+import { loadFile } from '../../loader/load.ts';
+import { readRecord } from '../../system/record.ts';
 import { labsWithNotes } from '../../system/removed-namespaces.ts';
-import type { RunCommand } from '../command.ts';
+import type { Context, RunCommand } from '../command.ts';
 import { engineOf } from '../engine-option.ts';
-import { optionalFiles } from '../files.ts';
+import { type Choice, filePath, optionalFiles } from '../files.ts';
 import { knownLabs } from '../known-labs.ts';
 import { requirePrivileges, resolveLabName } from '../lab.ts';
 import { applyTarget, dryRun } from './apply.ts';
@@ -25,7 +28,7 @@ export const run: RunCommand = async (context, { args, options }) => {
   const kill = options['kill'] === true;
   let worst: ExitCode = exitCodes.done;
   for (const lab of labs) {
-    const target = { lab, topology: undefined };
+    const target = { lab, topology: undefined, declared: await declaredBy(context, lab, choice) };
     const locate = () => '';
     const code = options['dryRun']
       ? await dryRun(context, engine, target, { locate, isJson })
@@ -36,6 +39,22 @@ export const run: RunCommand = async (context, { args, options }) => {
   }
   return worst;
 };
+
+/**
+ * The record says what is the lab's; where it is lost, the file that was given may. A file with errors only says the name.
+ */
+async function declaredBy(context: Context, lab: string, choice: Choice | undefined): Promise<string[]> {
+  if (choice === undefined || readRecord(lab).namespaces !== undefined) return [];
+  const path = filePath(context.io, choice.file);
+  if (!existsSync(path)) return [];
+  try {
+    const { topology } = await loadFile(path, choice.file, choice.load);
+    return topology?.namespaces.map(({ name }) => name) ?? [];
+  } catch (error) {
+    if (error instanceof TopoweaveError) return [];
+    throw error;
+  }
+}
 
 async function allLabs(engine: Engine): Promise<string[]> {
   return [...new Set([...(await knownLabs(engine)), ...labsWithNotes()])].sort();

@@ -1,9 +1,10 @@
 import { constants } from 'node:os';
+import { parseToolJson } from '../../engine/ip/tool-json.ts';
 import { parseMark } from '../../kinds/marks.ts';
 import { TopoweaveError, UsageError } from '../../lib/errors.ts';
 import { etcHostname } from '../../system/etc-files.ts';
 import { withHostname } from '../../system/hostname.ts';
-import { listNamespaces, netnsPath } from '../../system/netns.ts';
+import { describeFile, listNamespaces, NETNS_FOLDER, namespaceType, netnsPath } from '../../system/netns.ts';
 import { run as runProgram, searchPath } from '../../system/run.ts';
 import { HOST } from '../../topology/model.ts';
 import type { Invocation, RunCommand } from '../command.ts';
@@ -46,7 +47,16 @@ async function enter(
     return start(command, HOST);
   }
   const { names } = listNamespaces();
-  if (!names.includes(namespace)) {
+  const type = namespaceType(namespace) ?? 'net';
+  if (!names.includes(namespace) || type !== 'net') {
+    const what =
+      type === 'net' ? describeFile(`${NETNS_FOLDER}/${namespace}`) : `a namespace of type ${type}`;
+    if (what !== undefined && !namespace.includes('/')) {
+      throw new TopoweaveError(
+        'no-namespace',
+        `${NETNS_FOLDER}/${namespace} is no network namespace: it is ${what}`,
+      );
+    }
     throw new TopoweaveError('no-namespace', `there is no namespace ${namespace}`, {
       hint:
         names.length === 0 ? 'apply a file first: topoweave apply FILE' : `there are: ${names.join(', ')}`,
@@ -73,7 +83,7 @@ async function requireLab(namespace: string, wanted: string): Promise<void> {
     'lo',
   ]);
   // A border: ip prints an array with the one link.
-  const [lo] = JSON.parse(stdout || '[]') as { ifalias?: string }[];
+  const [lo] = parseToolJson(stdout || '[]') as { ifalias?: string }[];
   const lab = parseMark(lo?.ifalias)?.lab;
   if (lab === wanted) return;
   throw new TopoweaveError(

@@ -22,7 +22,7 @@ export const run: RunCommand = async ({ io }, { args, options }) => {
     ...(name === undefined ? {} : { name: String(name) }),
   });
   const output = options['output'];
-  if (output === undefined || output === '-') io.stdout(text);
+  if (output === undefined || output === '-') (io.raw ?? io.stdout)(text);
   else {
     writeNewFile(filePath(io, String(output)), text, {
       shown: String(output),

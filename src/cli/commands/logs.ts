@@ -136,13 +136,14 @@ interface Printing {
 
 async function print(io: Io, path: string, { lines, follow }: Printing): Promise<number> {
   const pieces = open(path);
-  const copy = copier(io.stdout);
+  const write = io.raw ?? io.stdout;
+  const copy = copier(write);
   let at = pieces.at(-1)?.size ?? 0;
   if (lines === undefined) {
     for (const { fd } of pieces) at = copy(fd, 0);
   } else {
     const last = lastLines(path, lines);
-    if (last.length > 0) io.stdout(`${last.join('\n')}\n`);
+    if (last.length > 0) write(`${last.join('\n')}\n`);
   }
   const current = pieces.pop();
   for (const { fd } of pieces) closeSync(fd);

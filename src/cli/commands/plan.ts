@@ -42,6 +42,7 @@ export const run: RunCommand = async (context, invocation) => {
     lab: lab.topology.name,
     topology,
     file: lab.file,
+    declared: lab.topology.namespaces.map(({ name }) => name),
   });
   if (options['diff']) {
     const record = readRecord(plan.lab);

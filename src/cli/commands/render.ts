@@ -11,7 +11,8 @@ export const run: RunCommand = async (context, invocation) => {
     context.io.stdout(`${JSON.stringify(document, null, 2)}\n`);
   } else {
     const { stringifyYaml } = await import('../../loader/stringify.ts');
-    context.io.stdout(stringifyYaml(document));
+    const { raw, stdout } = context.io;
+    (raw ?? stdout)(stringifyYaml(document));
   }
   return exitCodes.done;
 };

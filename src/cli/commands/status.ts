@@ -4,7 +4,8 @@ import { TopoweaveError } from '../../lib/errors.ts';
 import { type ExitCode, exitCodes } from '../../lib/exit-codes.ts';
 import { listLabs } from '../../observe/labs.ts';
 import { observeMarks } from '../../observe/observe.ts';
-import { formatConflicts, formatPlan, planJson } from '../../report/plan.ts';
+import { ownershipWarnings } from '../../observe/ownership.ts';
+import { formatConflicts, formatPlan, formatWarnings, planJson } from '../../report/plan.ts';
 import { painter } from '../../report/style.ts';
 import { formatTable } from '../../report/table.ts';
 import { peekRecord, readRecord, recordedLabs } from '../../system/record.ts';
@@ -52,6 +53,9 @@ async function listAll(context: Context, options: OptionValues): Promise<ExitCod
   const { io } = context;
   const live = await observeMarks(engineOf(context, options));
   const { services = [] } = live;
+  const warnings = ownershipWarnings(live);
+  if (warnings.length > 0 && !options['json'])
+    io.stderr(formatWarnings(warnings, painter(context.color.stderr)));
   const marked = listLabs(live);
   const names = new Set([...marked.map(({ name }) => name), ...recordedLabs()]);
   const labs = [...names].sort().map((name) => {

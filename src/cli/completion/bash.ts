@@ -17,7 +17,12 @@ _topoweave_files() {
 }
 
 _topoweave_namespaces() {
-  _topoweave_words "host $(cd /run/netns 2>/dev/null && printf '%s ' *)" "$1"
+  local file names=host
+  # compgen expands its words: only names without meaning for the shell, of what can be a namespace.
+  for file in /run/netns/*; do
+    [[ -f $file && ! -s $file && \${file##*/} != *[!A-Za-z0-9._-]* ]] && names+=" \${file##*/}"
+  done
+  _topoweave_words "$names" "$1"
 }
 
 _topoweave() {

@@ -9,7 +9,7 @@ end
 function __topoweave_namespaces
   echo host
   for file in /run/netns/*
-    string replace /run/netns/ '' $file
+    test -f $file; and not test -s $file; and string replace /run/netns/ '' -- $file
   end
 end
 

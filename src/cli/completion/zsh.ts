@@ -3,7 +3,7 @@ import type { CompletionCommand, CompletionOption, CompletionTable } from './tab
 const head = `#compdef topoweave
 # zsh completion for topoweave; use it with: source <(topoweave completion zsh)
 _topoweave_namespaces() {
-  local -a namespaces=(host /run/netns/*(N:t))
+  local -a namespaces=(host /run/netns/*(N-.L0:t))
   _describe namespace namespaces
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { makeJobsFolder } from '../../system/leftovers.ts';
 import { inheritedLock } from '../../system/lock.ts';
 import { countProcesses, searchPath } from '../../system/run.ts';
+import { parseToolJson } from './tool-json.ts';
 
 /**
  * One batch of work in one namespace. `show` reads, `ip`, `bridge` and `tc` change by a batch (`show6` and `ip6` by `ip -6`),
@@ -17,6 +18,7 @@ export interface Job {
   readonly verb:
     | 'show'
     | 'show6'
+    | 'show-peers'
     | 'ip'
     | 'ip6'
     | 'bridge'
@@ -48,6 +50,8 @@ export interface RunJobsOptions {
   readonly onDone?: (index: number, code: number) => void;
   /** Ends the run after the jobs that are under way. */
   readonly signal?: AbortSignal | undefined;
+  /** Files that the jobs must not open; only for jobs that change nothing. */
+  readonly cover?: readonly string[];
 }
 
 export interface JobResult {
@@ -59,6 +63,31 @@ export interface JobResult {
 /** Separates the batch's output from the sysctls that `show` read. */
 const SYSCTL_LINE = '\u001e';
 
+/** Whether `timeout` of coreutils ended a job: `show-peers` opens every file of the folder, and one may wait for ever. */
+export function isLate(result: JobResult | undefined): boolean {
+  return result?.code === 124;
+}
+
+/** Whether a job failed because the namespace is gone, or was none: `nsenter` says so, and the worker in its words. */
+export function isGone(result: JobResult | undefined): boolean {
+  return (
+    result !== undefined &&
+    result.code !== 0 &&
+    /^nsenter: (cannot open .*: No such file or directory|reassociate to namespace .* failed: Invalid argument)/m.test(
+      result.stderr,
+    )
+  );
+}
+
+/**
+ * Runs the worker where files that must not be opened are covered by /dev/null, for what opens each file of the folder
+ * (`ip netns list-id`). A constant, too; the mounts are seen by nobody else.
+ */
+const covered = `
+count=$1; shift
+while [ "$count" -gt 0 ]; do mount --bind -- /dev/null "$1" 2>/dev/null; count=$((count - 1)); shift; done
+exec "$@"`;
+
 /**
  * The worker: a shell that starts one program per job; told to end, it ends between two jobs. Forking a small shell costs a tenth of forking Node, so that a
  * hundred namespaces do not cost a hundred of Node's forks. It is a constant: names, paths and batches reach it as
@@ -69,10 +98,13 @@ trap 'exit 143' TERM
 folder=$1 sysctl=$2 wg=$3; shift 3
 while [ $# -ge 4 ]; do
   id=$1 netns=$2 verb=$3 extra=$4; shift 4
-  if [ -n "$netns" ]; then enter() { nsenter "--net=$netns" -- "$@"; }; else enter() { "$@"; }; fi
+  if [ -z "$netns" ]; then enter() { "$@"; }
+  elif [ -f "$netns" ]; then enter() { nsenter "--net=$netns" -- "$@"; }
+  else enter() { echo "nsenter: cannot open $netns: No such file or directory" >&2; return 1; }; fi
   input=$folder/$id.in
   case $verb$extra in
     show-) enter ip -j -d -batch "$input" ;;
+    show-peers-) enter timeout 10 ip -j -d -batch "$input" ;;
     show6-) enter ip -6 -j -d -batch "$input" ;;
     show*) enter bash -c "$sysctl" sh show "$folder/$id" ;;
     ip-) enter ip -batch "$input" ;;
@@ -140,7 +172,7 @@ done < "$1"`;
  */
 export async function runJobs(
   jobs: readonly Job[],
-  { onDone = () => {}, signal }: RunJobsOptions = {},
+  { onDone = () => {}, signal, cover = [] }: RunJobsOptions = {},
 ): Promise<JobResult[]> {
   if (jobs.length === 0) return [];
   const folder = makeJobsFolder();
@@ -154,7 +186,7 @@ export async function runJobs(
         codes.set(index, code);
         onDone(index, code);
       };
-      return runWorker(folder, share, { onDone: onJob, signal });
+      return runWorker(folder, share, { onDone: onJob, signal, cover });
     });
     await Promise.all(workers);
     countProcesses(jobs.reduce((sum, job) => sum + processesOf(job), 0));
@@ -182,10 +214,16 @@ function processesOf({ verb, input, sysctlsAfter }: Job): number {
 function runWorker(
   folder: string,
   share: readonly string[],
-  { onDone = () => {}, signal }: RunJobsOptions,
+  { onDone = () => {}, signal, cover = [] }: RunJobsOptions,
 ): Promise<void> {
   countProcesses(1);
-  const child = spawn('sh', ['-c', worker, 'sh', folder, sysctl, wg, ...share], {
+  const [program = '', ...args] = [
+    ...(cover.length === 0
+      ? []
+      : ['unshare', '--mount', '--', 'sh', '-c', covered, 'sh', String(cover.length), ...cover]),
+    ...['sh', '-c', worker, 'sh', folder, sysctl, wg, ...share],
+  ];
+  const child = spawn(program, args, {
     env: { LC_ALL: 'C', PATH: searchPath() },
     // Nothing of the terminal's or of a pipe's: a shell that wrote to one that is gone would be ended by SIGPIPE.
     stdio: ['ignore', 'pipe', 'ignore', ...inheritedLock()],
@@ -223,7 +261,7 @@ export function parseShow(stdout: string): { documents: unknown[]; sysctls: Map<
       // Of one that was written twice, the first tells what was there before.
       if (!sysctls.has(path)) sysctls.set(path, line.slice(space + 1));
     } else if (line.trim() !== '') {
-      documents.push(JSON.parse(line));
+      documents.push(parseToolJson(line));
     }
   }
   return { documents, sysctls };

@@ -1,6 +1,6 @@
 import { UnavailableError } from '../../lib/errors.ts';
 import { type PortUseTexts, socketFiles } from '../../observe/port-use.ts';
-import { netnsPath } from '../../system/netns.ts';
+import { enterablePath } from '../../system/netns.ts';
 import { run } from '../../system/run.ts';
 
 /** Separates the files; no file of /proc/net has it. */
@@ -58,6 +58,6 @@ export async function legacyNat(namespace: string): Promise<string> {
 }
 
 function enter(namespace: string): string[] {
-  const netns = netnsPath(namespace);
+  const netns = enterablePath(namespace);
   return netns === undefined ? [] : ['nsenter', `--net=${netns}`, '--'];
 }

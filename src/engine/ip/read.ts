@@ -18,15 +18,17 @@ import type {
   TcFilter,
   TcQdisc,
 } from '../../observe/live.ts';
-import { netnsPath } from '../../system/netns.ts';
+import { netnsPath, unopenable } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
 import { isBrief } from '../brief.ts';
+import { cannotRead } from '../cannot-read.ts';
 import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
 import { extraTables } from '../extra-tables.ts';
 import { mayHaveFirewall, mayHaveTable } from '../nft-table.ts';
 import { wireguardOf } from '../wireguard-devices.ts';
-import { type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
+import { isGone, isLate, type Job, type JobResult, parseShow, runJobs } from './fleet.ts';
+import { parseToolJson } from './tool-json.ts';
 import { readWireguard } from './wireguard.ts';
 
 interface NamespaceId {
@@ -47,7 +49,7 @@ export async function read(
   names: readonly string[],
   request: ReadRequest,
 ): Promise<Map<string, LiveNamespace>> {
-  const results = await runJobs(names.map((name) => showJob(name, request)));
+  const results = await showAll(names, request);
   const first = new Map<string, LiveNamespace>();
   names.forEach((name, index) => {
     const namespace = toNamespace(name, results[index]);
@@ -56,13 +58,34 @@ export async function read(
   return addSecondReadings(first, request);
 }
 
+/**
+ * `ip netns list-id` opens each file of the folder. Those that must not be opened are covered; where one came since then, the
+ * second look covers that one as well, and the last one goes without the ids.
+ */
+async function showAll(names: readonly string[], request: ReadRequest): Promise<JobResult[]> {
+  if (!request.withPeers) return runJobs(names.map((name) => showJob(name, request)));
+  const results: JobResult[] = [];
+  let due = [...names.keys()];
+  for (const withPeers of [true, true, false]) {
+    const jobs = due.map((index) => showJob(names[index] ?? '', { ...request, withPeers }));
+    const found = await runJobs(jobs, withPeers ? { cover: unopenable() } : {});
+    for (const [at, index] of due.entries()) {
+      const result = found[at];
+      if (result !== undefined) results[index] = result;
+    }
+    due = due.filter((index) => isLate(results[index]));
+    if (due.length === 0) break;
+  }
+  return results;
+}
+
 function showJob(name: string, request: ReadRequest): Job {
   if (isBrief(name, request))
     return { netns: netnsPath(name), verb: 'show', input: 'link show\n', readSysctls: [] };
   const sysctls = (request.sysctls.get(name) ?? []).map(sysctlPath);
   return {
     netns: netnsPath(name),
-    verb: 'show',
+    verb: request.withPeers && sysctls.length === 0 ? 'show-peers' : 'show',
     input: request.withPeers ? `${batch}netns list-id\n` : batch,
     readSysctls: sysctls,
   };
@@ -71,14 +94,8 @@ function showJob(name: string, request: ReadRequest): Job {
 function toNamespace(name: string, result: JobResult | undefined): LiveNamespace | undefined {
   if (result === undefined || result.code !== 0) {
     // Somebody may delete a namespace between the listing and the reading; the host's own cannot go.
-    if (name !== HOST && /No such file or directory/.test(result?.stderr ?? '')) return undefined;
-    throw new TopoweaveError(
-      'observe',
-      `cannot read namespace ${name}: ${result?.stderr.trim() ?? 'no answer'}`,
-      {
-        hint: 'this needs root: use sudo, or try it in a throw-away host with: topoweave sandbox',
-      },
-    );
+    if (name !== HOST && isGone(result)) return undefined;
+    throw cannotRead(name, result?.stderr.trim() || 'no answer');
   }
   const { documents, sysctls } = parseShow(result.stdout);
   // A border: the shapes are iproute2's, as far as live.ts describes them.
@@ -132,7 +149,10 @@ async function addSecondReadings(
   const results = await runJobs(readings.map(({ job }) => job));
   readings.forEach(({ namespace, job }, index) => {
     const result = results[index];
-    const known = namespaces.get(namespace.name) ?? namespace;
+    // Somebody may delete it between the two readings.
+    if (namespace.name !== HOST && isGone(result)) namespaces.delete(namespace.name);
+    const known = namespaces.get(namespace.name);
+    if (known === undefined) return;
     if (job.verb === 'nft-own') {
       namespaces.set(namespace.name, { ...known, ...parseOwnTables(result, namespace.name, request) });
     } else if (job.verb === 'nft-list') {
@@ -142,12 +162,12 @@ async function addSecondReadings(
       const rules = tables.rules === undefined ? {} : { rules: [...(known.rules ?? []), ...tables.rules] };
       namespaces.set(namespace.name, { ...known, ...tables, ...rules });
     } else if (job.verb === 'vlan-show') {
-      const portVlans = result?.code === 0 ? (JSON.parse(result.stdout || '[]') as IpPortVlans[]) : [];
+      const portVlans = result?.code === 0 ? (parseToolJson(result.stdout || '[]') as IpPortVlans[]) : [];
       namespaces.set(namespace.name, { ...known, portVlans });
     } else if (job.verb === 'tc-show') {
       namespaces.set(namespace.name, { ...known, ...parseDisciplines(result, namespace, request) });
     } else if (result?.code === 0) {
-      namespaces.set(namespace.name, { ...known, fdb: JSON.parse(result.stdout || '[]') as FdbEntry[] });
+      namespaces.set(namespace.name, { ...known, fdb: parseToolJson(result.stdout || '[]') as FdbEntry[] });
     }
   });
   for (const { name, links } of whole) {
@@ -203,14 +223,18 @@ function parseDisciplines(
   namespace: LiveNamespace,
   request: ReadRequest,
 ): Pick<LiveNamespace, 'qdiscs' | 'filters'> {
-  if (result?.code !== 0) {
+  // Of a link that went meanwhile, and of those behind it, nothing is printed.
+  if (result?.code !== 0 && !/Cannot find device|No such device/.test(result?.stderr ?? '')) {
     // Without the program, and without a link that shows one, there is nothing of ours either.
     const { stderr = 'no answer' } = result ?? {};
     throw new TopoweaveError('observe', `cannot read the queues of ${namespace.name}: ${stderr.trim()}`, {
       hint: 'this needs the program tc of iproute2',
     });
   }
-  const [qdiscs = [], ...filters] = parseShow(result.stdout).documents as [TcQdisc[]?, ...TcFilter[][]];
+  const [qdiscs = [], ...filters] = parseShow(result?.stdout ?? '').documents as [
+    TcQdisc[]?,
+    ...TcFilter[][],
+  ];
   return {
     qdiscs,
     filters: redirectable(namespace, request).flatMap(({ ifname }, index) =>
@@ -232,7 +256,7 @@ function parseOwnTables(
   const tables = result.stdout
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => (JSON.parse(line) as { nftables: NftObject[] }).nftables);
+    .map((line) => (parseToolJson(line) as { nftables: NftObject[] }).nftables);
   const isNat = (objects: readonly NftObject[]) =>
     objects.some(({ table }) => table?.['name'] === nftTable(lab));
   return {
@@ -242,7 +266,7 @@ function parseOwnTables(
 }
 
 function parseNft(result: JobResult | undefined, namespace: string): NftObject[] {
-  if (result?.code === 0) return (JSON.parse(result.stdout) as { nftables: NftObject[] }).nftables;
+  if (result?.code === 0) return (parseToolJson(result.stdout) as { nftables: NftObject[] }).nftables;
   // nft 1.0.6 says "No such file or directory" for a table that is not there; without nft there is no table either.
   if (result === undefined || /No such file|not found/.test(result.stderr)) return [];
   throw new TopoweaveError('observe', `cannot read nftables in ${namespace}: ${result.stderr.trim()}`);

@@ -1,7 +1,7 @@
 import { compareNames } from '../../lib/collections.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import type { WireguardDevice, WireguardLivePeer } from '../../observe/live.ts';
-import { netnsPath } from '../../system/netns.ts';
+import { enterablePath } from '../../system/netns.ts';
 import { run } from '../../system/run.ts';
 import { fingerprint } from '../../system/wireguard-keys.ts';
 
@@ -12,7 +12,7 @@ import { fingerprint } from '../../system/wireguard-keys.ts';
  * @throws UnavailableError when wg is not installed; TopoweaveError when it cannot read.
  */
 export async function readWireguard(namespace: string, names: readonly string[]): Promise<WireguardDevice[]> {
-  const netns = netnsPath(namespace);
+  const netns = enterablePath(namespace);
   const enter = netns === undefined ? [] : ['nsenter', `--net=${netns}`, '--'];
   const devices: WireguardDevice[] = [];
   // nsenter would only say that it found no program.

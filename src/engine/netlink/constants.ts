@@ -24,6 +24,8 @@ export const MS_BIND = 0x1000;
 export const MS_REC = 0x4000;
 export const MS_SHARED = 0x100000;
 export const MNT_DETACH = 2;
+/** A symbolic link's target is somebody else's mount. */
+export const UMOUNT_NOFOLLOW = 8;
 
 export const NLM_F_REQUEST = 1;
 export const NLM_F_ACK = 4;

@@ -24,5 +24,13 @@ function errnoName(errno: number): string {
   }
 }
 
+/** What has the name of a namespace and is none of the network: a stranger's file, or one that is just being made or removed. */
+export class NotANamespace extends Error {}
+
+/** Whether a namespace could not be entered because there is none, or none any more. */
+export function isGone(error: unknown): boolean {
+  return error instanceof NotANamespace || (error as NodeJS.ErrnoException).code === 'ENOENT';
+}
+
 /** Something that only a program can read or do: the other engine takes over for this namespace or batch. */
 export class NeedsProgram extends Error {}

@@ -1,8 +1,8 @@
 import { closeSync, constants, mkdirSync, openSync, readFileSync, unlinkSync } from 'node:fs';
 import { NETNS_FOLDER, netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
-import { CLONE_NEWNET, MNT_DETACH, MS_BIND, MS_REC, MS_SHARED } from './constants.ts';
-import { SystemCallError } from './errors.ts';
+import { CLONE_NEWNET, MNT_DETACH, MS_BIND, MS_REC, MS_SHARED, UMOUNT_NOFOLLOW } from './constants.ts';
+import { NotANamespace, SystemCallError } from './errors.ts';
 import { type Libc, loadLibc } from './libc.ts';
 
 /** The calling thread's own: /proc/self would be the main thread's. */
@@ -83,10 +83,23 @@ export function openNamespace(namespace: string): OpenNamespace {
   if (path === undefined) return { fd: rememberHome(), close: nothing };
   const known = held?.get(namespace);
   if (known !== undefined) return { fd: known, close: nothing };
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const fd = openFile(path);
   if (!mayHold()) return { fd, close: () => closeSync(fd) };
   held?.set(namespace, fd);
   return { fd, close: nothing };
+}
+
+/** Without waiting: what looked like a namespace a moment ago may be a FIFO now. */
+function openFile(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (error) {
+    // A socket, a link that leads to itself, a folder in the way: none of them is a namespace.
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (['ENXIO', 'ELOOP', 'ENOTDIR', 'ENODEV'].includes(code))
+      throw new NotANamespace(`${path} is no network namespace: ${code}`);
+    throw error;
+  }
 }
 
 /**
@@ -94,8 +107,8 @@ export function openNamespace(namespace: string): OpenNamespace {
  * synchronous: anything that ran in between, or a thread or a child that started in there, would be in the wrong
  * namespace.
  *
- * @throws NodeJS.ErrnoException ENOENT when there is no such namespace; SystemCallError when it cannot be entered; what
- *   `work` throws.
+ * @throws NodeJS.ErrnoException ENOENT when there is no such namespace; NotANamespace where the name stands for something
+ *   else; SystemCallError when it cannot be entered; what `work` throws.
  */
 export function visit<T>(namespace: string, work: () => T): T {
   if (namespace === HOST) return work();
@@ -103,8 +116,12 @@ export function visit<T>(namespace: string, work: () => T): T {
   rememberHome();
   const { fd, close } = openNamespace(namespace);
   try {
-    if (libc.setns(fd, CLONE_NEWNET) !== 0)
-      throw new SystemCallError(`cannot enter the namespace ${netnsPath(namespace)}`, libc.errno());
+    if (libc.setns(fd, CLONE_NEWNET) !== 0) {
+      const errno = libc.errno();
+      // setns(2): the file is no namespace, or one of another type.
+      if (errno === EINVAL) throw new NotANamespace(`${netnsPath(namespace)} is no network namespace`);
+      throw new SystemCallError(`cannot enter the namespace ${netnsPath(namespace)}`, errno);
+    }
   } finally {
     close();
   }
@@ -176,7 +193,7 @@ export function removeNamespace(namespace: string): void {
   if (path === undefined) throw new Error(`${HOST} is not a namespace that can be removed`);
   keepOpen(namespace);
   // Fails where the file is only a file: that goes, too.
-  loadLibc().umount2(path, MNT_DETACH);
+  loadLibc().umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
   unlinkSync(path);
 }
 

@@ -6,10 +6,10 @@ import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
 import { isVlanBridge } from '../../kinds/port-vlans.ts';
 import { append } from '../../lib/collections.ts';
-import { TopoweaveError } from '../../lib/errors.ts';
 import type { ExtraTable, IpLink, IpRule, LiveNamespace, NftObject } from '../../observe/live.ts';
 import { HOST } from '../../topology/model.ts';
 import { isBrief } from '../brief.ts';
+import { cannotRead } from '../cannot-read.ts';
 import { mayHaveDisciplines, redirectable } from '../disciplines.ts';
 import type { ReadRequest } from '../engine.ts';
 import { extraTables } from '../extra-tables.ts';
@@ -27,7 +27,7 @@ import { readPortVlans } from './decode/port-vlan.ts';
 import { readQdiscs } from './decode/qdisc.ts';
 import { readRoutes } from './decode/route.ts';
 import { readRules } from './decode/rule.ts';
-import { NeedsProgram } from './errors.ts';
+import { isGone, NeedsProgram } from './errors.ts';
 import { visit } from './namespace.ts';
 import { listTable } from './nftables.ts';
 import { namespaceId } from './nsid.ts';
@@ -71,11 +71,8 @@ function readOne(name: string, request: ReadRequest): LiveNamespace | 'gone' | '
   } catch (error) {
     if (error instanceof NeedsProgram) return 'unknown';
     // Somebody may delete a namespace between the listing and the reading; the host's own cannot go.
-    if (name !== HOST && (error as NodeJS.ErrnoException).code === 'ENOENT') return 'gone';
-    throw new TopoweaveError('observe', `cannot read namespace ${name}: ${(error as Error).message}`, {
-      hint: 'this needs root: use sudo, or try it in a throw-away host with: topoweave sandbox',
-      cause: error,
-    });
+    if (name !== HOST && isGone(error)) return 'gone';
+    throw cannotRead(name, (error as Error).message, error);
   }
 }
 
@@ -227,7 +224,7 @@ function unlessGone<T>(work: () => T): T | undefined {
   try {
     return work();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isGone(error)) return undefined;
     throw error;
   }
 }
