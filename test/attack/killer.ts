@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { type Fault, type Outcome, runProgram } from './command.ts';
-import { type Host, judgeMessage, judgeRun } from './judge.ts';
+import { compareHost, type Host, judgeMessage, judgeRun } from './judge.ts';
 import {
   attacked,
   bringTo,
@@ -20,18 +20,13 @@ export async function killerRound(round: Round, before: Host): Promise<void> {
   const { random, files } = round;
   const start = random.pick(startsOf(round));
   if (!(await bringTo(round, start.state))) return;
-  const outcome = await attack(round, start);
-  judge(round, start, outcome);
-  const isDestroy = start.argv[0] === 'destroy';
-  if (isDestroy ? outcome.code === 0 : random.chance(0.75)) {
-    if (!isDestroy) {
-      if (outcome.code === 0) await mustSucceed(round, 'plan', '--detailed-exitcode', start.argv[1] ?? '');
-      const file = random.chance(0.8) ? (start.argv[1] ?? '') : random.pick(files);
-      await mustConverge(round, file);
-      if (random.chance(0.08)) await mustSucceed(round, 'check', file);
-      // And again, on the way back.
-      if (random.chance(0.4)) judge(round, destroyOf(round), await attack(round, destroyOf(round)));
-    }
+  const [command, file = ''] = start.argv;
+  await attack(round, start, before);
+  if (command === 'apply' && random.chance(0.75)) {
+    await mustConverge(round, random.chance(0.8) ? file : random.pick(files));
+    if (random.chance(0.08)) await mustSucceed(round, 'check', file);
+    // And again, on the way back.
+    if (random.chance(0.4)) await attack(round, destroyOf(round), before);
   }
   await mustBeGivenBack(round, before);
 }
@@ -56,6 +51,7 @@ type Kind =
   | 'KILL'
   | 'TERM'
   | 'INT'
+  | 'INT twice'
   | 'HUP'
   | 'PIPE'
   | 'terminal'
@@ -65,7 +61,7 @@ type Kind =
   | '/dev/full';
 
 const kinds: readonly Kind[] = [
-  ...(['KILL', 'KILL', 'KILL', 'TERM', 'INT', 'HUP', 'PIPE', 'terminal'] as const),
+  ...(['KILL', 'KILL', 'KILL', 'TERM', 'INT', 'INT twice', 'HUP', 'PIPE', 'terminal'] as const),
   ...(['error', 'error', 'error', 'error', 'few files', 'full', '/dev/full'] as const),
 ];
 
@@ -74,43 +70,54 @@ const codes: Readonly<Record<Kind, readonly number[]>> = {
   KILL: [0],
   TERM: [0, 143],
   INT: [0, 130],
+  'INT twice': [0, 130],
   HUP: [0],
   PIPE: [0],
   terminal: [0],
   error: [0, 1, 65, 69],
   'few files': [0, 1, 65, 69],
   full: [0, 1, 69],
-  // What could not be said is worth an error of its own, as in cat(1); never one that stops the change.
-  '/dev/full': [0, 1],
+  '/dev/full': [0],
 };
 
-interface Attacked extends Outcome {
-  readonly kind: Kind;
-}
-
-async function attack(round: Round, start: Start): Promise<Attacked> {
+async function attack(round: Round, start: Start, before: Host): Promise<void> {
   const kind = round.random.pick(kinds);
   round.count(kind);
-  if (kind === 'few files') return { ...(await withFewFiles(round, start)), kind };
-  if (kind === 'full') return { ...(await withFullRun(round, start)), kind };
-  if (kind === '/dev/full') {
-    const outcome = await runProgram(round.place, start.argv, { output: '/dev/full' });
-    round.tell(`topoweave ${start.argv.join(' ')} >/dev/full 2>&1  # ${outcome.code ?? outcome.signal}`);
-    return { ...outcome, kind };
-  }
-  const fault = kind === 'error' ? await errorAt(round, start) : await deedAt(round, start, kind);
-  return { ...(await attacked(round, start.argv, fault)), kind };
+  const outcome = await attackBy(kind, round, start);
+  if (kind === 'KILL' && outcome.signal === 'SIGKILL' && !outcome.isHung) return;
+  const isCertain = kind in withoutSeam;
+  round.found.push(...judgeRun(outcome, outcome.fired.length === 0 && !isCertain ? [0] : codes[kind]));
+  if (kind === 'error') round.count(`error: ${outcome.fired[0] ?? 'not reached'}`);
+  if (kind === 'error' || kind === 'few files' || kind === 'full') round.found.push(...judgeMessage(outcome));
+  if (outcome.code === 0) await mustBeTrue(round, start, before);
 }
 
-function judge(round: Round, start: Start, outcome: Attacked): void {
-  const { kind, fired } = outcome;
-  const allowed =
-    fired.length === 0 && !['few files', 'full', '/dev/full'].includes(kind) ? [0] : codes[kind];
-  if (kind === 'KILL' && outcome.signal === 'SIGKILL' && !outcome.isHung) return;
-  if (kind === 'error') round.count(`error: ${fired[0] ?? 'not reached'}`);
-  round.found.push(...judgeRun(outcome, allowed));
-  if (kind === 'error' || kind === 'few files' || kind === 'full') round.found.push(...judgeMessage(outcome));
-  void start;
+async function attackBy(kind: Kind, round: Round, start: Start): Promise<Outcome> {
+  const other = withoutSeam[kind];
+  if (other !== undefined) return other(round, start);
+  const fault = kind === 'error' ? await errorAt(round, start) : await deedAt(round, start, kind);
+  return attacked(round, start.argv, fault);
+}
+
+/** Attacks by what the machine lacks. */
+const withoutSeam: Readonly<Partial<Record<Kind, (round: Round, start: Start) => Promise<Outcome>>>> = {
+  'few files': withFewFiles,
+  full: withFullRun,
+  '/dev/full': withFullOutput,
+};
+
+/** Exit code 0 says that all is done. */
+async function mustBeTrue(round: Round, { argv }: Start, before: Host): Promise<void> {
+  const [command, file = ''] = argv;
+  const isDestroy = command === 'destroy';
+  const wrong = isDestroy
+    ? await compareHost(round.place, before)
+    : judgeRun(await runProgram(round.place, ['plan', '--detailed-exitcode', file]), [0]);
+  for (const { text } of wrong)
+    round.found.push({
+      wrong: 'exit code',
+      text: `topoweave ${argv.join(' ')}: 0, but it is not done: ${text}`,
+    });
 }
 
 /** Half of the moments are one of all calls; half are of one name, so that rare calls get their share. */
@@ -130,6 +137,11 @@ async function deedAt(round: Round, start: Start, kind: Kind): Promise<Fault> {
   const moment = await momentOf(round, start);
   if (kind === 'PIPE') return { do: 'reader', ...moment };
   if (kind === 'terminal') return { do: 'terminal', ...moment };
+  if (kind === 'INT twice') {
+    const [first = 1] = [moment.at ?? 1].flat();
+    const at = [first, first + 1 + round.random.below(20)];
+    return { do: 'signal', signal: 'SIGINT', group: true, ...moment, at };
+  }
   // Ctrl-C and a terminal that hangs up reach the whole group.
   return { do: 'signal', signal: `SIG${kind}`, group: kind === 'INT' || kind === 'HUP', ...moment };
 }
@@ -177,6 +189,12 @@ async function withFewFiles(round: Round, start: Start): Promise<Outcome> {
     `prlimit --nofile=${limit} topoweave ${start.argv.join(' ')}  # ${outcome.code ?? outcome.signal}`,
   );
   await lockIsFree(round);
+  return outcome;
+}
+
+async function withFullOutput(round: Round, { argv }: Start): Promise<Outcome> {
+  const outcome = await runProgram(round.place, argv, { output: '/dev/full' });
+  round.tell(`topoweave ${argv.join(' ')} >/dev/full 2>&1  # ${outcome.code ?? outcome.signal}`);
   return outcome;
 }
 

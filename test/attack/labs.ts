@@ -15,6 +15,8 @@ export interface AttackedLab {
 
 const card = (name: string, peer: string) => [
   `link add ${name} type veth peer name ${peer} netns outside`,
+  // An address of its own would come with the first carrier, and stay.
+  `-n outside link set ${peer} addrgenmode none`,
   `-n outside link set ${peer} up`,
 ];
 

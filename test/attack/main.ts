@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,6 +13,9 @@ import { emptyTally, type Lane, printTally, type Tally, writeTally } from './tal
 const SERIES = 24;
 const FUZZED = 400;
 
+/** Milliseconds without a report, after which a series is given up. */
+const PATIENCE = 600_000;
+
 /** What a lane does in turn: the killer has the most to try. */
 const turns: readonly Part[] = ['kill', 'chaos', 'kill', 'race', 'kill', 'fuzz'];
 
@@ -25,7 +28,9 @@ const running = new Set<ChildProcess>();
 const print = (text: string) => process.stdout.write(text);
 
 try {
-  process.exitCode = await start(readOptions(process.argv.slice(3)));
+  const options = readOptions(process.argv.slice(3));
+  if (options === undefined) print(usage);
+  else process.exitCode = await start(options);
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
   process.exitCode = 64;
@@ -109,6 +114,7 @@ async function attackSeries(series: Series, one: Lane, tally: Tally): Promise<nu
     const reports = await collect<Report>(argv, (report) => {
       tally.add(one, report);
       for (const finding of report.findings) printFinding(one, report.seed, finding);
+      if (report.findings.length > 0) print(report.story.map((line) => `    ${line}\n`).join(''));
     });
     if (reports === 0) return Math.max(used, 1);
     used += reports;
@@ -123,12 +129,20 @@ async function fuzzSeries(options: {
   readonly inputs: number;
 }): Promise<number> {
   const { one, tally, seed, inputs } = options;
-  const words = JSON.stringify({ root, seed, inputs, folder: join(failed, one.engine) });
-  await collect<FuzzReport>(['--max-old-space-size=1024', join(here, 'fuzz.mjs'), words], (report) => {
-    tally.addFuzz(one, report);
-    for (const { wrong, text, input, seed: at } of report.findings)
-      printFinding(one, at, { wrong, text: `${text}\ninput: ${input}` });
-  });
+  const folder = join(failed, one.engine);
+  const words = JSON.stringify({ root, seed, inputs, folder });
+  const argv = ['--max-old-space-size=1024', join(here, 'fuzz.mjs'), words];
+  const report = (found: FuzzReport) => {
+    tally.addFuzz(one, found);
+    for (const { wrong, text, input, seed: at } of found.findings)
+      printFinding(one, at, { wrong, text: `${text}\n  input: ${input}` });
+  };
+  if ((await collect(argv, report)) > 0) return inputs;
+  // It ran out of memory, or into a loop: what it was at is in a file.
+  const input = join(folder, `ended-${seed}.yaml`);
+  copyFileSync(join(folder, 'current.yaml'), input);
+  const text = 'the process of the fuzzers did not end by itself';
+  report({ counts: {}, findings: [{ wrong: 'hangs', text, seed, input }] });
   return inputs;
 }
 
@@ -148,8 +162,13 @@ function printFinding(
 async function collect<T>(argv: readonly string[], onReport: (report: T) => void): Promise<number> {
   const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'], cwd: root });
   running.add(child);
+  // A series of rounds reports each; fuzzers report at their end, within a minute.
+  const watch = () => setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+  let late = watch();
   let reports = 0;
   for await (const line of createInterface({ input: child.stdout })) {
+    clearTimeout(late);
+    late = watch();
     if (!line.startsWith('{')) continue;
     const { report, broken } = JSON.parse(line) as { report?: T; broken?: string };
     if (broken !== undefined) print(`\nthe attack itself is broken: ${broken}\n`);
@@ -157,6 +176,7 @@ async function collect<T>(argv: readonly string[], onReport: (report: T) => void
     reports += 1;
     onReport(report);
   }
+  clearTimeout(late);
   running.delete(child);
   return reports;
 }

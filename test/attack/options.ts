@@ -26,8 +26,12 @@ export const usage = `npm run test:long -- [options]
 
 const parts: readonly Part[] = ['fuzz', 'kill', 'chaos', 'race'];
 
-/** @throws Error for what is no option of ours. */
-export function readOptions(args: readonly string[]): Options {
+/**
+ * undefined: help is wanted.
+ *
+ * @throws Error for what is no option of ours.
+ */
+export function readOptions(args: readonly string[]): Options | undefined {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -38,8 +42,10 @@ export function readOptions(args: readonly string[]): Options {
       lab: { type: 'string' },
       rounds: { type: 'string' },
       write: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (values.help) return undefined;
   const chosen = values.only?.split(',') ?? parts;
   const wrong = chosen.find((name) => !parts.some((part) => part === name));
   if (wrong !== undefined) throw new Error(`--only: ${wrong} is none of ${parts.join(', ')}`);

@@ -32,7 +32,6 @@ export function emptyTally(): Tally {
     findings: [] as Found[],
     rounds: new Map<string, number>(),
     deeds: new Map<string, number>(),
-    bad: 0,
   };
   return {
     ...tally,
@@ -44,7 +43,7 @@ export function emptyTally(): Tally {
     },
     addFuzz: (lane, { counts, findings }) => {
       for (const [fuzzer, count] of Object.entries(counts)) {
-        increase(tally.rounds, 'fuzz', count);
+        if (!fuzzer.endsWith(', valid')) increase(tally.rounds, 'fuzz', count);
         increase(tally.deeds, `fuzz: ${fuzzer}`, count);
       }
       tally.findings.push(...findings.map((finding) => ({ ...finding, ...lane, story: [finding.input] })));

@@ -50,7 +50,7 @@ function isMap(value: unknown): value is Record<string, unknown> {
 function trees(random: Random, { examples }: Material): string {
   const tree: unknown = parse(random.pick(examples));
   const other: unknown = parse(random.pick(examples));
-  for (let left = 1 + random.below(3); left > 0; left -= 1) {
+  for (let left = 1 + random.below(2); left > 0; left -= 1) {
     const place = random.pick(placesOf(tree));
     const value = random.pick<() => unknown>([
       () => random.pick(oddValues),
@@ -107,7 +107,7 @@ function change({ parent, key }: TreePlace, value: unknown, random: Random): voi
 function lines(random: Random, { examples }: Material): string {
   const text = random.pick(examples).split('\n');
   const other = random.pick(examples).split('\n');
-  for (let left = 1 + random.below(4); left > 0; left -= 1) {
+  for (let left = 1 + random.below(2); left > 0; left -= 1) {
     const at = random.below(text.length);
     const line = text[at] ?? '';
     const to = random.below(text.length);
@@ -129,7 +129,7 @@ function lines(random: Random, { examples }: Material): string {
 /** An example with bytes flipped, inserted, cut out or cut off. */
 function bytes(random: Random, { examples }: Material): string {
   let text = Buffer.from(random.pick(examples));
-  for (let left = 1 + random.below(5); left > 0; left -= 1) {
+  for (let left = 1 + random.below(3); left > 0; left -= 1) {
     const at = random.below(text.length);
     const length = 1 + random.below(20);
     const [before, behind] = [text.subarray(0, at), text.subarray(at)];
