@@ -120,7 +120,8 @@ export async function compareHost(place: Place, before: Host): Promise<readonly 
   return found;
 }
 
-function differences(before: Host, after: Host): Finding[] {
+/** What is not in one as in the other. */
+export function differences(before: Host, after: Host): Finding[] {
   return [...after].flatMap(([what, text]) => {
     const old = before.get(what) ?? '';
     if (old === text) return [];

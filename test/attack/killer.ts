@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { type Fault, type Outcome, runProgram } from './command.ts';
-import { compareHost, type Host, judgeMessage, judgeRun } from './judge.ts';
+import { compareHost, differences, type Host, judgeMessage, judgeRun, readHost } from './judge.ts';
 import {
   attacked,
   bringTo,
@@ -83,13 +83,25 @@ const codes: Readonly<Record<Kind, readonly number[]>> = {
 async function attack(round: Round, start: Start, before: Host): Promise<void> {
   const kind = round.random.pick(kinds);
   round.count(kind);
+  const host = readHost(round.place);
   const outcome = await attackBy(kind, round, start);
-  if (kind === 'KILL' && outcome.signal === 'SIGKILL' && !outcome.isHung) return;
+  if (
+    !outcome.isHung &&
+    isDeathByRight(kind, outcome, () => differences(host, readHost(round.place)).length === 0)
+  )
+    return;
   const isCertain = kind in withoutSeam;
   round.found.push(...judgeRun(outcome, outcome.fired.length === 0 && !isCertain ? [0] : codes[kind]));
   if (kind === 'error') round.count(`error: ${outcome.fired[0] ?? 'not reached'}`);
   if (kind === 'error' || kind === 'few files' || kind === 'full') round.found.push(...judgeMessage(outcome));
   if (outcome.code === 0) await mustBeTrue(round, start, before);
+}
+
+/** A shell reports TERM and INT as 143 and 130 either way; a run that hung up before it changed anything may end. */
+function isDeathByRight(kind: Kind, { code, signal }: Outcome, isUntouched: () => boolean): boolean {
+  if (code !== null) return false;
+  if (kind === 'terminal' || kind === 'HUP') return isUntouched();
+  return signal === `SIG${kind.replace(' twice', '')}`;
 }
 
 async function attackBy(kind: Kind, round: Round, start: Start): Promise<Outcome> {

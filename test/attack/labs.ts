@@ -105,7 +105,7 @@ const definitions: readonly Omit<AttackedLab, 'files'>[] = [
     ],
   },
   {
-    name: 'sixty',
+    name: 'many',
     machine: [],
     outside: [],
     chaos: [...anywhere, 'ip -n gw link del lan', 'for n in $(ls /run/netns); do ip netns del $n; done'],

@@ -19,7 +19,7 @@ export const usage = `npm run test:long -- [options]
   --engine E              netlink, ip or both (default)
   --seed S                a number; by the time when not given
   --only P                fuzz, kill, chaos or race; several with commas
-  --lab L                 office, uplink, overlay, sixty or services; several with commas
+  --lab L                 office, uplink, overlay, many or services; several with commas
   --rounds N              one series of so many rounds, or so many inputs of each fuzzer, then end
   --write                 write the counts into docs/reliability.md
 `;

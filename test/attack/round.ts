@@ -79,6 +79,7 @@ export function faultText(fault: Fault): string {
 /** Runs a command under attack. */
 export async function attacked(round: Round, argv: readonly string[], fault: Fault): Promise<Outcome> {
   const outcome = await runProgram(round.place, argv, { fault });
+  round.count(outcome.fired.length === 0 ? 'moment not reached' : 'moment reached');
   const fired = outcome.fired.length === 0 ? 'not reached' : outcome.fired.join(', ');
   round.tell(
     `${faultText(fault)} topoweave ${argv.join(' ')}  # ${fired}; ${outcome.code ?? outcome.signal}`,
@@ -104,16 +105,16 @@ export async function prepareMachine(place: Place, lab: AttackedLab): Promise<Ho
   return before;
 }
 
-/** Takes it away again. */
-export function removeMachine(lab: AttackedLab): void {
-  if (lab.machine.length === 0) return;
+/** Takes it away again, and what a round that found something has left. */
+export function removeMachine({ machine, outside }: AttackedLab): void {
+  if (machine.length === 0) return;
   const links = ['up0', 'card1'].map((name) => `link del ${name}`);
-  ip([
-    ...links,
+  const more = [
     'route flush table 77',
     'rule del priority 1077',
-    ...lab.outside.map((name) => `netns del ${name}`),
-  ]);
+    ...outside.map((name) => `netns del ${name}`),
+  ];
+  for (const line of [...links, ...more]) spawnSync('ip', line.split(' '), { stdio: 'ignore' });
 }
 
 function ip(lines: readonly string[]): void {

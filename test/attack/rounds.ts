@@ -64,9 +64,10 @@ export async function doRounds(series: Series, onReport: (report: Report) => voi
       onReport(report);
       if (report.findings.length > 0) return done;
     }
-    removeMachine(lab);
     return done;
   } finally {
+    await runProgram(place, ['destroy', '--all']);
+    removeMachine(lab);
     removeFolder(place);
   }
 }
