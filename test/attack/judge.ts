@@ -13,7 +13,8 @@ export type Wrong =
   | 'stack trace'
   | 'exit code'
   | 'hangs'
-  | 'slow';
+  | 'slow'
+  | 'attack broken';
 
 export interface Finding {
   readonly wrong: Wrong;

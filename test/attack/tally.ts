@@ -25,6 +25,8 @@ export interface Tally {
   readonly deeds: Map<string, number>;
   readonly add: (lane: Lane, report: Report) => void;
   readonly addFuzz: (lane: Lane, report: FuzzReport) => void;
+  /** The attack itself has failed: what was not tried must not look like success. */
+  readonly addBroken: (lane: Lane, seed: number, text: string) => void;
 }
 
 export function emptyTally(): Tally {
@@ -40,6 +42,10 @@ export function emptyTally(): Tally {
       for (const [deed, count] of Object.entries(counts))
         increase(tally.deeds, `${lane.part}: ${deed}`, count);
       tally.findings.push(...findings.map((finding) => ({ ...finding, ...lane, seed, story })));
+    },
+    addBroken: (lane, seed, text) => {
+      increase(tally.rounds, 'broken', 1);
+      tally.findings.push({ wrong: 'attack broken', text, ...lane, seed, story: [] });
     },
     addFuzz: (lane, { counts, findings }) => {
       for (const [fuzzer, count] of Object.entries(counts)) {
@@ -64,11 +70,33 @@ interface About {
 export function printTally(print: (text: string) => void, tally: Tally, about: About): void {
   const failed = new Set(tally.findings.map(({ part, engine, seed }) => `${part} ${engine} ${seed}`)).size;
   const total = sum(tally.rounds);
-  for (const { wrong, text, engine, part, lab, seed, story } of tally.findings) {
-    print(`\n${wrong} (${part}, ${engine}, ${lab}, seed ${seed}): ${text}\n`);
-    for (const line of story) print(`    ${line}\n`);
+  for (const alike of groups(tally.findings)) {
+    const [first] = alike;
+    if (first === undefined) continue;
+    print(`\n${alike.length} x ${first.wrong}: ${first.text}\n  again: ${againLine(first, first.seed)}\n`);
+    for (const line of first.story) print(`    ${line}\n`);
   }
   print(`\n${table(tally, about).join('\n')}\n\n${total - failed} passed, ${failed} failed\n`);
+}
+
+/** How a finding is made again. */
+export function againLine({ engine, part, lab }: Lane, seed: number): string {
+  const where = part === 'fuzz' ? '' : ` --lab ${lab}`;
+  return `npm run test:long -- --only ${part} --engine ${engine}${where} --seed ${seed} --rounds 1`;
+}
+
+/** Findings of one kind together, the commonest first: names, numbers and the lab's own words do not tell kinds apart. */
+function groups(findings: readonly Found[]): Found[][] {
+  const found = new Map<string, Found[]>();
+  for (const finding of findings) {
+    const [first = '', ...others] = finding.text.split('\n');
+    const error =
+      others.find((line) => /error: |bug: /.test(line)) ?? others.find((line) => line.trim() !== '-') ?? '';
+    const text = `${first.replace(/\S+\.yaml/g, 'FILE')} ${error}`.replace(/jobs-\w+|\d+/g, 'N');
+    const key = `${finding.wrong} ${text.replaceAll(finding.lab === '' ? '\0' : finding.lab, 'LAB')}`;
+    found.set(key, [...(found.get(key) ?? []), finding]);
+  }
+  return [...found.values()].sort((a, b) => b.length - a.length);
 }
 
 function table(tally: Tally, { minutes, seed }: About): string[] {
