@@ -30,6 +30,11 @@ async function chaosAt(round: Round, start: Start): Promise<Fault> {
   const counts = Object.entries(await round.callsOf(start)).filter(([name]) => !name.startsWith('thread:'));
   const total = counts.reduce((sum, [, count]) => sum + count, 0);
   const at = Array.from({ length: 1 + random.below(4) }, () => 1 + random.below(total)).sort((a, b) => a - b);
-  const lines = Array.from({ length: 1 + random.below(2) }, () => random.pick(lab.chaos));
+  const lines = Array.from({ length: 1 + random.below(2) }, () =>
+    random
+      .pick(lab.chaos)
+      .replaceAll('NS', random.pick(lab.namespaces))
+      .replaceAll('ALL', lab.namespaces.join(' ')),
+  );
   return { do: 'run', at, run: lines.map((line) => `(${line}) 2>/dev/null`).join('\n') };
 }

@@ -9,7 +9,9 @@ export interface AttackedLab {
   /** Namespaces of that machine, which are nobody's. */
   readonly outside: readonly string[];
   readonly files: readonly [string, string];
-  /** What chaos is done to: lines of sh. Only what the lab itself has made. */
+  /** What chaos may be done to: namespaces that hold nothing but what the lab has made, in either state. */
+  readonly namespaces: readonly string[];
+  /** Lines of sh. */
   readonly chaos: readonly string[];
 }
 
@@ -46,16 +48,17 @@ export function attackedLabs(root: string): AttackedLab[] {
   return definitions.map((lab) => ({ ...lab, files: read(lab.name) }));
 }
 
+/** In any namespace of the lab: NS is one of them, ALL are all of them. */
 const anywhere = [
-  'ip -all netns exec true',
-  'for n in $(ls /run/netns | grep -v outside | shuf -n 1); do ip netns del $n; done',
-  'for n in $(ls /run/netns | grep -v outside); do ip -n $n route flush table main; done',
-  'for n in $(ls /run/netns | grep -v outside); do ip -n $n link set eth0 down; done',
-  'for n in $(ls /run/netns | grep -v outside); do ip -n $n address flush dev eth0; done',
-  'for n in $(ls /run/netns | grep -v outside); do ip -n $n link set eth0 mtu 1290; done',
-  'for n in $(ls /run/netns | grep -v outside | shuf -n 2); do ip -n $n link del eth0; done',
-  'for n in $(ls /run/netns | grep -v outside | shuf -n 1); do ip -n $n link set eth0 down name odd; done',
-  'for n in $(ls /run/netns | grep -v outside); do ip netns exec $n nft flush ruleset; done',
+  'ip netns del NS',
+  'ip -n NS route flush table main',
+  'for n in ALL; do ip -n $n route flush proto 116; done',
+  'for n in ALL; do ip -n $n link set eth0 down; done',
+  'for n in ALL; do ip -n $n address flush dev eth0; done',
+  'for n in ALL; do ip -n $n link set eth0 mtu 1290; done',
+  'ip -n NS link del eth0',
+  'ip -n NS link set eth0 down name odd',
+  'for n in ALL; do ip netns exec $n nft flush ruleset; done',
 ];
 
 const definitions: readonly Omit<AttackedLab, 'files'>[] = [
@@ -63,6 +66,7 @@ const definitions: readonly Omit<AttackedLab, 'files'>[] = [
     name: 'office',
     machine: [],
     outside: [],
+    namespaces: ['gw', 'alice', 'web', 'bob', 'isp'],
     chaos: [
       ...anywhere,
       'ip -n gw link del lan',
@@ -78,6 +82,8 @@ const definitions: readonly Omit<AttackedLab, 'files'>[] = [
     name: 'uplink',
     machine,
     outside: ['outside'],
+    // Not where an adopted card is: it would go with its namespace, as a cable does and a card does not.
+    namespaces: ['guest'],
     chaos: [
       ...anywhere,
       'ip link del br0',
@@ -87,12 +93,14 @@ const definitions: readonly Omit<AttackedLab, 'files'>[] = [
       'ip link set to-lab down mtu 1290',
       'ip address flush dev to-lab',
       'ip -n inside link set card1 down',
+      'ip -n inside link del eth0',
     ],
   },
   {
     name: 'overlay',
     machine: [],
     outside: [],
+    namespaces: ['paris', 'berlin', 'rome', 'a', 'b'],
     chaos: [
       ...anywhere,
       'ip link del underlay',
@@ -108,12 +116,14 @@ const definitions: readonly Omit<AttackedLab, 'files'>[] = [
     name: 'many',
     machine: [],
     outside: [],
-    chaos: [...anywhere, 'ip -n gw link del lan', 'for n in $(ls /run/netns); do ip netns del $n; done'],
+    namespaces: ['gw', 'h1', 'h40', 'h59', 'k1', 'k110'],
+    chaos: [...anywhere, 'ip -n gw link del lan', 'for n in ALL; do ip netns del $n; done'],
   },
   {
     name: 'services',
     machine: [],
     outside: [],
+    namespaces: ['web', 'client'],
     chaos: [
       ...anywhere,
       'for p in $(ip netns pids web); do kill -9 $p; done',
