@@ -6,7 +6,7 @@ import { engineName } from '../support/host.ts';
 // Short attacks with fixed seeds; `npm run test:long` goes on with others. See docs/reliability.md.
 
 const root = process.cwd();
-const rounds: Readonly<Record<Attack, number>> = { kill: 4, chaos: 2, race: 1 };
+const rounds: Readonly<Record<Attack, number>> = { kill: 3, chaos: 1, race: 1 };
 
 describe.each(attackedLabs(root).map(({ name }, at) => [name, 1 + 100 * at] as const))('%s', (lab, seed) => {
   test.each(Object.entries(rounds) as [Attack, number][])(
