@@ -107,7 +107,8 @@ const fields: Readonly<Record<Field, Check>> = {
   adopted: map(isLine, adopted),
   fdb: list(isName),
   ports: map(isLine, one(isPort)),
-  etc: list(isName),
+  // The folder /etc/netns itself is '.'.
+  etc: list((value) => value === '.' || isName(value)),
   damage,
 };
 

@@ -314,7 +314,7 @@ describe('changes', () => {
     expect(askUdp('outside', '192.0.2.1', { port: 5353, from: 4300, patience: NO_ANSWER_MS })).toBe(
       'nothing',
     );
-    await expectCode(0, 'destroy', 'pub');
+    await expectCode(0, 'destroy', '--kill', 'pub');
   });
 });
 
@@ -437,7 +437,7 @@ describe('a port that is chosen', () => {
     expect(await chosen()).toBe(port);
     await serve('web', { port: 80 });
     expect(ask('outside', '192.0.2.1', port)).toBe('web 192.0.2.2');
-    await expectCode(0, 'destroy', 'pub');
+    await expectCode(0, 'destroy', '--kill', 'pub');
     await expectCode(0, 'apply', file);
     expect(await chosen()).toBe(port);
   });
@@ -459,7 +459,7 @@ describe('a port that is chosen', () => {
     const [, any, own] = ports.map(({ port }) => port);
     expect(askUdp('outside', '192.0.2.1', { port: Number(any), from: 4400 })).toMatch(/^web /);
     expect(askUdp('gw', '127.0.0.1', { port: Number(own), from: 4401 })).toMatch(/^web /);
-    await expectCode(0, 'destroy', 'pub');
+    await expectCode(0, 'destroy', '--kill', 'pub');
   });
 
   test('is not one that is taken or reserved; one that was chosen stays when the range changes', async () => {
@@ -486,7 +486,7 @@ describe('a port that is chosen', () => {
     await serve('gw', { port: 40003 });
     await expectCode(0, 'apply', file);
     expect(await chosen()).toBeGreaterThanOrEqual(50000);
-    await expectCode(0, 'destroy', 'pub');
+    await expectCode(0, 'destroy', '--kill', 'pub');
   });
 });
 
@@ -533,7 +533,7 @@ test('ports of a network, with all that a member exposes', async () => {
   const chosen = ports.find(({ toPort }) => toPort === 6379)?.port ?? 0;
   await serve('cache', { port: 6379 });
   expect(ask('world', '192.0.2.1', chosen)).toBe('cache 192.0.2.2');
-  await expectCode(0, 'destroy', 'network-publish');
+  await expectCode(0, 'destroy', '--kill', 'network-publish');
 });
 
 test('what others have in nftables is the same before, during and after', async () => {
@@ -589,7 +589,7 @@ test('5,000 published ports are one transaction, read back whole, and a change o
   expect(stdout).toContain('Plan: 0 to add, 1 to change, 0 to destroy.');
   await expectCode(0, 'apply', write(many('db')));
   await expectCode(0, 'plan', '--detailed-exitcode', write(many('db')));
-  await expectCode(0, 'destroy', 'pub');
+  await expectCode(0, 'destroy', '--kill', 'pub');
 });
 
 test('a port that is chosen has one number for both families', async () => {

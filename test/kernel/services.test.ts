@@ -135,7 +135,7 @@ test('a number that another process got is not touched', async () => {
     // The same start in another boot.
     const moved = { ...readRecord('one'), process: { ...readRecord('one').process, boot: 'another' } };
     const started = pidOf('one');
-    writeFileSync(recordPath('one'), JSON.stringify({ ...moved, token: 'none' }));
+    writeFileSync(recordPath('one'), JSON.stringify({ ...moved, token: '00000000-0000-0000-0000-000000000000' }));
     // It is still in the namespace, which lives on with it: no success.
     await expectCode(1, 'destroy', 'lab');
     expect([isAlive(stranger.pid ?? 0), isAlive(started)]).toEqual([true, true]);
@@ -443,7 +443,8 @@ test('a check of the port of a dead service fails, and nothing stands in for it'
   await expectCode(0, 'check', file);
   await kill(pidOf('web'));
   const { stdout } = await expectCode(1, 'check', file);
-  expect(stdout).toMatch(/2 checks: 1 passed, 1 failed/);
+  expect(stdout).toMatch(/2 checks: 2 failed/);
+  expect(stdout).toContain('service a/web does not run');
   await apply(file);
   await expectCode(0, 'check', file);
 });

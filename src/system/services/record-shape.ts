@@ -44,9 +44,9 @@ export function shapeServiceRecord(text: string, identity: ServiceIdentity, path
   );
   if (value['version'] !== 1) wrong.unshift('version');
   const record: Record<string, unknown> = { ...value, ...unknownService(identity) };
-  delete record['process'];
+  for (const name of optional) delete record[name];
   for (const [name, isRight] of Object.entries(fields)) {
-    if (!Object.hasOwn(value, name) && name === 'process') continue;
+    if (!Object.hasOwn(value, name) && optional.has(name)) continue;
     if (isRight(value[name])) record[name] = value[name];
     else wrong.push(name);
   }
@@ -75,7 +75,11 @@ const fields: Readonly<Record<string, (value: unknown) => boolean>> = {
   stopWithin: (value) => typeof value === 'number' && value >= 0 && value <= 86_400_000,
   token: (value) => typeof value === 'string' && (value === UNKNOWN_TOKEN || /^[0-9a-f-]{36}$/.test(value)),
   process: isProcess,
+  writer: isProcess,
 };
+
+/** Of one that is about to start, or whose log has no limit. */
+const optional: ReadonlySet<string> = new Set(['process', 'writer']);
 
 function isProcess(value: unknown): value is Process {
   return (

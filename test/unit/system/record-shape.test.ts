@@ -28,7 +28,7 @@ const good: LabRecord = {
   ovs: true,
   fdb: ['a'],
   ports: { 'a tcp 80': 32_768 },
-  etc: ['a'],
+  etc: ['.', 'a'],
 };
 const names = Object.keys(good).filter((name) => name !== 'version' && name !== 'lab');
 
