@@ -44,11 +44,11 @@ export function reportError(error: unknown, { io, color }: Context, isJson: bool
     }
   }
   if (error instanceof ApplyError) {
-    for (const { step, command, message } of error.failures) {
+    for (const [index, { step, command, message }] of error.failures.entries()) {
       const at = whereOf(step, error);
-      io.stderr(
-        `  ${step.namespace}: ${stepTitle(step)}: ${visibleLines(message)}${at === undefined ? '' : `  # ${at}`}\n`,
-      );
+      // The words of the first one are those of the error.
+      const words = index === 0 ? '' : `: ${visibleLines(message)}`;
+      io.stderr(`  ${step.namespace}: ${stepTitle(step)}${words}${at === undefined ? '' : `  # ${at}`}\n`);
       if (command !== undefined) io.stderr(`    ${shellCommand(command).split('\n')[0]}\n`);
     }
     for (const step of error.remaining) {
