@@ -16,7 +16,7 @@ import type { PlanWarning } from '../plan/foreign-filters.ts';
 import { makePlan, readLive } from '../plan/plan.ts';
 import { type Conflict, type Plan, type Step, touchedNamespaces } from '../plan/step.ts';
 import { notedDamage } from '../system/damage.ts';
-import { etcFolders } from '../system/etc-claims.ts';
+import { etcFolders, etcInUse, removeEtcFolders } from '../system/etc-claims.ts';
 import { withLock } from '../system/lock.ts';
 import { requireNetnsFolder } from '../system/netns.ts';
 import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
@@ -361,8 +361,9 @@ async function perform(
   options: ExecuteOptions,
 ): Promise<ExecutionResult> {
   const { plan, etc } = planning;
-  const { etc: _etc, ...claimed } = claimRecord(target, planning);
-  const record: LabRecord = etc.length === 0 ? claimed : { ...claimed, etc };
+  const claimed = claimRecord(target, planning);
+  const folders = [...new Set([...(claimed.etc ?? []), ...etc])].sort();
+  const record: LabRecord = folders.length === 0 ? claimed : { ...claimed, etc: folders };
   writeRecord(record);
   storeKeys(target.topology);
   noteRemoval(target.lab, removedNamespaces(plan));
@@ -450,11 +451,13 @@ function finishRecord(target: Target, plan: Plan): void {
   const { lab, topology } = target;
   forgetKeys(lab, topology);
   forgetServices(lab, topology);
+  const record = readRecord(lab);
+  const { unused, ...etc } = etcInUse(record.etc ?? [], plan.desired);
+  removeEtcFolders(unused);
   if (topology === undefined) {
     removeRecord(lab);
     return;
   }
-  const record = readRecord(lab);
   const { fdb: _fdb, ovs: _ovs, ports: _ports, etc: _etc, damage: _damage, options = {}, ...rest } = record;
   const recorded = new Set([...record.hostObjects, ...Object.keys(options)]);
   const ids = new Set(plan.desired.flatMap(({ id }) => (recorded.has(id) ? [id] : [])));
@@ -463,6 +466,7 @@ function finishRecord(target: Target, plan: Plan): void {
     ...withPorts(topology),
     ...(plansOvs(plan) ? { ovs: true } : {}),
     ...afterApply(record, plan),
+    ...etc,
     claims: [],
     namespaces: ownNamespaces({ desired: plan.desired, steps: [] }),
     // What is not wanted any more is gone; another's object of the same name must not be taken for it later.

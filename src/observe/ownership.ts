@@ -1,6 +1,6 @@
 import { linkBelongsTo, parseMark } from '../kinds/marks.ts';
 import type { PlanWarning } from '../plan/foreign-filters.ts';
-import { type LabRecord, readRecord } from '../system/record.ts';
+import { type LabRecord, peekRecord } from '../system/record.ts';
 import { HOST } from '../topology/model.ts';
 import type { IpLink, Live, LiveNamespace } from './live.ts';
 
@@ -18,7 +18,7 @@ export interface Claims {
 export function withKnownMarks(live: Live, { lab, declared }: Claims): Live {
   const records = new Map<string, LabRecord>();
   const recordOf = (name: string) => {
-    const known = records.get(name) ?? readRecord(name);
+    const known = records.get(name) ?? peekRecord(name);
     records.set(name, known);
     return known;
   };
@@ -46,7 +46,7 @@ export function withoutForgedLinks(live: Live, { lab, declared }: Claims): Live 
     links.some((link) => linkBelongsTo(link, lab));
   const suspects = [...live.namespaces.values()].filter(isSuspect);
   if (suspects.length === 0) return live;
-  const { claims } = readRecord(lab);
+  const { claims } = peekRecord(lab);
   const own = [...live.namespaces.values()].filter(({ name, mark }) => name === HOST || mark?.lab === lab);
   const namespaces = new Map(live.namespaces);
   for (const namespace of suspects) {
@@ -91,7 +91,7 @@ export function ownershipWarnings(live: Live, lab?: string): PlanWarning[] {
 
 /** Those that carry the mark of a lab whose record is lost, and that the file does not declare. */
 export function unprovenNamespaces(live: Live, lab: string, declared: ReadonlySet<string>): string[] {
-  if (readRecord(lab).namespaces !== undefined) return [];
+  if (peekRecord(lab).namespaces !== undefined) return [];
   return [...live.namespaces.values()].flatMap(({ name, mark }) =>
     mark?.lab === lab && !declared.has(name) ? [name] : [],
   );

@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Resource } from '../kinds/resource.ts';
 import type { EtcFolder } from '../observe/live.ts';
 import type { Step } from '../plan/step.ts';
 
@@ -8,8 +9,8 @@ const ROOT = '/etc/netns';
 const ALL = '.';
 
 /**
- * Folders below /etc/netns that are empty for a moment while the steps are done, and that are ours: one that is made has
- * no file with a mark yet, one that is removed has none any more. A run that is killed then leaves them.
+ * Folders below /etc/netns that are about to be made, or are the lab's by the mark of a file in them. The files say so no
+ * more where a run is killed before it writes them, or where somebody removes them: the record does.
  */
 export function etcFolders(
   steps: readonly Step[],
@@ -23,6 +24,19 @@ export function etcFolders(
   const found = [...changed].filter(isOurs).sort();
   const isRootOurs = there === undefined || [...changed].some((name) => words(name).includes('root'));
   return isRootOurs ? [ALL, ...found] : found;
+}
+
+/** Of the folders that a lab made, those that the file still wants files in, and the others. */
+export function etcInUse(
+  names: readonly string[],
+  desired: readonly Resource[],
+): { readonly etc?: readonly string[]; readonly unused: readonly string[] } {
+  if (names.length === 0) return { unused: [] };
+  const wanted = new Set(desired.flatMap(({ kind, namespace }) => (kind === 'file' ? [namespace] : [])));
+  if (wanted.size > 0) wanted.add(ALL);
+  const etc = names.filter((name) => wanted.has(name));
+  const unused = names.filter((name) => !wanted.has(name));
+  return etc.length === 0 ? { unused } : { etc, unused };
 }
 
 /** Removes those that are empty. */

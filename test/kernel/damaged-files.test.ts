@@ -330,7 +330,7 @@ test('folders below /etc/netns that a killed run made go, and those of others st
   writeFileSync('/etc/netns/.topoweave.new', 'half');
   await expectCode(0, 'apply', names);
   expect(existsSync('/etc/netns/.topoweave.new')).toBe(false);
-  expect(JSON.parse(readFileSync(record, 'utf8')).etc).toBe(undefined);
+  expect(JSON.parse(readFileSync(record, 'utf8')).etc).toEqual(['n1']);
   await expectCode(0, 'destroy', 'dam');
   expect(readdirSync('/etc/netns').sort()).toEqual(['foreign', 'n2']);
   rmSync('/etc/netns/foreign', { recursive: true });

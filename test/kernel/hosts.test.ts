@@ -108,7 +108,7 @@ test("somebody else's file is in the way, and stays", async () => {
 test('a folder of others and symbolic links are refused', async () => {
   mkdirSync('/etc/netns', { recursive: true });
   symlinkSync('/tmp', '/etc/netns/a');
-  expect((await expectCode(1, 'apply', lab(full))).stderr).toMatch(/ELOOP|ENOTDIR/);
+  expect((await expectCode(1, 'apply', lab(full))).stderr).toMatch(/ELOOP|ENOTDIR|is not a folder/);
   expect(existsSync('/tmp/hosts')).toBe(false);
   rmSync('/etc/netns/a');
   mkdirSync('/etc/netns/a', { recursive: true });
