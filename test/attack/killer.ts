@@ -77,7 +77,8 @@ const codes: Readonly<Record<Kind, readonly number[]>> = {
   error: [0, 1, 65, 69],
   'few files': [0, 1, 65, 69],
   full: [0, 1, 69],
-  '/dev/full': [0],
+  // The change is made, and what it came to could not be said.
+  '/dev/full': [1],
 };
 
 async function attack(round: Round, start: Start, before: Host): Promise<void> {
@@ -94,7 +95,7 @@ async function attack(round: Round, start: Start, before: Host): Promise<void> {
   round.found.push(...judgeRun(outcome, outcome.fired.length === 0 && !isCertain ? [0] : codes[kind]));
   if (kind === 'error') round.count(`error: ${outcome.fired[0] ?? 'not reached'}`);
   if (kind === 'error' || kind === 'few files' || kind === 'full') round.found.push(...judgeMessage(outcome));
-  if (outcome.code === 0) await mustBeTrue(round, start, before);
+  if (outcome.code === 0 || kind === '/dev/full') await mustBeTrue(round, start, before);
 }
 
 /** A shell reports TERM and INT as 143 and 130 either way; a run that hung up before it changed anything may end. */
