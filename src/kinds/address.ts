@@ -3,8 +3,10 @@ import { type Cidr, parseCidr } from '../lib/ip.ts';
 import type { IpAddress, LiveNamespace } from '../observe/live.ts';
 import { type AddressSettings, HOST, type Topology } from '../topology/model.ts';
 import { interfaceId, interfaceOwner } from './interface.ts';
+import { kernelRouteFinder, needsNewAddress, noRoutes, routeCommands } from './kernel-routes.ts';
 import type {
   Attributes,
+  Change,
   Command,
   Kind,
   LiveResource,
@@ -20,7 +22,9 @@ import type {
  */
 export const addressKind: Kind = {
   name: 'address',
-  changes: { lifetime: 'in-place' },
+  changes: { lifetime: 'in-place', 'missing-routes': 'in-place' },
+  classOf: (attribute, _wanted, live) =>
+    attribute === 'missing-routes' && mustBeNew(live) ? 'replace' : undefined,
   lower: ({ topology }) => {
     const sources = sourceAddresses(topology.namespaces);
     const resources: Resource[] = [];
@@ -50,6 +54,7 @@ export const addressKind: Kind = {
     for (const namespace of live.namespaces.values()) {
       const { name, mark, links } = namespace;
       const isOurs = mark?.lab === context.lab;
+      const findMissing = kernelRouteFinder(namespace);
       for (const link of links) {
         const { ifname: dev } = link;
         const adopted = context.adopted.get(interfaceId(name, dev)) ?? movedLater(name, dev, context);
@@ -70,6 +75,7 @@ export const addressKind: Kind = {
             owner = linkOwner;
           if (owner !== 'ours' && !context.wanted.has(id)) continue;
           const attributes = liveAttributes(text, dev, address);
+          if (owner !== 'foreign') attributes['missing-routes'] = findMissing(link, address);
           const label = `${text} on ${dev}`;
           onLink.push({ kind: 'address', id, namespace: name, label, attributes, owner });
         }
@@ -83,7 +89,7 @@ export const addressKind: Kind = {
   after: ({ comesAfter }) => comesAfter ?? [],
   same: sameAddress,
   create: (resource) => [addressCommand('add', resource)],
-  update: ({ wanted }) => [addressCommand('change', wanted)],
+  update: updateAddress,
   // With promote_secondaries, the next address of the subnet would take the place of a primary one and stay.
   remove: ({ namespace, attributes }) =>
     [...secondariesOf(attributes).toReversed(), String(attributes['address'])].map((text) => ({
@@ -94,6 +100,7 @@ export const addressKind: Kind = {
   dropsWith: dropsWithAddress,
   // The kernel keeps IPv4 addresses of a link that is down, and drops IPv6 ones (keep_addr_on_down is 0).
   lostWhenDown: ({ attributes }) => !isV4(String(attributes['address'])),
+  mendedByBounce: () => ['missing-routes'],
   disrupts: (_change, action) => (action === 'delete' ? 'connections from and to it break' : undefined),
 };
 
@@ -125,10 +132,24 @@ function addressAttributes(
   settings: AddressSettings | undefined,
 ): Record<string, Value> {
   if (settings === undefined)
-    return { address: text, dev, duplicate: false, options: '', lifetime: FOR_EVER };
+    return {
+      address: text,
+      dev,
+      duplicate: false,
+      options: '',
+      lifetime: FOR_EVER,
+      'missing-routes': noRoutes,
+    };
   const { scope, label, broadcast, lifetime, preferred, prefixRoute } = settings;
   const options = optionsText(text, dev, { scope, label, broadcast, prefixRoute });
-  return { address: text, dev, duplicate: false, options, lifetime: lifetimeText(lifetime, preferred) };
+  return {
+    address: text,
+    dev,
+    duplicate: false,
+    options,
+    lifetime: lifetimeText(lifetime, preferred),
+    'missing-routes': noRoutes,
+  };
 }
 
 const FOR_EVER = 'for ever';
@@ -246,6 +267,7 @@ function subnetOf(text: string): string {
 function sameAddress(attribute: string, wanted: Value, live: Value | undefined): boolean {
   if (attribute === 'nodad' || attribute === 'unmarked') return true;
   if (attribute === 'behind') return wanted === (live ?? '');
+  if (attribute === 'missing-routes') return missingRoutes(live).length === 0;
   if (attribute !== 'lifetime' || wanted === FOR_EVER || live === FOR_EVER) return wanted === live;
   const [, ...times] = /^valid_lft (\S+) preferred_lft (\S+)$/.exec(String(wanted)) ?? [];
   const [, ...left] = /^valid_lft (\S+) preferred_lft (\S+)$/.exec(String(live)) ?? [];
@@ -254,6 +276,29 @@ function sameAddress(attribute: string, wanted: Value, live: Value | undefined):
     if (time === 'forever' || time === '0' || rest === 'forever') return time === rest;
     return Number(rest) <= Number(time);
   });
+}
+
+/** Routes in their place: connections go on, and so do the routes of others that need them. */
+function updateAddress({ wanted, live, attributes: changed }: Change): readonly Command[] {
+  const { namespace, attributes } = wanted;
+  const dev = String(attributes['dev']);
+  const source = localOf(String(attributes['address']));
+  const missing = missingRoutes(live.attributes['missing-routes']);
+  return [
+    ...(changed.every((name) => name === 'missing-routes') ? [] : [addressCommand('change', wanted)]),
+    ...routeCommands({ namespace, dev, source }, missing),
+  ];
+}
+
+/** The route of an IPv6 address with an end has that end, too. */
+function mustBeNew({ attributes }: LiveResource): boolean {
+  const missing = missingRoutes(attributes['missing-routes']);
+  if (needsNewAddress(missing)) return true;
+  return !isV4(String(attributes['address'])) && attributes['lifetime'] !== FOR_EVER;
+}
+
+function missingRoutes(value: Value | undefined): readonly string[] {
+  return Array.isArray(value) ? value : noRoutes;
 }
 
 function addressCommand(verb: 'add' | 'change', { namespace, attributes }: Resource): Command {

@@ -3,6 +3,7 @@ import { append, groupBy } from '../lib/collections.ts';
 import { isLongName, kernelName } from '../lib/interface-name.ts';
 import type { IpLink, Live, LiveNamespace } from '../observe/live.ts';
 import { HOST, type Interface, type Topology } from '../topology/model.ts';
+import { linkRouteCommands, missingOfLink, needsNewAddress, noRoutes } from './kernel-routes.ts';
 import { type LinkCodec, registerLinkCodec } from './link-codec.ts';
 import { formatMark, labGroup, linkBelongsTo, linkTag, parseMark } from './marks.ts';
 import {
@@ -152,6 +153,7 @@ const commonChanges: Readonly<Record<string, ChangeClass>> = {
   ...portChanges,
   early: 'in-place',
   primary: 'in-place',
+  'missing-routes': 'in-place',
 };
 
 const interfaceCache = new WeakMap<Topology, ReadonlyMap<string, readonly Interface[]>>();
@@ -179,7 +181,12 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
     name,
     changes: { ...commonChanges, ...link.changes },
     classOf: (attribute, wanted, live) =>
-      memberClass(attribute, wanted, live) ?? link.classOf?.(attribute, wanted, live),
+      memberClass(attribute, wanted, live) ??
+      (attribute === 'missing-routes'
+        ? needsNewAddress(missingRoutes(live))
+          ? 'bounce'
+          : 'in-place'
+        : link.classOf?.(attribute, wanted, live)),
     fallsWithLink: () => link.fallsWithLink === true,
     lower: ({ topology }) =>
       mine(topology).map((item) => ({
@@ -191,6 +198,7 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
           lowerLink(item, topology, link),
           item.master === undefined ? undefined : lowerMember(topology, item),
           earlySysctls(item),
+          withAllRoutes,
         ),
         place: item.place,
       })),
@@ -207,6 +215,7 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
         ? live === undefined || wanted === live
         : attribute === 'vlan-default' ||
           attribute === 'early' ||
+          (attribute === 'missing-routes' && live === undefined) ||
           attribute === 'master-kind' ||
           (link.same ?? sameValue)(attribute, wanted, live),
     create: (resource) => {
@@ -235,6 +244,13 @@ export function defineLinkKind<T extends Interface>(name: string, link: LinkKind
       (action === 'update' && change !== undefined ? link.disrupts?.(change) : undefined) ??
       disruption(change, action),
   };
+}
+
+const withAllRoutes = { 'missing-routes': noRoutes };
+
+function missingRoutes({ attributes }: Resource): readonly string[] {
+  const missing = attributes['missing-routes'];
+  return Array.isArray(missing) ? missing : noRoutes;
 }
 
 export function interfaceId(namespace: string, name: string): string {
@@ -308,6 +324,9 @@ function readLinks<T extends Interface>(live: Live, context: ReadContext, kind: 
       const member = link.master === undefined ? undefined : readMember(link, namespace);
       const attributes = Object.assign(readCommon(link), own, member);
       readPort(link, namespace, attributes);
+      attributes['missing-routes'] = missingOfLink(namespace, link, ({ local, prefixlen }) =>
+        context.wanted.has(`${id}/${local}/${prefixlen}`),
+      );
       found.push({ kind: mine, id, namespace: namespace.name, label: link.ifname, attributes, owner });
     }
   }
@@ -483,6 +502,8 @@ function updateLink<T extends Interface>(change: Change, kind: LinkKind<T>): Com
   }
   commands.push(...(kind.change?.(wanted, changed) ?? []));
   commands.push(...portCommands(wanted, change));
+  if (changed.includes('missing-routes') && change.class === 'in-place')
+    commands.push(...linkRouteCommands(namespace, label, missingRoutes(change.live)));
   if (changed.includes('state') || change.class === 'bounce') commands.push(set(String(attributes['state'])));
   if (changed.includes('primary')) commands.push(...primaryCommands(wanted, attributes['primary']));
   return commands;

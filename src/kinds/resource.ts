@@ -158,6 +158,8 @@ export interface Kind {
   readonly loses?: (resource: LiveResource, removed: string) => readonly string[];
   /** Whether the kernel drops it when its link goes down. */
   readonly lostWhenDown?: (resource: LiveResource) => boolean;
+  /** Attributes that are as they are wanted once its link was down and is up again. */
+  readonly mendedByBounce?: (resource: LiveResource) => readonly string[];
   /** It is removed after everything else of its namespace and of the host. */
   readonly removedLast?: boolean;
   /** Its removal takes nothing along that is on it. */

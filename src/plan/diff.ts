@@ -148,7 +148,10 @@ function addCascades(
       (isListed ? differences : unlisted).set(lostId, next);
       queue.push(found);
     });
-    if (!gone) continue;
+    if (!gone) {
+      if (difference.class === 'bounce') dropMended(cause.id, differences, index);
+      continue;
+    }
     // The difference is a new one, so what was followed for an earlier one of the same port is followed again.
     queue.push(...resetAttributes(cause.id, differences, wanted, index));
     for (const user of index.users.get(cause.id) ?? []) {
@@ -271,6 +274,17 @@ function lostWith(id: string, index: LiveIndex, liveById: ReadonlyMap<string, Li
     if (fallsWithLink?.(dependent) === true) return lostWith(dependentId, index, liveById);
     return lostWhenDown?.(dependent) === true ? [dependentId] : [];
   });
+}
+
+/** What the kernel mends by itself when a link comes up again is no step; to do it twice would fail. */
+function dropMended(link: string, differences: Map<string, Difference>, index: LiveIndex): void {
+  for (const id of index.dependents.get(link) ?? none) {
+    const known = differences.get(id);
+    if (known?.live === undefined) continue;
+    const mended = kindOf(known.live).mendedByBounce?.(known.live) ?? none;
+    const isMended = known.action === 'update' && known.attributes.every((name) => mended.includes(name));
+    if (isMended) differences.delete(id);
+  }
 }
 
 /**

@@ -78,6 +78,7 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   ...Object.fromEntries(Object.entries(bridgeDefaults).map(([name, value]) => [name, [value]])),
   tos: [0],
   options: [''],
+  'missing-routes': [],
   lifetime: ['for ever'],
   behind: [''],
   goto: [0],

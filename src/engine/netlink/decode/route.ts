@@ -8,22 +8,18 @@ import type { NetlinkSocket } from '../socket.ts';
 
 /** Size of struct rtmsg. */
 const HEADER_SIZE = 12;
-const TABLE_LOCAL = 255;
-const PROTOCOL_KERNEL = 2;
 const CLONED = 0x200;
 
 type MutableRoute = { -readonly [key in keyof IpRoute]: IpRoute[key] };
 
 /**
  * The routes of the socket's namespace, as `ip -j -d route show table all` prints them (iproute2 6.1, print_route in
- * ip/iproute.c), without those that the kernel itself keeps in the table `local`: one for each address and broadcast,
- * which no file can declare.
+ * ip/iproute.c).
  */
 export function readRoutes(socket: NetlinkSocket, names: LinkNames): IpRoute[] {
   return socket.list(RTM_GETROUTE, requestHeader(HEADER_SIZE, AF_UNSPEC), (bytes, start, end) => {
     const family = bytes[start];
     if (family !== AF_INET && family !== AF_INET6) return undefined;
-    if (bytes[start + 4] === TABLE_LOCAL && bytes[start + 5] === PROTOCOL_KERNEL) return undefined;
     if ((bytes.readUInt32LE(start + 8) & CLONED) !== 0) return undefined;
     return decodeRoute(bytes, start, end, names);
   });

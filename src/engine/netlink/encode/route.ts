@@ -4,6 +4,7 @@ import { addressBytes } from '../bytes.ts';
 import {
   AF_INET,
   AF_INET6,
+  NLM_F_APPEND,
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
@@ -43,6 +44,7 @@ const UNICAST = 1;
 const verbs: Readonly<Record<string, readonly [type: number, flags: number]>> = {
   add: [RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL],
   replace: [RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE],
+  append: [RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND],
   del: [RTM_DELROUTE, 0],
 };
 
@@ -87,7 +89,7 @@ interface ParsedRoute {
   hops: Hop[];
 }
 
-/** `ip route add|replace|del [TYPE] DESTINATION …` (iproute2 6.1, iproute_modify in ip/iproute.c). */
+/** `ip route add|replace|append|del [TYPE] DESTINATION …` (iproute2 6.1, iproute_modify in ip/iproute.c). */
 export const encodeRoute: Encode = (words, writer, sequence, context) => {
   const [message, flags] = verbs[words[0] ?? ''] ?? [];
   if (message === undefined || flags === undefined) return false;
