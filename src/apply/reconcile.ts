@@ -31,6 +31,7 @@ import { type ExecuteOptions, type ExecutionResult, execute } from './execute.ts
 import { hasOvs, plansOvs, requireOvs, withDatapath } from './ovs.ts';
 import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './ports.ts';
 import { keepShared, withShared } from './shared-sysctls.ts';
+import { writeDown } from './write-down.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
 export interface Target {
@@ -167,6 +168,8 @@ const LARGE_PLAN = 20_000;
 export interface ReconcileOptions extends ExecuteOptions {
   /** Called with the plan, before anything is done, also when there is nothing to do. */
   readonly onFirstPlan?: (plan: Plan) => void;
+  /** Called when a removal goes on though the record of it cannot be written. */
+  readonly onUnwritten?: (reason: string) => void;
   /** Called with each plan that is about to be performed; there are more when the first one left something over. */
   readonly onPlan?: (plan: Plan) => void;
 }
@@ -227,7 +230,10 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
       await requireDisciplines(plan);
     }
     if (waited === 0) options.onPlan?.(plan);
-    const { interrupted, failures } = await perform(engine, target, plan, waited === 0 ? options : quietly);
+    const { interrupted, failures } = await perform(engine, target, plan, {
+      ...(waited === 0 ? options : quietly),
+      isFirst: round === 0 && waited === 0,
+    });
     if (interrupted) return { ...about, interrupted };
     if (failures.some(isWithoutCarrier)) {
       if (waited >= carrierPatience(plan.desired, failures)) throw failedWith(target, failures);
@@ -300,13 +306,16 @@ async function perform(
   engine: Engine,
   target: Target,
   plan: Plan,
-  options: ExecuteOptions,
+  options: ReconcileOptions & { readonly isFirst: boolean },
 ): Promise<ExecutionResult> {
   const record = claimRecord(target, plan);
-  writeRecord(record);
+  const isRemoval = target.topology === undefined;
+  const unwritten = writeDown(record, { ...options, isRemoval });
+  if (unwritten !== undefined) options.onUnwritten?.(unwritten);
   storeKeys(target.topology);
   const result = await execute(engine, plan.batches, options);
-  writeRecord(afterwards(record, plan, result));
+  writeDown(afterwards(record, plan, result), { isRemoval, isFirst: false });
+  if (result.error !== undefined) throw result.error;
   const isPassing = (failure: StepFailure) => isAlreadyGone(failure) || isWithoutCarrier(failure);
   if (!result.failures.every(isPassing)) throw failedWith(target, result.failures);
   return result;

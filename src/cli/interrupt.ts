@@ -23,12 +23,13 @@ export function onInterrupt(again: 'ends' | 'waits' = 'ends'): Interrupt {
     controller.abort();
   };
   const ignore = () => {};
-  process.on('SIGINT', handle).on('SIGTERM', handle).on('SIGHUP', ignore);
+  // SIGXFSZ: with a limit of the size of files a write then fails (EFBIG), as every other one (setrlimit(2)).
+  process.on('SIGINT', handle).on('SIGTERM', handle).on('SIGHUP', ignore).on('SIGXFSZ', ignore);
   return {
     signal: controller.signal,
     exitCode: () => code,
     stop: () => {
-      process.off('SIGINT', handle).off('SIGTERM', handle).off('SIGHUP', ignore);
+      process.off('SIGINT', handle).off('SIGTERM', handle).off('SIGHUP', ignore).off('SIGXFSZ', ignore);
     },
   };
 }

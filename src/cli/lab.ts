@@ -3,6 +3,7 @@ import { dirname, relative, resolve } from 'node:path';
 import type { Diagnostic, Place } from '../lib/diagnostic.ts';
 import { InvalidFileError, UnavailableError, UsageError } from '../lib/errors.ts';
 import { type LoadedFile, loadFile, loadName } from '../loader/load.ts';
+import { missingCapabilities } from '../system/privileges.ts';
 import { type MoreFiles, readRecord, recordedLabs } from '../system/record.ts';
 import type { Topology } from '../topology/model.ts';
 import type { Context } from './command.ts';
@@ -63,9 +64,23 @@ export async function resolveLabName(context: Context, { file: fileOrName, load 
   );
 }
 
+/** Root in name only, as in a container, is told so before anything is changed. */
+function requireCapabilities(): void {
+  const missing = missingCapabilities();
+  if (missing.length === 0) return;
+  throw new UnavailableError(
+    'privilege',
+    `this needs ${missing.join(' and ')}, which root does not have here`,
+    'give them to it (docker run --privileged, say), or try it in a throw-away host: topoweave sandbox -- topoweave …',
+  );
+}
+
 /** Reading and changing namespaces takes CAP_SYS_ADMIN and CAP_NET_ADMIN; without root it works in a sandbox. */
 export function requireRoot(): void {
-  if (process.getuid?.() === 0) return;
+  if (process.getuid?.() === 0) {
+    requireCapabilities();
+    return;
+  }
   throw new UnavailableError(
     'privilege',
     'this needs root',

@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { TopoweaveError, UnavailableError } from '../lib/errors.ts';
+import { errnoOf } from '../lib/system-error.ts';
 import { recordFolder } from './record.ts';
 import { countProcesses, searchPath } from './run.ts';
 
@@ -35,7 +36,7 @@ export async function withLock<T>(
 ): Promise<T> {
   const path = join(recordFolder(), name);
   const refuse = (code: number): never => fail(code, path, holders[name]);
-  const fd = openSync(path, constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600);
+  const fd = openLock(path);
   try {
     if (lock === undefined) await lockByProgram(fd, refuse);
     else if (!lock(fd)) refuse(HELD);
@@ -47,6 +48,16 @@ export async function withLock<T>(
   }
 }
 
+/** On a device that can only be read there may be the file of an earlier run, which does as well. */
+function openLock(path: string): number {
+  try {
+    return openSync(path, constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o600);
+  } catch (error) {
+    if (errnoOf(error) !== 'EROFS') throw error;
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  }
+}
+
 /** The lock belongs to the open file, which the child shares with this process, and not to the child (flock(2)). */
 async function lockByProgram(fd: number, refuse: (exitCode: number) => never): Promise<void> {
   const { spawn } = await import('node:child_process');
@@ -55,8 +66,8 @@ async function lockByProgram(fd: number, refuse: (exitCode: number) => never): P
     env: { LC_ALL: 'C', PATH: searchPath() },
     stdio: ['ignore', 'ignore', 'ignore', fd],
   });
-  const code = await new Promise<number>((resolve) => {
-    child.on('error', () => resolve(127));
+  const code = await new Promise<number>((resolve, reject) => {
+    child.on('error', (error) => (errnoOf(error) === 'ENOENT' ? resolve(127) : reject(error)));
     child.on('exit', (exitCode) => resolve(exitCode ?? 1));
   });
   if (code !== 0) refuse(code);

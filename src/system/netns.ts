@@ -1,5 +1,6 @@
 import { type Dirent, lstatSync, readdirSync, statfsSync } from 'node:fs';
 import { compareNames } from '../lib/collections.ts';
+import { orMissing } from '../lib/system-error.ts';
 import type { StaleFile } from '../observe/live.ts';
 import { HOST } from '../topology/model.ts';
 
@@ -15,11 +16,7 @@ export function netnsPath(namespace: string): string | undefined {
 
 /** The names that are taken, by a namespace or by what is none. */
 export function namespaceFiles(): Set<string> {
-  try {
-    return new Set(readdirSync(NETNS_FOLDER));
-  } catch {
-    return new Set();
-  }
+  return new Set(orMissing(() => readdirSync(NETNS_FOLDER), []));
 }
 
 /**
@@ -31,12 +28,7 @@ export function listNamespaces(isKnown: (name: string) => boolean = () => false)
   names: string[];
   stale: StaleFile[];
 } {
-  let entries: Dirent[];
-  try {
-    entries = readdirSync(NETNS_FOLDER, { withFileTypes: true });
-  } catch {
-    return { names: [], stale: [] };
-  }
+  const entries = orMissing<Dirent[]>(() => readdirSync(NETNS_FOLDER, { withFileTypes: true }), []);
   const names: string[] = [];
   const stale: StaleFile[] = [];
   for (const entry of entries.sort((a, b) => compareNames(a.name, b.name))) {
@@ -49,18 +41,10 @@ export function listNamespaces(isKnown: (name: string) => boolean = () => false)
 }
 
 function isNamespace(path: string): boolean {
-  try {
-    return statfsSync(path).type === NSFS_MAGIC;
-  } catch {
-    return false;
-  }
+  return orMissing(() => statfsSync(path).type === NSFS_MAGIC, false);
 }
 
 function isEmptyFile(path: string): boolean {
-  try {
-    const status = lstatSync(path);
-    return status.isFile() && status.size === 0;
-  } catch {
-    return false;
-  }
+  const status = orMissing(() => lstatSync(path), undefined);
+  return status?.isFile() === true && status.size === 0;
 }

@@ -40,6 +40,16 @@ export function isPrivileged({ uid, netAdmin, sysAdmin }: Privileges): boolean {
   return uid === 0 && netAdmin && sysAdmin;
 }
 
+/** Those that every change of a namespace takes and that this process does not have, by their names. */
+export function missingCapabilities(): string[] {
+  const effective = effectiveCapabilities(readFileSync('/proc/self/status', 'utf8'));
+  const needed = [
+    ['CAP_NET_ADMIN', CAP_NET_ADMIN],
+    ['CAP_SYS_ADMIN', CAP_SYS_ADMIN],
+  ] as const;
+  return needed.flatMap(([name, bit]) => (hasCapability(effective, bit) ? [] : [name]));
+}
+
 export function effectiveCapabilities(status: string): bigint {
   const digits = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
   return digits === undefined ? 0n : BigInt(`0x${digits}`);

@@ -98,14 +98,11 @@ function readProcesses(variable: string): Processes {
 
 /** The name in parentheses may hold anything, parentheses too (proc(5)). */
 function readStat(pid: number): { state: string; session: number; start: string } | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    const [state = '', , , session = ''] = fields;
-    return { state, session: Number(session), start: fields[19] ?? '' };
-  } catch {
-    return undefined;
-  }
+  const text = readOrEmpty(`/proc/${pid}/stat`, 'latin1');
+  if (text === '') return undefined;
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const [state = '', , , session = ''] = fields;
+  return { state, session: Number(session), start: fields[19] ?? '' };
 }
 
 /** What a process was started with, with a zero byte at each end, so that a whole entry can be looked for. */

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { TopoweaveError } from '../lib/errors.ts';
+import { orMissing, withPath } from '../lib/system-error.ts';
 
 /**
  * What the kernel cannot carry, kept under /run so that it goes with the kernel's own state at a reboot. Losing it is
@@ -64,7 +65,8 @@ export interface MoreFiles {
   readonly set: Readonly<Record<string, string>>;
 }
 
-const FOLDER = '/run/topoweave';
+/** Of the records, the lock and what else the kernel cannot carry. */
+export const RECORD_FOLDER = '/run/topoweave';
 
 export function emptyRecord(lab: string): LabRecord {
   return { version: 1, lab, claims: [], sysctls: {}, hostObjects: [], adopted: {} };
@@ -72,28 +74,19 @@ export function emptyRecord(lab: string): LabRecord {
 
 /** Makes the folder, root-only, and refuses one that somebody else could write. */
 export function recordFolder(): string {
-  mkdirSync(FOLDER, { recursive: true, mode: 0o700 });
-  const status = statSync(FOLDER);
+  mkdirSync(RECORD_FOLDER, { recursive: true, mode: 0o700 });
+  const status = statSync(RECORD_FOLDER);
   if (status.uid !== process.getuid?.() || (status.mode & 0o077) !== 0) {
-    throw new TopoweaveError('record-folder', `${FOLDER} can be written by others`, {
-      hint: `look at it and remove it: rm -r ${FOLDER}`,
+    throw new TopoweaveError('record-folder', `${RECORD_FOLDER} can be written by others`, {
+      hint: `look at it and remove it: rm -r ${RECORD_FOLDER}`,
     });
   }
-  return FOLDER;
+  return RECORD_FOLDER;
 }
 
 export function readRecord(lab: string): LabRecord {
-  let text: string;
-  try {
-    const file = openSync(recordPath(lab), constants.O_RDONLY | constants.O_NOFOLLOW);
-    try {
-      text = readFileSync(file, 'utf8');
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    return emptyRecord(lab);
-  }
+  const text = orMissing(() => readNoLink(recordPath(lab)), undefined, ['ELOOP']);
+  if (text === undefined) return emptyRecord(lab);
   try {
     // A border: the file is ours, but may be from a killed run or another version.
     const value = JSON.parse(text) as Partial<LabRecord>;
@@ -101,6 +94,16 @@ export function readRecord(lab: string): LabRecord {
     return { ...emptyRecord(lab), ...value };
   } catch {
     return emptyRecord(lab);
+  }
+}
+
+/** The text of a file; a symbolic link is not followed (ELOOP). */
+export function readNoLink(path: string): string {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    return withPath(path, () => readFileSync(file, 'utf8'));
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -116,41 +119,40 @@ export function writeRecord(record: LabRecord): void {
 export function writePrivateFile(path: string, text: string): void {
   const temporary = `${path}.${process.pid}.new`;
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  try {
-    unlinkSync(temporary);
-  } catch {
-    // Nothing there: as it should be.
-  }
+  removeIfThere(temporary);
   const file = openSync(temporary, flags, 0o600);
   try {
-    writeFileSync(file, text);
-    fsyncSync(file);
+    withPath(path, () => {
+      writeFileSync(file, text);
+      fsyncSync(file);
+    });
+    renameSync(temporary, path);
+  } catch (error) {
+    // On a full device it would be in the way of the next try.
+    unlinkSync(temporary);
+    throw error;
   } finally {
     closeSync(file);
   }
-  renameSync(temporary, path);
+}
+
+function removeIfThere(path: string): void {
+  orMissing(() => unlinkSync(path), undefined);
 }
 
 export function removeRecord(lab: string): void {
-  try {
-    unlinkSync(recordPath(lab));
-  } catch {
-    // Nothing there: as it should be.
-  }
+  removeIfThere(recordPath(lab));
 }
 
 /** The labs that have a record, by name. */
 export function recordedLabs(): string[] {
-  try {
-    return readdirSync(FOLDER)
-      .filter((name) => /^[a-z][a-z0-9-]*\.json$/.test(name))
-      .map((name) => name.slice(0, -'.json'.length))
-      .sort();
-  } catch {
-    return [];
-  }
+  // Root's alone: for everyone else there is none.
+  return orMissing(() => readdirSync(RECORD_FOLDER), [], ['EACCES'])
+    .filter((name) => /^[a-z][a-z0-9-]*\.json$/.test(name))
+    .map((name) => name.slice(0, -'.json'.length))
+    .sort();
 }
 
 function recordPath(lab: string): string {
-  return join(FOLDER, `${lab}.json`);
+  return join(RECORD_FOLDER, `${lab}.json`);
 }

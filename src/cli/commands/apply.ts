@@ -58,13 +58,16 @@ export async function applyTarget(
   const progress = showProgress(context, isJson);
   try {
     let json: object = {};
+    let unwritten: string | undefined;
     const result = await reconcile(engine, target, {
       signal: interrupt.signal,
       ...(isJson ? { onFirstPlan: (plan) => (json = planJson(plan, locate)) } : {}),
       onPlan: progress.onPlan,
       onEvent: progress.onEvent,
+      onUnwritten: (reason) => (unwritten = reason),
     });
     await progress.end();
+    if (unwritten !== undefined) io.stderr(`warning: ${unwritten}; the removal went on without it\n`);
     if (result.interrupted) {
       io.stderr(
         `interrupted: what was done stays; run the command again to go on, or: topoweave destroy ${target.lab}\n`,

@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { TopoweaveError } from '../../lib/errors.ts';
+import { orMissing } from '../../lib/system-error.ts';
 import type { Service, Topology } from '../../topology/model.ts';
 import { countProcesses, searchPath } from '../run.ts';
 import { FOLDERS, folderOf, logFolder, logPath, namesIn, recordsFolder } from './paths.ts';
@@ -41,15 +43,21 @@ function removeOthers(folder: string, wanted: ReadonlySet<string>): void {
   // open folders and cannot be led elsewhere by a link.
   if (others.length > 0) {
     countProcesses(1);
-    spawnSync('rm', ['-rf', '--', ...others], { env: { PATH: searchPath() } });
+    const { error, status, stderr } = spawnSync('rm', ['-rf', '--', ...others], {
+      env: { PATH: searchPath(), LC_ALL: 'C' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      encoding: 'utf8',
+    });
+    if (error !== undefined) throw error;
+    if (status !== 0)
+      throw new TopoweaveError('service-folder', `cannot remove what services left: ${stderr.trim()}`, {
+        hint: 'mend the cause, then run the command again: all else is done',
+      });
   }
   removeEmpty(folder);
 }
 
 function removeEmpty(path: string): void {
-  try {
-    rmdirSync(path);
-  } catch {
-    // Something is in it, or it is not there.
-  }
+  // Something is in it: the next one that goes takes it along.
+  orMissing(() => rmdirSync(path), undefined, ['ENOTEMPTY', 'EEXIST']);
 }

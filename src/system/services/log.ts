@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, renameSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { TopoweaveError } from '../../lib/errors.ts';
+import { orMissing } from '../../lib/system-error.ts';
 import type { ServiceStart } from './launch.ts';
 import { logFolder, logPath, namesIn, privateFolder } from './paths.ts';
 
@@ -22,11 +23,8 @@ export function openLog({ lab, namespace, service }: ServiceStart): {
   const log = logPath(lab, namespace, service);
   if (service.log !== undefined && isAbsolute(service.log)) return { log, fd: openOwn(log, flags) };
   privateFolder(logFolder(lab));
-  try {
-    renameSync(log, `${log}.old`);
-  } catch {
-    // The first start.
-  }
+  // The first start has none.
+  orMissing(() => renameSync(log, `${log}.old`), undefined);
   return { log, fd: openSync(log, flags | O_EXCL, 0o600) };
 }
 

@@ -1,9 +1,11 @@
-import { closeSync, constants, openSync, readFileSync, readlinkSync, statSync, unlinkSync } from 'node:fs';
+import { readlinkSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { orMissing } from '../../lib/system-error.ts';
 import type { LiveService } from '../../observe/live.ts';
 import { netnsPath } from '../netns.ts';
+import { linkOrEmpty } from '../proc.ts';
 import { isSame, type Process } from '../processes.ts';
-import { writePrivateFile } from '../record.ts';
+import { readNoLink, writePrivateFile } from '../record.ts';
 import { namesIn, privateFolder, recordPath, recordsFolder } from './paths.ts';
 
 /** What a start leaves behind: enough to know the process again, and to stop what it started. */
@@ -33,13 +35,12 @@ export function readServices(lab?: string): LiveService[] {
 
 /** Whether a process is in the network namespace that has the name now. */
 export function isIn(pid: number, namespace: string): boolean {
-  try {
-    const path = netnsPath(namespace);
-    const wanted = path === undefined ? readlinkSync('/proc/self/ns/net') : `net:[${statSync(path).ino}]`;
-    return readlinkSync(`/proc/${pid}/ns/net`) === wanted;
-  } catch {
-    return false;
-  }
+  const path = netnsPath(namespace);
+  const wanted =
+    path === undefined
+      ? readlinkSync('/proc/self/ns/net')
+      : orMissing(() => `net:[${statSync(path).ino}]`, undefined);
+  return wanted !== undefined && linkOrEmpty(`/proc/${pid}/ns/net`) === wanted;
 }
 
 export function recordsOf(
@@ -59,15 +60,12 @@ export function recordsOf(
 }
 
 export function readServiceRecord(path: string): ServiceRecord | undefined {
+  // What is there and cannot be read must not pass for a service that is gone: its process may run.
+  const text = orMissing(() => readNoLink(path), '', ['ELOOP', 'EACCES']);
   try {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    try {
-      // A border: the folder is root's, but the file may be of another version.
-      const value = JSON.parse(readFileSync(fd, 'utf8')) as Partial<ServiceRecord>;
-      return value.version === 1 ? (value as ServiceRecord) : undefined;
-    } finally {
-      closeSync(fd);
-    }
+    // A border: the folder is root's, but the file may be of another version.
+    const value = JSON.parse(text) as Partial<ServiceRecord>;
+    return value.version === 1 ? (value as ServiceRecord) : undefined;
   } catch {
     return undefined;
   }
@@ -82,9 +80,5 @@ export function writeServiceRecord(record: ServiceRecord): void {
 }
 
 export function forgetServiceRecord({ lab, namespace, name }: ServiceRecord): void {
-  try {
-    unlinkSync(recordPath(lab, namespace, name));
-  } catch {
-    // It is gone already.
-  }
+  orMissing(() => unlinkSync(recordPath(lab, namespace, name)), undefined);
 }
