@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { TopoweaveError } from './errors.ts';
@@ -14,7 +15,14 @@ interface SystemFault extends Error {
 const errnoForm = /^E[A-Z0-9]+$/;
 
 export function isSystemFault(error: unknown): error is SystemFault {
-  return error instanceof Error && 'code' in error && errnoForm.test(String(error.code));
+  if (!(error instanceof Error) || !('code' in error)) return false;
+  if (errnoForm.test(String(error.code))) return true;
+  // Node has no name for some (EDQUOT): only their numbers.
+  const number = /^Unknown system error -(\d+)$/.exec(String(error.code))?.[1];
+  if (number === undefined) return false;
+  const known = Object.entries(constants.errno).find(([, value]) => value === Number(number));
+  error.code = known?.[0] ?? `E${number}`;
+  return true;
 }
 
 /** The name of an error's errno; undefined where it is none of the operating system. */
@@ -107,8 +115,10 @@ const verbs: Readonly<Record<string, string>> = {
 /** The words for an errno, by its name. */
 export function words(code: string): string {
   byName ??= new Map([...getSystemErrorMap().values()]);
-  return byName.get(code) ?? code;
+  return byName.get(code) ?? otherWords[code] ?? code;
 }
+
+const otherWords: Readonly<Record<string, string>> = { EDQUOT: 'disk quota exceeded' };
 
 let byName: ReadonlyMap<string, string> | undefined;
 

@@ -40,6 +40,11 @@ test.each(cases)('%s of %s is no bug', (code, syscall, path, message, hint) => {
   expect(error.exitCode).toBe(1);
 });
 
+test('an errno that Node has no name for gets its own', () => {
+  const error = fault('Unknown system error -122', 'write', '/run/a');
+  expect(messageOf(error)).toBe('cannot write /run/a: disk quota exceeded');
+});
+
 test('a mistake of the program stays one', () => {
   for (const error of [
     new TypeError('x is not a function'),
