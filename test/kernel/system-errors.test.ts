@@ -43,9 +43,20 @@ function expectClear({ code, text }: Run, codes: readonly number[]): void {
   if (code !== 0) expect(text).toMatch(/error: /);
 }
 
-/** A call of strace that fails a system call of the program, and of what it starts, from the N-th time on. */
+/**
+ * A call of strace that fails a system call of the program the N-th time; with the engine ip also of what it starts. Node
+ * may wait for ever for a thread of its own at its end when those are traced too.
+ */
 function failing(call: string, error: string, when: string): string[] {
-  return ['strace', '-f', '-qqq', '-o', '/dev/null', '-e', `inject=${call}:error=${error}:when=${when}`];
+  return [
+    'strace',
+    ...(engineName === 'ip' ? ['-f'] : []),
+    '-qqq',
+    '-o',
+    '/dev/null',
+    '-e',
+    `inject=${call}:error=${error}:when=${when}`,
+  ];
 }
 
 async function expectHealthy(before: string): Promise<void> {
@@ -65,18 +76,20 @@ const refusals = [
   ['mount', 'EPERM', '1+'],
 ] as const;
 
-test.each(refusals)('apply: %s fails with %s, the time %s', async (call, error, when) => {
-  const before = dump();
-  const run = start(failing(call, error, when), 'apply', file);
-  expectClear(run, [0, 1, 69]);
-  await expectHealthy(before);
-});
+test.runIf(engineName === 'ip').each(refusals)(
+  'apply: %s fails with %s, the time %s',
+  async (call, error, when) => {
+    const before = dump();
+    const run = start(failing(call, error, when), 'apply', file);
+    expectClear(run, [0, 1, 69]);
+    await expectHealthy(before);
+  },
+);
 
 test('the kernel has no socket for nft: one step fails, and the run says so', async () => {
   const before = dump();
   // The program and its library open sockets of NETLINK_NETFILTER; the run itself goes on to its end.
-  const limits = ['strace', '-f', '-qqq', '-o', '/dev/null', '-e', 'inject=recvmsg:error=ENOBUFS:when=1'];
-  expectClear(start(limits, 'apply', file), [0, 1]);
+  expectClear(start(failing('recvmsg', 'ENOBUFS', '1'), 'apply', file), [0, 1]);
   await expectHealthy(before);
 });
 
