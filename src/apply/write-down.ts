@@ -2,9 +2,17 @@ import { statfsSync } from 'node:fs';
 import { TopoweaveError } from '../lib/errors.ts';
 import { asKnownError, isSystemFault } from '../lib/system-error.ts';
 import { type LabRecord, RECORD_FOLDER, writeRecord } from '../system/record.ts';
+import { noteRemoval } from '../system/removed-namespaces.ts';
 
 /** For what a run writes behind this: the record again, files of services and programs. */
 const SPARE = 64 * 1024;
+
+interface WriteDownOptions {
+  readonly isRemoval: boolean;
+  readonly isFirst: boolean;
+  /** The namespaces that are about to lose their names. */
+  readonly removed?: readonly string[];
+}
 
 /**
  * Writes down what a run is about to do, or did.
@@ -16,9 +24,11 @@ const SPARE = 64 * 1024;
  */
 export function writeDown(
   record: LabRecord,
-  { isRemoval, isFirst }: { readonly isRemoval: boolean; readonly isFirst: boolean },
+  { isRemoval, isFirst, removed = [] }: WriteDownOptions,
 ): string | undefined {
   try {
+    // First: it is what tells survivors later, and the record may be too large where it still fits.
+    noteRemoval(record.lab, removed);
     writeRecord(record);
     if (isFirst && !isRemoval) requireSpace(RECORD_FOLDER, JSON.stringify(record).length);
     return undefined;

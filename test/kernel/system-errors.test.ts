@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { dump, engineName, expectCode, workFolder } from '../support/host.ts';
 
@@ -27,8 +27,9 @@ interface Run {
   readonly text: string;
 }
 
-function start(before: readonly string[], ...argv: string[]): Run {
-  const [program = '', ...args] = [...before, process.execPath, 'dist/topoweave.js', ...argv];
+/** `null` as its code where it did not end. */
+function start(before: readonly string[], argv: readonly string[]): Run {
+  const [program = '', ...args] = [...before, 'dist/topoweave.js', ...argv];
   const { status, stdout, stderr } = spawnSync(program, args, {
     encoding: 'utf8',
     env: { ...process.env, TOPOWEAVE_ENGINE: engineName },
@@ -43,20 +44,20 @@ function expectClear({ code, text }: Run, codes: readonly number[]): void {
   if (code !== 0) expect(text).toMatch(/error: /);
 }
 
-/**
- * A call of strace that fails a system call of the program the N-th time; with the engine ip also of what it starts. Node
- * may wait for ever for a thread of its own at its end when those are traced too.
- */
-function failing(call: string, error: string, when: string): string[] {
-  return [
-    'strace',
-    ...(engineName === 'ip' ? ['-f'] : []),
-    '-qqq',
-    '-o',
-    '/dev/null',
-    '-e',
-    `inject=${call}:error=${error}:when=${when}`,
-  ];
+interface Refusal {
+  readonly call: string;
+  readonly errno: string;
+  /** Which of the calls of this name are refused. */
+  readonly at: readonly number[];
+}
+
+/** The program with the seam of the attack, which refuses calls without another process looking on. */
+function refuse({ call, errno, at }: Refusal, ...argv: string[]): Run & { readonly hasFired: boolean } {
+  const log = folder.write('fault.log', '');
+  const fault = JSON.stringify({ do: 'error', call, errno, at, log });
+  const seam = ['env', `TOPOWEAVE_FAULT=${fault}`, process.execPath, '--require', './test/attack/fault.cjs'];
+  const run = start(seam, argv);
+  return { ...run, hasFired: readFileSync(log, 'utf8').includes('"fired"') };
 }
 
 async function expectHealthy(before: string): Promise<void> {
@@ -66,30 +67,52 @@ async function expectHealthy(before: string): Promise<void> {
   expect(dump()).toBe(before);
 }
 
-const refusals = [
-  ['fsync', 'EIO', '1'],
-  ['fsync', 'ENOSPC', '2'],
-  ['fsync', 'EDQUOT', '1+'],
-  ['rename', 'EROFS', '1'],
-  ['rename', 'EACCES', '2'],
-  ['setns', 'EPERM', '1+'],
-  ['mount', 'EPERM', '1+'],
-] as const;
+const always = Array.from({ length: 2000 }, (_, index) => index + 1);
 
-test.runIf(engineName === 'ip').each(refusals)(
-  'apply: %s fails with %s, the time %s',
-  async (call, error, when) => {
-    const before = dump();
-    const run = start(failing(call, error, when), 'apply', file);
-    expectClear(run, [0, 1, 69]);
-    await expectHealthy(before);
-  },
-);
+const ofBoth: readonly Refusal[] = [
+  { call: 'fs.fsyncSync', errno: 'EIO', at: [1] },
+  { call: 'fs.fsyncSync', errno: 'ENOSPC', at: [2] },
+  { call: 'fs.fsyncSync', errno: 'EDQUOT', at: always },
+  { call: 'fs.renameSync', errno: 'EROFS', at: [1] },
+  { call: 'fs.renameSync', errno: 'EACCES', at: [2] },
+];
 
-test('the kernel has no socket for nft: one step fails, and the run says so', async () => {
+// EAGAIN is what clone(2) says where a control group lets no process more be made; RLIMIT_NPROC does not bind root.
+const refusals: Readonly<Record<string, readonly Refusal[]>> = {
+  ip: [
+    ...ofBoth,
+    { call: 'spawn', errno: 'EAGAIN', at: [1] },
+    { call: 'spawn', errno: 'EAGAIN', at: [5] },
+    { call: 'spawn', errno: 'EAGAIN', at: always },
+    { call: 'spawn', errno: 'ENOMEM', at: always },
+  ],
+  netlink: [
+    ...ofBoth,
+    { call: 'spawnSync', errno: 'EAGAIN', at: [1] },
+    { call: 'spawnSync', errno: 'ENOMEM', at: always },
+    { call: 'koffi.setns', errno: 'EPERM', at: [1] },
+    { call: 'koffi.unshare', errno: 'ENOSPC', at: always },
+    { call: 'koffi.mount', errno: 'EPERM', at: always },
+    { call: 'koffi.socket', errno: 'EMFILE', at: always },
+    { call: 'koffi.send', errno: 'EINTR', at: [1, 9] },
+    { call: 'koffi.send', errno: 'ENOBUFS', at: [20] },
+    { call: 'koffi.recv', errno: 'EINTR', at: [1, 9, 30] },
+    { call: 'koffi.recv', errno: 'ENOBUFS', at: [12] },
+  ],
+};
+
+test.each(refusals[engineName] ?? [])('apply: $call fails with $errno at $at.0', async (refusal) => {
   const before = dump();
-  // The program and its library open sockets of NETLINK_NETFILTER; the run itself goes on to its end.
-  expectClear(start(failing('recvmsg', 'ENOBUFS', '1'), 'apply', file), [0, 1]);
+  const run = refuse(refusal, 'apply', file);
+  expect(run.hasFired).toBe(true);
+  expectClear(run, [0, 1, 69]);
+  await expectHealthy(before);
+});
+
+test.each(refusals[engineName] ?? [])('destroy: $call fails with $errno at $at.0', async (refusal) => {
+  const before = dump();
+  await expectCode(0, 'apply', file);
+  expectClear(refuse(refusal, 'destroy', 'sick'), [0, 1, 69]);
   await expectHealthy(before);
 });
 
@@ -99,15 +122,16 @@ test('a full /run: apply refuses before the first change, destroy goes on', asyn
   const fill = ['sh', '-c', 'head -c 64M /dev/zero > /run/topoweave/filler 2>/dev/null; exec "$@"', 'sh'];
   const mount = ['unshare', '--mount', 'sh', '-c', 'mount -o remount,size=16M /run; exec "$@"', 'sh'];
   try {
-    expectClear(start([...mount, ...fill], 'destroy', 'sick'), [0]);
+    expectClear(start([...mount, ...fill, process.execPath], ['destroy', 'sick']), [0]);
     expect(existsSync('/run/topoweave/sick.json')).toBe(false);
-    const refused = start([...mount, ...fill], 'apply', file);
+    const refused = start([...mount, ...fill, process.execPath], ['apply', file]);
     expectClear(refused, [1]);
     expect(refused.text).toMatch(/no space left on device|no room/);
     expect(refused.text).toContain('nothing was changed');
   } finally {
     spawnSync('rm', ['-f', '/run/topoweave/filler']);
-    spawnSync('mount', ['-o', 'remount,size=0', '/run']);
+    // A tmpfs without a limit gets none later (shmem_reconfigure).
+    spawnSync('mount', ['-o', 'remount,size=1G', '/run']);
   }
   await expectHealthy(before);
 });
@@ -115,7 +139,7 @@ test('a full /run: apply refuses before the first change, destroy goes on', asyn
 test('root without a capability is told which, before anything is changed', async () => {
   const before = dump();
   const without = ['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin', '--'];
-  const run = start(without, 'apply', file);
+  const run = start([...without, process.execPath], ['apply', file]);
   expectClear(run, [69]);
   expect(run.text).toContain('CAP_SYS_ADMIN');
   expect(dump()).toBe(before);
@@ -123,6 +147,6 @@ test('root without a capability is told which, before anything is changed', asyn
 
 test('few open files', async () => {
   const before = dump();
-  expectClear(start(['prlimit', '--nofile=64:64'], 'apply', file), [0, 1]);
+  expectClear(start(['prlimit', '--nofile=64:64', process.execPath], ['apply', file]), [0, 1]);
   await expectHealthy(before);
 });

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { ignoreStreamErrors } from '../../lib/child-streams.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
 import { processLimitHint } from '../../lib/system-error.ts';
 import { makeJobsFolder } from '../../system/leftovers.ts';
@@ -240,6 +241,7 @@ function runWorker(
     // In a session of its own: Ctrl-C or the end of the terminal must not end a batch half way.
     detached: true,
   });
+  ignoreStreamErrors(child);
   const stop = () => child.kill('SIGTERM');
   signal?.addEventListener('abort', stop, { once: true });
   let [rest, words] = ['', ''];

@@ -109,6 +109,10 @@ function startHelper(): number | undefined {
     child.on('error', () => {});
     child.unref();
     return own;
+  } catch (error) {
+    // Node throws some errors of the start, and gives others to the listener. Nobody will answer.
+    closeSync(own);
+    throw error;
   } finally {
     closeSync(other);
   }
