@@ -314,7 +314,7 @@ describe('changes', () => {
     expect(askUdp('outside', '192.0.2.1', { port: 5353, from: 4300, patience: NO_ANSWER_MS })).toBe(
       'nothing',
     );
-    await expectCode(0, 'destroy', 'pub');
+    await expectCode(0, 'destroy', '--kill', 'pub');
   });
 });
 
@@ -409,8 +409,8 @@ describe('a port that something else has', () => {
     expect((await expectCode(0, 'ports')).stdout).toMatch(
       /^LAB .*\none +host +127\.0\.0\.1:8080\/tcp +10\.61\.0\.2:80 +one-web\n(pub .*\n)*two +host +10\.62\.0\.1:8080/,
     );
-    await expectCode(0, 'destroy', 'two');
-    await expectCode(0, 'destroy', 'one');
+    await expectCode(0, 'destroy', '--kill', 'two');
+    await expectCode(0, 'destroy', '--kill', 'one');
   });
 });
 
@@ -437,7 +437,7 @@ describe('a port that is chosen', () => {
     expect(await chosen()).toBe(port);
     await serve('web', { port: 80 });
     expect(ask('outside', '192.0.2.1', port)).toBe('web 192.0.2.2');
-    await expectCode(0, 'destroy', 'pub');
+    await expectCode(0, 'destroy', '--kill', 'pub');
     await expectCode(0, 'apply', file);
     expect(await chosen()).toBe(port);
   });
@@ -459,7 +459,7 @@ describe('a port that is chosen', () => {
     const [, any, own] = ports.map(({ port }) => port);
     expect(askUdp('outside', '192.0.2.1', { port: Number(any), from: 4400 })).toMatch(/^web /);
     expect(askUdp('gw', '127.0.0.1', { port: Number(own), from: 4401 })).toMatch(/^web /);
-    await expectCode(0, 'destroy', 'pub');
+    await expectCode(0, 'destroy', '--kill', 'pub');
   });
 
   test('is not one that is taken or reserved; one that was chosen stays when the range changes', async () => {
@@ -486,7 +486,7 @@ describe('a port that is chosen', () => {
     await serve('gw', { port: 40003 });
     await expectCode(0, 'apply', file);
     expect(await chosen()).toBeGreaterThanOrEqual(50000);
-    await expectCode(0, 'destroy', 'pub');
+    await expectCode(0, 'destroy', '--kill', 'pub');
   });
 });
 
@@ -505,7 +505,7 @@ links: [{ endpoints: { gw9:eth0: 10.9.0.1/24, web9:eth0: 10.9.0.2/24 } }]
     );
   await expectCode(0, 'apply', file('{}'));
   await expectCode(0, 'apply', file('{ publish: ["8080:web9"] }'));
-  await expectCode(0, 'destroy', 'later');
+  await expectCode(0, 'destroy', '--kill', 'later');
 });
 
 test('ports of a network, with all that a member exposes', async () => {
@@ -533,7 +533,7 @@ test('ports of a network, with all that a member exposes', async () => {
   const chosen = ports.find(({ toPort }) => toPort === 6379)?.port ?? 0;
   await serve('cache', { port: 6379 });
   expect(ask('world', '192.0.2.1', chosen)).toBe('cache 192.0.2.2');
-  await expectCode(0, 'destroy', 'network-publish');
+  await expectCode(0, 'destroy', '--kill', 'network-publish');
 });
 
 test('what others have in nftables is the same before, during and after', async () => {
@@ -568,7 +568,7 @@ table bridge other {
     expect(foreign()).toBe(before);
     expect(sh('nft', 'list', 'ruleset')).toContain('table inet topoweave-pubhost');
   }
-  await expectCode(0, 'destroy', 'pubhost');
+  await expectCode(0, 'destroy', '--kill', 'pubhost');
   expect(sh('nft', 'list', 'ruleset')).toBe(before);
   for (const table of ['ip nat', 'inet filter', 'bridge other'])
     sh('nft', 'delete', 'table', ...table.split(' '));
@@ -589,7 +589,7 @@ test('5,000 published ports are one transaction, read back whole, and a change o
   expect(stdout).toContain('Plan: 0 to add, 1 to change, 0 to destroy.');
   await expectCode(0, 'apply', write(many('db')));
   await expectCode(0, 'plan', '--detailed-exitcode', write(many('db')));
-  await expectCode(0, 'destroy', 'pub');
+  await expectCode(0, 'destroy', '--kill', 'pub');
 });
 
 test('a port that is chosen has one number for both families', async () => {
@@ -608,5 +608,5 @@ links: [{ endpoints: { host:up: [192.0.2.1/24, "2001:db8::1/64"], world:eth0: [1
   expect(numbers).toHaveLength(2);
   expect(new Set(numbers).size).toBe(1);
   await expectCode(0, 'plan', '--detailed-exitcode', file);
-  await expectCode(0, 'destroy', file);
+  await expectCode(0, 'destroy', '--kill', file);
 });
