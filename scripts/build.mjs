@@ -11,6 +11,8 @@ await build({
     program: 'src/cli/program.ts',
     // A thread of its own; see src/engine/netlink/namespace-stock.ts.
     'namespace-worker': 'src/engine/netlink/namespace-worker.ts',
+    // A process of its own; see src/engine/netlink/nft-process.ts.
+    'nft-helper': 'src/engine/netlink/nft-helper-main.ts',
     // For scripts/compile.mjs.
     'load-compiled': 'src/cli/load-compiled.ts',
   },

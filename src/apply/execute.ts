@@ -1,4 +1,4 @@
-import type { Engine, StepFailure } from '../engine/engine.ts';
+import type { BatchResult, Engine, StepFailure } from '../engine/engine.ts';
 import type { Batch } from '../plan/step.ts';
 
 export interface ExecutionResult {
@@ -6,6 +6,8 @@ export interface ExecutionResult {
   readonly interrupted: boolean;
   /** Values of sysctls right before they were written: namespace → name → value. */
   readonly sysctlsBefore: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** Why the engine gave up: it could not even begin, say. What was done before is still to be written down. */
+  readonly error?: unknown;
 }
 
 export type ExecutionEvent =
@@ -38,13 +40,18 @@ export async function execute(
   for (const [layer, now] of byLayer.entries()) {
     if (signal?.aborted) break;
     onEvent({ type: 'layer-start', layer, layers: byLayer.length, batches: now });
-    const results = await engine.perform(now, {
-      signal,
-      onDone: (index, ok) => {
-        const batch = now[index];
-        if (batch !== undefined) onEvent({ type: 'batch-done', layer, batch, ok });
-      },
-    });
+    let results: readonly BatchResult[];
+    try {
+      results = await engine.perform(now, {
+        signal,
+        onDone: (index, ok) => {
+          const batch = now[index];
+          if (batch !== undefined) onEvent({ type: 'batch-done', layer, batch, ok });
+        },
+      });
+    } catch (error) {
+      return { failures: [], interrupted: false, sysctlsBefore, error };
+    }
     onEvent({ type: 'layer-done', layer });
     const failures: StepFailure[] = [];
     for (const [index, { failure, sysctlsBefore: before }] of results.entries()) {

@@ -20,11 +20,10 @@ import { etcFolders, etcInUse, removeEtcFolders } from '../system/etc-claims.ts'
 import { withLock } from '../system/lock.ts';
 import { requireNetnsFolder } from '../system/netns.ts';
 import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord } from '../system/record.ts';
-import { noteRemoval } from '../system/removed-namespaces.ts';
 import { forgetServices } from '../system/services/forget.ts';
 import { repairServiceRecords } from '../system/services/record.ts';
 import { findSurvivors, noSurvivors, type Survivors } from '../system/survivors.ts';
-import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
+import { forgetKeys, resolveKeys } from '../system/wireguard-keys.ts';
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';
@@ -42,6 +41,7 @@ import { choosePorts, portConflicts, portsToRecord, portUseFinder } from './port
 import { afterApply, notGivenBack, tidyUp } from './repair.ts';
 import { requireMachine } from './requirements.ts';
 import { claimShared, keepShared, sharedConflicts, withShared } from './shared-sysctls.ts';
+import { writeDown } from './write-down.ts';
 
 /** What is wanted: a topology, or, without one, that nothing of the lab is left. */
 export interface Target {
@@ -203,6 +203,8 @@ export interface ReconcileOptions extends ExecuteOptions {
   readonly kill?: boolean;
   /** Called with the plan, before anything is done, also when there is nothing to do. */
   readonly onFirstPlan?: (plan: Plan) => void;
+  /** Called when a removal goes on though the record of it cannot be written. */
+  readonly onUnwritten?: (reason: string) => void;
   /** Called with each plan that is about to be performed; there are more when the first one left something over. */
   readonly onPlan?: (plan: Plan) => void;
 }
@@ -278,7 +280,7 @@ async function converge(engine: Engine, wanted: Target, options: ReconcileOption
       engine,
       target,
       { plan, live, etc: claims },
-      waited === 0 ? options : quietly,
+      { ...(waited === 0 ? options : quietly), isFirst: round === 0 && waited === 0 },
     );
     if (interrupted) return { ...about, interrupted, notGivenBack: [], survivors: noSurvivors };
     if (failures.some(isWithoutCarrier)) {
@@ -358,17 +360,19 @@ async function perform(
   engine: Engine,
   target: Target,
   planning: Pick<Planning, 'plan' | 'live'> & { readonly etc: readonly string[] },
-  options: ExecuteOptions,
+  options: ReconcileOptions & { readonly isFirst: boolean },
 ): Promise<ExecutionResult> {
   const { plan, etc } = planning;
   const claimed = claimRecord(target, planning);
   const folders = [...new Set([...(claimed.etc ?? []), ...etc])].sort();
   const record: LabRecord = folders.length === 0 ? claimed : { ...claimed, etc: folders };
-  writeRecord(record);
+  const isRemoval = target.topology === undefined;
+  const unwritten = writeDown(record, { ...options, isRemoval, removed: removedNamespaces(plan) });
+  if (unwritten !== undefined) options.onUnwritten?.(unwritten);
   storeKeys(target.topology);
-  noteRemoval(target.lab, removedNamespaces(plan));
   const result = await execute(engine, plan.batches, options);
-  writeRecord(withWritten(record, plan, result));
+  writeDown(withWritten(record, plan, result), { isRemoval, isFirst: false });
+  if (result.error !== undefined) throw result.error;
   const isPassing = (failure: StepFailure) => isAlreadyGone(failure) || isWithoutCarrier(failure);
   if (!result.failures.every(isPassing)) throw failedWith(target, result.failures);
   return result;

@@ -63,7 +63,7 @@ function requireProgram(program: string): void {
 /** The library that the program is made of does as well. */
 async function requireNft(): Promise<void> {
   if (findProgram('nft') !== undefined) return;
-  const { loadNftables } = await import('../engine/netlink/nftables.ts');
+  const { loadNftables } = await import('../engine/netlink/libnftables.ts');
   try {
     loadNftables();
   } catch {

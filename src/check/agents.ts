@@ -1,5 +1,6 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { ignoreStreamErrors } from '../lib/child-streams.ts';
 import { TopoweaveError } from '../lib/errors.ts';
 import { enterablePath } from '../system/netns.ts';
 import { missingProgram, searchPath } from '../system/run.ts';
@@ -48,7 +49,9 @@ function startAgent(namespace: string): Agent {
   // NODE_OPTIONS is meant for this process: a debugger's port or a loader would be taken twice.
   const env = { ...process.env, PATH: searchPath(), NODE_OPTIONS: '' };
   // In a session of its own: the end of the terminal is none of the check's, and Ctrl-C comes from here.
-  const child = spawn(program, args, { env, stdio: 'pipe', detached: true });
+  const child: ChildProcess = spawn(program, args, { env, stdio: 'pipe', detached: true });
+  // Also one that ended early, and broke the pipe: its exit says why.
+  ignoreStreamErrors(child);
   const waiting = new Map<number, { resolve: (reply: AgentReply) => void; reject: (error: Error) => void }>();
   let lastId = 0;
   let failure: Error | undefined;
@@ -57,11 +60,13 @@ function startAgent(namespace: string): Agent {
     for (const { reject } of waiting.values()) reject(failure);
     waiting.clear();
   };
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const reply: AgentReply = JSON.parse(line);
-    waiting.get(reply.id)?.resolve(reply);
-    waiting.delete(reply.id);
-  });
+  // One that could not be started has no output; its error comes later (spawn of Node).
+  if (child.pid !== undefined && child.stdout !== null)
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const reply: AgentReply = JSON.parse(line);
+      waiting.get(reply.id)?.resolve(reply);
+      waiting.delete(reply.id);
+    });
   const ended = onceEnded(child, { namespace, program, fail });
   return {
     ask: (question) =>
@@ -69,10 +74,10 @@ function startAgent(namespace: string): Agent {
         if (failure !== undefined) return reject(failure);
         lastId += 1;
         waiting.set(lastId, { resolve, reject });
-        child.stdin.write(`${JSON.stringify({ id: lastId, ...question } satisfies AgentRequest)}\n`);
+        child.stdin?.write(`${JSON.stringify({ id: lastId, ...question } satisfies AgentRequest)}\n`);
       }),
     end: () => {
-      child.stdin.end();
+      child.stdin?.end();
       child.kill();
       return ended;
     },
@@ -80,15 +85,13 @@ function startAgent(namespace: string): Agent {
 }
 
 function onceEnded(
-  child: ChildProcessWithoutNullStreams,
+  child: ChildProcess,
   { namespace, program, fail }: { namespace: string; program: string; fail: (error: Error) => void },
 ): Promise<void> {
   let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text) => {
+  child.stderr?.setEncoding('utf8').on('data', (text) => {
     stderr += text;
   });
-  // An agent that ended early breaks the pipe; its exit says why.
-  child.stdin.on('error', () => {});
   return new Promise((resolve) => {
     child.once('error', (error) => {
       fail('code' in error && error.code === 'ENOENT' ? missingProgram(program) : error);

@@ -25,7 +25,9 @@ export function onInterrupt(again: 'ends' | 'waits' = 'ends'): Interrupt {
     controller.abort();
   };
   process.on('SIGINT', handle).on('SIGTERM', handle);
-  if (!process.listeners('SIGHUP').includes(ignore)) process.on('SIGHUP', ignore);
+  // SIGXFSZ: with a limit of the size of files a write then fails (EFBIG), as every other one (setrlimit(2)).
+  for (const name of ['SIGHUP', 'SIGXFSZ'] as const)
+    if (!process.listeners(name).includes(ignore)) process.on(name, ignore);
   return {
     signal: forMany(controller.signal),
     exitCode: () => code,

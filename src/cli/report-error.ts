@@ -2,6 +2,7 @@ import { ApplyError, ConflictError } from '../apply/reconcile.ts';
 import type { StepFailure } from '../engine/engine.ts';
 import { InvalidFileError, TopoweaveError } from '../lib/errors.ts';
 import { type ExitCode, exitCodes } from '../lib/exit-codes.ts';
+import { asKnownError } from '../lib/system-error.ts';
 import type { Conflict, Step } from '../plan/step.ts';
 import { shellCommand } from '../report/commands.ts';
 import { diagnosticsJson, formatDiagnostics } from '../report/diagnostics.ts';
@@ -10,8 +11,9 @@ import { painter } from '../report/style.ts';
 import { visible, visibleLines } from '../report/visible.ts';
 import type { Context } from './command.ts';
 
-/** Known errors become a line and a hint; anything else is a bug and shows its stack. */
-export function reportError(error: unknown, { io, color }: Context, isJson: boolean): ExitCode {
+/** Known errors, and those of the operating system, become a line and a hint; anything else is a bug and shows its stack. */
+export function reportError(thrown: unknown, { io, color }: Context, isJson: boolean): ExitCode {
+  const error = asKnownError(thrown);
   const paint = painter(color.stderr);
   if (!(error instanceof TopoweaveError)) {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

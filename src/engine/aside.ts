@@ -1,3 +1,4 @@
+import { messageOf } from '../lib/system-error.ts';
 import type { Batch } from '../plan/step.ts';
 import { removeEtcFile, writeEtcFile } from '../system/etc-files.ts';
 import { startService } from '../system/services/start.ts';
@@ -23,7 +24,7 @@ function performFiles({ commands }: Batch): BatchResult {
       if (command.action === 'write') writeEtcFile(command);
       else removeEtcFile(command.lab, command.namespace, command.name);
     } catch (error) {
-      return { outcome: 'failed', failure: { step, command, message: (error as Error).message } };
+      return { outcome: 'failed', failure: { step, command, message: messageOf(error) } };
     }
   }
   return { outcome: 'done' };
@@ -76,6 +77,6 @@ async function performService(
     else await stopService(command.lab, command.namespace, command.name);
     return undefined;
   } catch (error) {
-    return { step, command, message: (error as Error).message };
+    return { step, command, message: messageOf(error) };
   }
 }

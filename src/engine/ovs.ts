@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { ignoreStreamErrors } from '../lib/child-streams.ts';
 import type { Batch } from '../plan/step.ts';
 import { inheritedLock } from '../system/lock.ts';
 import { countProcesses, missingProgram, type RunResult, searchPath } from '../system/run.ts';
@@ -31,6 +32,7 @@ export function runOvs(program: 'ovs-vsctl' | 'ovs-dpctl', args: readonly string
     // In a process group of its own: Ctrl-C must not end a transaction half way.
     detached: true,
   });
+  ignoreStreamErrors(child);
   const text = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name]?.setEncoding('utf8').on('data', (part: string) => {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout } from 'node:timers/promises';
 import { inNamespace } from '../check/agents.ts';
+import { ignoreStreamErrors } from '../lib/child-streams.ts';
 import { TopoweaveError } from '../lib/errors.ts';
 import { readOrEmpty } from '../system/proc.ts';
 import { run, searchPath } from '../system/run.ts';
@@ -83,6 +84,7 @@ function startMonitor(namespace: string, signal: AbortSignal): Monitor {
     // Not ended by Ctrl-C in the midst of a probe, but by `stop`.
     detached: true,
   });
+  ignoreStreamErrors(child);
   let text = '';
   let isOver = false;
   child.stdout?.setEncoding('utf8').on('data', (part: string) => {

@@ -1,4 +1,5 @@
 import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { orMissing } from '../lib/system-error.ts';
 
 /** A file of ours that is not as we write it. */
 export interface Damage {
@@ -65,9 +66,5 @@ export function isThere(path: string): boolean {
 }
 
 export function removeIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // Nothing there: as it should be.
-  }
+  orMissing(() => unlinkSync(path), undefined);
 }

@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { TopoweaveError } from '../lib/errors.ts';
+import { errnoOf, orMissing, withPath } from '../lib/system-error.ts';
 import type { EtcFolder, EtcName, LiveEtcFile } from '../observe/live.ts';
 
 /** Where `ip netns exec` finds a namespace's own files for /etc (ip-netns(8)). */
@@ -50,11 +51,7 @@ export function readEtcFiles(): ReadonlyMap<string, EtcFolder> {
 }
 
 function entriesOf(folder: string): Dirent[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true });
-  } catch {
-    return [];
-  }
+  return orMissing(() => readdirSync(folder, { withFileTypes: true }), [], ['EACCES']);
 }
 
 /** `known`: lines that were read before. In a large lab each namespace has those of all others. */
@@ -90,18 +87,26 @@ function linesOf(text: string, known: Map<string, string>): string[] {
     });
 }
 
+/** A symbolic link, a socket, what root itself must not read. */
+const foreign: ReadonlySet<string> = new Set(['ELOOP', 'ENXIO', 'EACCES', 'EPERM']);
+
 /** The text of a file; `other`: something else has the name; undefined: nothing has. */
 function readPlainFile(path: string): string | 'other' | undefined {
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       const status = fstatSync(fd);
-      return status.isFile() && status.size <= MOST ? readFileSync(fd, 'utf8') : 'other';
+      if (!status.isFile() || status.size > MOST) return 'other';
+      return withPath(path, () => readFileSync(fd, 'utf8'));
     } finally {
       closeSync(fd);
     }
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : 'other';
+    const code = errnoOf(error) ?? '';
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    // A file of ours that cannot be read now must not pass for a stranger's, which stays.
+    if (!foreign.has(code)) throw error;
+    return 'other';
   }
 }
 
@@ -145,7 +150,8 @@ export function writeEtcFile({ lab, namespace, name, lines, hasHostname }: EtcWr
       const mark = [`# topoweave:${lab}`, ...words].join(' ');
       const text = `${[...(name === 'hostname' ? [] : [mark]), ...lines].join('\n')}\n`;
       // Not in the folder itself: `ip netns exec` would take it for a file of the namespace.
-      replaceFile(within(root, UNFINISHED), within(folder, name), text);
+      const shown = etcPath(namespace, name);
+      replaceFile({ temporary: within(root, UNFINISHED), path: within(folder, name), shown }, text);
     } finally {
       closeSync(folder);
     }
@@ -162,46 +168,74 @@ export function removeEtcFile(lab: string, namespace: string, name: EtcName): vo
   if (file.lab !== lab) throw inTheWay(etcPath(namespace, name));
   const folder = openFolder(path);
   try {
-    unlinkSync(within(folder, name));
+    const own = within(folder, name);
+    const text = readFileSync(own, 'utf8');
+    unlinkSync(own);
+    try {
+      if (file.words.includes('folder')) removeEmpty(path);
+      if (file.words.includes('root')) {
+        removeFile(join(ROOT, UNFINISHED));
+        removeEmpty(ROOT);
+      }
+    } catch (error) {
+      // The mark in it is all that says whose the folder is: the next run tries again.
+      putBack({ path, name, text });
+      throw error;
+    }
   } finally {
     closeSync(folder);
   }
-  if (file.words.includes('folder')) removeEmpty(path);
-  if (file.words.includes('root')) {
-    removeFile(join(ROOT, UNFINISHED));
-    removeEmpty(ROOT);
+}
+
+/** Its own folder is gone where only the one above could not be removed. */
+function putBack({ path, name, text }: { path: string; name: EtcName; text: string }): void {
+  try {
+    makeFolder(path);
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    const fd = openSync(join(path, name), flags, 0o644);
+    try {
+      writeFileSync(fd, text);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // What is reported is why it was to be put back.
   }
 }
 
+/** Fails where the folder is empty and stays. */
 function removeEmpty(path: string): void {
-  try {
-    rmdirSync(path);
-    if (path === ROOT) madeRoot = undefined;
-  } catch {
-    // Somebody else has something in it, or it is gone.
-  }
+  // Not empty: somebody else has something in it.
+  orMissing(() => rmdirSync(path), undefined, ['ENOTEMPTY', 'EEXIST']);
+  if (path === ROOT) madeRoot = undefined;
 }
 
 function removeFile(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // Nothing there: as it should be.
-  }
+  orMissing(() => unlinkSync(path), undefined);
 }
 
-function replaceFile(temporary: string, path: string, text: string): void {
+interface Replacement {
+  readonly temporary: string;
+  readonly path: string;
+  /** The path by its names, for messages. */
+  readonly shown: string;
+}
+
+function replaceFile({ temporary, path, shown }: Replacement, text: string): void {
   removeFile(temporary);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const fd = openSync(temporary, flags, 0o644);
   try {
     // Whatever the umask is: every user of the namespace reads it.
     fchmodSync(fd, 0o644);
-    writeFileSync(fd, text);
+    withPath(shown, () => writeFileSync(fd, text));
+    renameSync(temporary, path);
+  } catch (error) {
+    removeFile(temporary);
+    throw error;
   } finally {
     closeSync(fd);
   }
-  renameSync(temporary, path);
 }
 
 /** Gives back whether it was missing. */

@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { TopoweaveError, UnavailableError } from '../lib/errors.ts';
+import { errnoOf } from '../lib/system-error.ts';
 import { recordFolder } from './record.ts';
 import { countProcesses, searchPath } from './run.ts';
 
@@ -55,8 +56,11 @@ function openLock(path: string): number {
     fd = openSync(path, O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0o600);
   } catch (error) {
     // A directory, a link, a FIFO that nobody reads (open(2)).
-    if (!['EISDIR', 'ELOOP', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    throw notALock(path);
+    const code = errnoOf(error) ?? '';
+    if (['EISDIR', 'ELOOP', 'ENXIO'].includes(code)) throw notALock(path);
+    if (code !== 'EROFS') throw error;
+    // On a device that can only be read there may be the file of an earlier run, which does as well.
+    fd = openSync(path, constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   }
   if (fstatSync(fd).isFile()) return fd;
   closeSync(fd);
@@ -77,8 +81,8 @@ async function lockByProgram(fd: number, refuse: (exitCode: number) => never): P
     env: { LC_ALL: 'C', PATH: searchPath() },
     stdio: ['ignore', 'ignore', 'ignore', fd],
   });
-  const code = await new Promise<number>((resolve) => {
-    child.on('error', () => resolve(127));
+  const code = await new Promise<number>((resolve, reject) => {
+    child.on('error', (error) => (errnoOf(error) === 'ENOENT' ? resolve(127) : reject(error)));
     child.on('exit', (exitCode) => resolve(exitCode ?? 1));
   });
   if (code !== 0) refuse(code);

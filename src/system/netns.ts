@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { compareNames } from '../lib/collections.ts';
 import { TopoweaveError } from '../lib/errors.ts';
+import { orMissing } from '../lib/system-error.ts';
 import type { StaleFile } from '../observe/live.ts';
 import { HOST } from '../topology/model.ts';
 
@@ -53,11 +54,7 @@ export function requireNetnsFolder(): void {
 
 /** The names that are taken, by a namespace or by what is none. */
 export function namespaceFiles(): Set<string> {
-  try {
-    return new Set(readdirSync(NETNS_FOLDER));
-  } catch {
-    return new Set();
-  }
+  return new Set(orMissing(() => readdirSync(NETNS_FOLDER), []));
 }
 
 export interface ListedNamespaces {
@@ -98,26 +95,18 @@ interface Entry {
 }
 
 function entriesOf(folder: string): Entry[] {
-  try {
-    return (
-      readdirSync(folder, { withFileTypes: true })
-        // The word for the machine's own namespace: nobody can mean another one by it.
-        .filter(({ name }) => name !== HOST)
-        .map((entry) => ({ name: entry.name, isPlain: entry.isFile(), isLink: entry.isSymbolicLink() }))
-        .sort((a, b) => compareNames(a.name, b.name))
-    );
-  } catch {
-    return [];
-  }
+  return (
+    orMissing(() => readdirSync(folder, { withFileTypes: true }), [])
+      // The word for the machine's own namespace: nobody can mean another one by it.
+      .filter(({ name }) => name !== HOST)
+      .map((entry) => ({ name: entry.name, isPlain: entry.isFile(), isLink: entry.isSymbolicLink() }))
+      .sort((a, b) => compareNames(a.name, b.name))
+  );
 }
 
 /** Whether a namespace, of any type, is at this path, or behind this link. */
 function isNamespace(path: string): boolean {
-  try {
-    return statfsSync(path).type === NSFS_MAGIC;
-  } catch {
-    return false;
-  }
+  return orMissing(() => statfsSync(path).type === NSFS_MAGIC, false);
 }
 
 /** What bytes that are not UTF-8 become: such a name cannot be opened by its text. */

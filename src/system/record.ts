@@ -12,7 +12,8 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { TopoweaveError } from '../lib/errors.ts';
-import { noteDamage } from './damage.ts';
+import { orMissing, withPath } from '../lib/system-error.ts';
+import { noteDamage, removeIfThere } from './damage.ts';
 import { lostWords, nothingOf, type ShapedRecord, shapeRecord } from './record-shape.ts';
 import { readStateFile } from './state-file.ts';
 
@@ -95,7 +96,8 @@ export interface MoreFiles {
   readonly set: Readonly<Record<string, string>>;
 }
 
-const FOLDER = '/run/topoweave';
+/** Of the records, the lock and what else the kernel cannot carry. */
+export const RECORD_FOLDER = '/run/topoweave';
 
 export function emptyRecord(lab: string): LabRecord {
   return { version: 1, lab, claims: [], sysctls: {}, hostObjects: [], adopted: {} };
@@ -103,15 +105,15 @@ export function emptyRecord(lab: string): LabRecord {
 
 /** Makes the folder, root-only, and refuses one that somebody else could write. */
 export function recordFolder(): string {
-  makeFolder(FOLDER);
-  const status = lstatSync(FOLDER);
-  if (!status.isDirectory()) throw notAFolder(FOLDER);
+  makeFolder(RECORD_FOLDER);
+  const status = lstatSync(RECORD_FOLDER);
+  if (!status.isDirectory()) throw notAFolder(RECORD_FOLDER);
   if (status.uid !== process.getuid?.() || (status.mode & 0o077) !== 0) {
-    throw new TopoweaveError('record-folder', `${FOLDER} can be written by others`, {
-      hint: `look at it and remove it: rm -r ${FOLDER}`,
+    throw new TopoweaveError('record-folder', `${RECORD_FOLDER} can be written by others`, {
+      hint: `look at it and remove it: rm -r ${RECORD_FOLDER}`,
     });
   }
-  return FOLDER;
+  return RECORD_FOLDER;
 }
 
 /** Makes a folder that is root's alone; where something else has its name, the caller looks at it. */
@@ -174,41 +176,38 @@ export function writePrivateFile(path: string, text: string): void {
   // Without a colon, which keys and records of services have: nothing else can look like it.
   const temporary = join(dirname(path), `${basename(path).replaceAll(':', '.')}.${process.pid}.new`);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  try {
-    unlinkSync(temporary);
-  } catch {
-    // Nothing there: as it should be.
-  }
+  removeIfThere(temporary);
   const file = openSync(temporary, flags, 0o600);
   try {
-    writeFileSync(file, text);
-    fsyncSync(file);
+    withPath(path, () => {
+      writeFileSync(file, text);
+      fsyncSync(file);
+    });
+    renameSync(temporary, path);
+  } catch (error) {
+    // On a full device it would be in the way of the next try; what failed first is what counts.
+    try {
+      unlinkSync(temporary);
+    } catch {}
+    throw error;
   } finally {
     closeSync(file);
   }
-  renameSync(temporary, path);
 }
 
 export function removeRecord(lab: string): void {
-  try {
-    unlinkSync(recordPath(lab));
-  } catch {
-    // Nothing there: as it should be.
-  }
+  removeIfThere(recordPath(lab));
 }
 
 /** The labs that have a record, by name. */
 export function recordedLabs(): string[] {
-  try {
-    return readdirSync(FOLDER)
-      .filter((name) => /^[a-z][a-z0-9-]*\.json$/.test(name))
-      .map((name) => name.slice(0, -'.json'.length))
-      .sort();
-  } catch {
-    return [];
-  }
+  // Root's alone: for everyone else there is none.
+  return orMissing(() => readdirSync(RECORD_FOLDER), [], ['EACCES'])
+    .filter((name) => /^[a-z][a-z0-9-]*\.json$/.test(name))
+    .map((name) => name.slice(0, -'.json'.length))
+    .sort();
 }
 
 export function recordPath(lab: string): string {
-  return join(FOLDER, `${lab}.json`);
+  return join(RECORD_FOLDER, `${lab}.json`);
 }

@@ -1,4 +1,5 @@
 import { UnavailableError } from '../lib/errors.ts';
+import { isSystemFault } from '../lib/system-error.ts';
 
 export interface RunResult {
   readonly code: number;
@@ -18,7 +19,7 @@ export interface RunOptions {
  * the end of the terminal reaches: a program that these ended would look like one that failed. Arguments are an array, never a shell line; an exit
  * code other than 0 is data, not an exception.
  *
- * @throws UnavailableError when the program is not installed.
+ * @throws UnavailableError when the program is not installed; the system's error when it cannot be started.
  */
 export type Run = (argv: readonly string[], options?: RunOptions) => Promise<RunResult>;
 
@@ -38,6 +39,8 @@ export const run: Run = async ([program = '', ...args], options = {}) => {
     detached: true,
   });
   if (result.code === 'ENOENT') throw missingProgram(program);
+  // It never ran (no process more could be made, say): that must not look like its own answer.
+  if (result.exitCode === undefined && isSystemFault(result.cause)) throw result.cause;
   return {
     code: result.exitCode ?? 1,
     stdout: String(result.stdout ?? ''),

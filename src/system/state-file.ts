@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { TopoweaveError } from '../lib/errors.ts';
+import { errnoOf, hintOf, words } from '../lib/system-error.ts';
 
 /** What a file of ours says; undefined where there is none. With `problem`, nothing of it can be believed. */
 export type StateText = { readonly text: string } | { readonly problem: string } | undefined;
@@ -50,12 +51,15 @@ function problemOf(error: unknown, path: string): StateText {
 }
 
 function cannotRead(path: string, error: unknown): TopoweaveError {
-  const { code = String(error) } = error as NodeJS.ErrnoException;
+  const code = errnoOf(error) ?? String(error);
   const hint =
     code === 'EACCES' || code === 'EPERM'
       ? `make it readable, or put it aside: mv ${path} ${path}.damaged`
-      : undefined;
-  return new TopoweaveError('state-file', `cannot read ${path}: ${code}`, hint === undefined ? {} : { hint });
+      : hintOf(error);
+  return new TopoweaveError('state-file', `cannot read ${path}: ${words(code)}`, {
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 function problemWith(status: Stats, most: number): string | undefined {

@@ -12,6 +12,7 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { TopoweaveError } from '../lib/errors.ts';
 import { exitCodes } from '../lib/exit-codes.ts';
+import { errnoOf, orMissing, withPath } from '../lib/system-error.ts';
 import type { Interface, Topology, Wireguard, WireguardPeer } from '../topology/model.ts';
 import { isThere, noteDamage, putAside } from './damage.ts';
 import { makeFolder, recordFolder, writePrivateFile } from './record.ts';
@@ -171,7 +172,9 @@ export function readKeyFile(path: string): Buffer {
     // A FIFO would wait for a writer.
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    const code = errnoOf(error) ?? String(error);
+    // What the machine is short of at this moment is no fault of the file.
+    if (passing.has(code)) throw error;
     const reason = code === 'ENOENT' ? 'there is no such file' : code;
     return fail(`cannot read the key file ${path}: ${reason}`, 'make one: (umask 077; wg genkey > FILE)');
   }
@@ -185,7 +188,7 @@ export function readKeyFile(path: string): Buffer {
       const mode = (status.mode & 0o777).toString(8).padStart(4, '0');
       return fail(`the key file ${path} is open to others (mode ${mode})`, `chmod 600 ${path}`);
     }
-    const key = status.size > TEXT_SIZE * 2 ? undefined : parseKey(readFileSync(fd));
+    const key = status.size > TEXT_SIZE * 2 ? undefined : parseKey(withPath(path, () => readFileSync(fd)));
     return (
       key ??
       fail(`the key file ${path} does not hold a key`, 'it is one line: 32 bytes in base64, as of wg genkey')
@@ -194,6 +197,8 @@ export function readKeyFile(path: string): Buffer {
     closeSync(fd);
   }
 }
+
+const passing: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EIO', 'EINTR']);
 
 /** Root, the user, and who became root by sudo. */
 function isTrusted(uid: number): boolean {
@@ -264,6 +269,7 @@ function readKept(path: string): Buffer | undefined {
   try {
     if (lstatSync(path).isFile()) return readKeyFile(path);
   } catch (error) {
+    // One that cannot be read now is not damaged: a new one would be told to all ends.
     if (!(error instanceof TopoweaveError)) throw error;
   }
   noteDamage({ path, problem: NO_KEY, lost: LOST_KEY });
@@ -271,9 +277,5 @@ function readKept(path: string): Buffer | undefined {
 }
 
 function listKeys(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
+  return orMissing(() => readdirSync(folder), []);
 }

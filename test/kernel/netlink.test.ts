@@ -65,7 +65,7 @@ describe('the thread is back in its own namespace', () => {
     expect(() => visit('file', here)).toThrow(/is no network namespace/);
     rmSync('/run/netns/file');
     sh('ln', '-s', '/run/netns/nl', '/run/netns/link');
-    expect(() => visit('link', here)).toThrow(/ELOOP/);
+    expect(visit('link', here)).toBe(visit('nl', here));
     rmSync('/run/netns/link');
   });
 

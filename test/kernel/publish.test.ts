@@ -409,8 +409,8 @@ describe('a port that something else has', () => {
     expect((await expectCode(0, 'ports')).stdout).toMatch(
       /^LAB .*\none +host +127\.0\.0\.1:8080\/tcp +10\.61\.0\.2:80 +one-web\n(pub .*\n)*two +host +10\.62\.0\.1:8080/,
     );
-    await expectCode(0, 'destroy', 'two');
-    await expectCode(0, 'destroy', 'one');
+    await expectCode(0, 'destroy', '--kill', 'two');
+    await expectCode(0, 'destroy', '--kill', 'one');
   });
 });
 
@@ -505,7 +505,7 @@ links: [{ endpoints: { gw9:eth0: 10.9.0.1/24, web9:eth0: 10.9.0.2/24 } }]
     );
   await expectCode(0, 'apply', file('{}'));
   await expectCode(0, 'apply', file('{ publish: ["8080:web9"] }'));
-  await expectCode(0, 'destroy', 'later');
+  await expectCode(0, 'destroy', '--kill', 'later');
 });
 
 test('ports of a network, with all that a member exposes', async () => {
@@ -568,7 +568,7 @@ table bridge other {
     expect(foreign()).toBe(before);
     expect(sh('nft', 'list', 'ruleset')).toContain('table inet topoweave-pubhost');
   }
-  await expectCode(0, 'destroy', 'pubhost');
+  await expectCode(0, 'destroy', '--kill', 'pubhost');
   expect(sh('nft', 'list', 'ruleset')).toBe(before);
   for (const table of ['ip nat', 'inet filter', 'bridge other'])
     sh('nft', 'delete', 'table', ...table.split(' '));
@@ -608,5 +608,5 @@ links: [{ endpoints: { host:up: [192.0.2.1/24, "2001:db8::1/64"], world:eth0: [1
   expect(numbers).toHaveLength(2);
   expect(new Set(numbers).size).toBe(1);
   await expectCode(0, 'plan', '--detailed-exitcode', file);
-  await expectCode(0, 'destroy', file);
+  await expectCode(0, 'destroy', '--kill', file);
 });

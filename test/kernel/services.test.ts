@@ -135,7 +135,10 @@ test('a number that another process got is not touched', async () => {
     // The same start in another boot.
     const moved = { ...readRecord('one'), process: { ...readRecord('one').process, boot: 'another' } };
     const started = pidOf('one');
-    writeFileSync(recordPath('one'), JSON.stringify({ ...moved, token: '00000000-0000-0000-0000-000000000000' }));
+    writeFileSync(
+      recordPath('one'),
+      JSON.stringify({ ...moved, token: '00000000-0000-0000-0000-000000000000' }),
+    );
     // It is still in the namespace, which lives on with it: no success.
     await expectCode(1, 'destroy', 'lab');
     expect([isAlive(stranger.pid ?? 0), isAlive(started)]).toEqual([true, true]);

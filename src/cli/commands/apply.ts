@@ -61,16 +61,19 @@ export async function applyTarget(
   const progress = showProgress(context, isJson);
   try {
     let json: object = {};
+    let unwritten: string | undefined;
     const result = await reconcile(engine, target, {
       signal: interrupt.signal,
       kill,
       ...(isJson ? { onFirstPlan: (plan) => (json = planJson(plan, locate)) } : {}),
       onPlan: progress.onPlan,
       onEvent: progress.onEvent,
+      onUnwritten: (reason) => (unwritten = reason),
     });
     await progress.end();
     if (result.warnings.length > 0 && !isJson)
       io.stderr(formatWarnings(result.warnings, painter(context.color.stderr)));
+    if (unwritten !== undefined) io.stderr(`warning: ${unwritten}; the removal went on without it\n`);
     if (result.interrupted) {
       io.stderr(
         `interrupted: what was done stays; run the command again to go on, or: topoweave destroy ${target.lab}\n`,

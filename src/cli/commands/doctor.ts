@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { daemonProblem } from '../../apply/ovs.ts';
 import { netlinkObstacle } from '../../engine/netlink/engine.ts';
-import { loadNftables } from '../../engine/netlink/nftables.ts';
+import { loadNftables } from '../../engine/netlink/libnftables.ts';
 import { ovsSocket } from '../../engine/ovs.ts';
 import { UnavailableError } from '../../lib/errors.ts';
 import { exitCodes } from '../../lib/exit-codes.ts';

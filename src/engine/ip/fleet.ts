@@ -2,6 +2,9 @@ import { spawn } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { ignoreStreamErrors } from '../../lib/child-streams.ts';
+import { TopoweaveError } from '../../lib/errors.ts';
+import { processLimitHint } from '../../lib/system-error.ts';
 import { makeJobsFolder } from '../../system/leftovers.ts';
 import { inheritedLock } from '../../system/lock.ts';
 import { countProcesses, searchPath } from '../../system/run.ts';
@@ -109,14 +112,18 @@ while [ $# -ge 4 ]; do
     show*) enter bash -c "$sysctl" sh show "$folder/$id" ;;
     ip-) enter ip -batch "$input" ;;
     ip6-) enter ip -6 -batch "$input" ;;
-    ip*) enter bash -c "$sysctl" sh "$extra" "$folder/$id" ;;
+    ipbefore) enter bash -c "$sysctl" sh before "$folder/$id" ;;
+    ipafter) enter ip -batch "$input" && enter bash -c "$sysctl" sh after "$folder/$id" ;;
+    ipboth)
+      enter bash -c "$sysctl" sh before "$folder/$id" &&
+        enter bash -c "$sysctl" sh after "$folder/$id" ;;
     bridge-show-) enter bridge -j fdb show ;;
     vlan-show-) enter bridge -j -compressvlans vlan show ;;
     bridge-) enter bridge -batch "$input" ;;
     tc-) enter tc -batch "$input" ;;
     tc-show-) enter tc -j -batch "$input" ;;
     nft-) enter nft -f "$input" ;;
-    wg-) enter bash -c "$wg" sh "$input" ;;
+    wg-) enter sh -c "$wg" sh "$input" ;;
     nft-list-) read -r table < "$input"; enter nft -j list table inet "$table" ;;
     nft-own-)
       read -r table < "$input"
@@ -131,8 +138,9 @@ while [ $# -ge 4 ]; do
 done`;
 
 /**
- * Reads or writes sysctls with the shell's own words, in the process that then becomes ip. What was there before a
- * write is printed behind it, for the record. For bash: dash reads byte by byte, and files of /proc/sys give only their first.
+ * Reads or writes sysctls with the shell's own words, in the process that then becomes ip, or behind it. What was there
+ * before a write is printed, for the record. For bash: dash reads byte by byte, and files of /proc/sys give only their
+ * first. It starts nothing of its own: where no process more can be made, bash would try again for half a minute each time.
  */
 const sysctl = `
 verb=$1 job=$2
@@ -152,19 +160,20 @@ case $verb in
     done < "$job.sys"
     exec ip -j -d -batch "$job.in" ;;
   before) put "$job.sys"; exec ip -batch "$job.in" ;;
-  after) ip -batch "$job.in" && put "$job.post" ;;
-  both) put "$job.sys"; ip -batch "$job.in" && put "$job.post" ;;
+  after) put "$job.post" ;;
 esac`;
 
 /** One `wg` for each command of the input: words with a mark in front, an empty line at the end. Stops at a failure. */
 const wg = `
-words=() count=0
+count=0
+exec < "$1"
+set --
 while IFS= read -r line; do
-  if [ -n "$line" ]; then words+=("\${line#=}"); continue; fi
+  if [ -n "$line" ]; then set -- "$@" "\${line#=}"; continue; fi
   count=$((count + 1))
-  wg "\${words[@]}" || { echo "Command failed wg:$count" >&2; exit 1; }
-  words=()
-done < "$1"`;
+  wg "$@" < /dev/null || { echo "Command failed wg:$count" >&2; exit 1; }
+  set --
+done`;
 
 /**
  * Runs jobs, a few at a time, and gives their results in the same order. A job that fails does not stop the others; of
@@ -175,7 +184,7 @@ export async function runJobs(
   { onDone = () => {}, signal, cover = [] }: RunJobsOptions = {},
 ): Promise<JobResult[]> {
   if (jobs.length === 0) return [];
-  const folder = makeJobsFolder();
+  const folder = makeJobsFolder(jobs.length);
   try {
     const names = jobs.map((job, index) => writeJob(folder, String(index), job));
     const codes = new Map<number, number>();
@@ -188,7 +197,9 @@ export async function runJobs(
       };
       return runWorker(folder, share, { onDone: onJob, signal, cover });
     });
-    await Promise.all(workers);
+    // None may still be at work when its folder goes.
+    const ends = await Promise.allSettled(workers);
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     countProcesses(jobs.reduce((sum, job) => sum + processesOf(job), 0));
     const output = (index: number, ending: string) =>
       codes.has(index) ? readFileSync(join(folder, `${index}.${ending}`), 'utf8') : '';
@@ -226,13 +237,17 @@ function runWorker(
   const child = spawn(program, args, {
     env: { LC_ALL: 'C', PATH: searchPath() },
     // Nothing of the terminal's or of a pipe's: a shell that wrote to one that is gone would be ended by SIGPIPE.
-    stdio: ['ignore', 'pipe', 'ignore', ...inheritedLock()],
+    stdio: ['ignore', 'pipe', 'pipe', ...inheritedLock()],
     // In a session of its own: Ctrl-C or the end of the terminal must not end a batch half way.
     detached: true,
   });
+  ignoreStreamErrors(child);
   const stop = () => child.kill('SIGTERM');
   signal?.addEventListener('abort', stop, { once: true });
-  let rest = '';
+  let [rest, words] = ['', ''];
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    words = (words + text).slice(0, 1000);
+  });
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
@@ -243,10 +258,21 @@ function runWorker(
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', () => {
+    child.on('close', (code, killed) => {
       signal?.removeEventListener('abort', stop);
-      resolve();
+      // Told to stop, it ends with 143.
+      if (code === 0 || signal?.aborted) resolve();
+      else reject(workerError(words, killed === null ? `exit code ${code}` : killed));
     });
+  });
+}
+
+/** dash ends when it cannot start a process; what it had begun is done, and the next run sees that. */
+function workerError(words: string, end: string): TopoweaveError {
+  const reason = words.trim().split('\n')[0] ?? '';
+  const isLimit = /cannot fork|fork: /i.test(reason);
+  return new TopoweaveError('worker', `the programs of the engine ip cannot be started: ${reason || end}`, {
+    ...(isLimit ? { hint: processLimitHint } : {}),
   });
 }
 

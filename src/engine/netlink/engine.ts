@@ -4,6 +4,7 @@ import type { Engine } from '../engine.ts';
 import { loadLibc } from './libc.ts';
 import { holdNamespaces, releaseNamespaces } from './namespace.ts';
 import { clearStock, stockNamespaces } from './namespace-stock.ts';
+import { releaseNft } from './nft-process.ts';
 import { perform } from './perform.ts';
 import { readPortUse } from './port-use.ts';
 import { read } from './read.ts';
@@ -25,6 +26,7 @@ export const netlinkEngine: Engine = {
   release: () => {
     clearStock();
     releaseProc();
+    releaseNft();
     releaseNamespaces();
   },
 };

@@ -15,6 +15,7 @@ export interface Libc {
     value: Uint8Array,
     length: number,
   ) => number;
+  readonly socketpair: (domain: number, type: number, protocol: number, fds: Uint8Array) => number;
   readonly send: (fd: number, bytes: Uint8Array, length: number, flags: number) => number;
   readonly recv: (fd: number, bytes: Uint8Array, length: number, flags: number) => number;
   readonly flock: (fd: number, operation: number) => number;
@@ -71,6 +72,7 @@ export function loadLibc(): Libc {
     umount2: func('int umount2(const char *target, int flags)'),
     socket: func('int socket(int domain, int type, int protocol)'),
     setsockopt: func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
+    socketpair: func('int socketpair(int domain, int type, int protocol, void *fds)'),
     send: func('long send(int fd, const void *buffer, size_t length, int flags)'),
     recv: func('long recv(int fd, void *buffer, size_t length, int flags)'),
     flock: func('int flock(int fd, int operation)'),

@@ -1,13 +1,17 @@
 import { closeSync, constants, mkdirSync, openSync, readFileSync, unlinkSync } from 'node:fs';
+import { exitCodes } from '../../lib/exit-codes.ts';
 import { NETNS_FOLDER, netnsPath } from '../../system/netns.ts';
 import { HOST } from '../../topology/model.ts';
 import { CLONE_NEWNET, MNT_DETACH, MS_BIND, MS_REC, MS_SHARED, UMOUNT_NOFOLLOW } from './constants.ts';
-import { NotANamespace, SystemCallError } from './errors.ts';
+import { errnoText, NotANamespace, SystemCallError } from './errors.ts';
 import { type Libc, loadLibc } from './libc.ts';
 
 /** The calling thread's own: /proc/self would be the main thread's. */
 const OWN_NAMESPACE = '/proc/thread-self/ns/net';
+const ENOENT = 2;
 const EINVAL = 22;
+/** Tries to come back: the system may be short of something for a moment. */
+const ATTEMPTS = 100;
 
 /** The namespace that the thread was in at its first visit, and comes back to. */
 let home: number | undefined;
@@ -192,8 +196,11 @@ export function removeNamespace(namespace: string): void {
   const path = netnsPath(namespace);
   if (path === undefined) throw new Error(`${HOST} is not a namespace that can be removed`);
   keepOpen(namespace);
-  // Fails where the file is only a file: that goes, too.
-  loadLibc().umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+  const libc = loadLibc();
+  const refusal = libc.umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) === 0 ? 0 : libc.errno();
+  // Where the file is only a file: that goes, too.
+  if (refusal !== 0 && refusal !== EINVAL && refusal !== ENOENT)
+    throw new SystemCallError(`cannot unmount the namespace ${path}`, refusal);
   unlinkSync(path);
 }
 
@@ -213,10 +220,14 @@ function rememberHome(): number {
 }
 
 function comeBack(libc: Libc): void {
-  if (home !== undefined && libc.setns(home, CLONE_NEWNET) === 0) return;
-  // Whatever this process did next, it would do in a stranger's network.
-  process.stderr.write('topoweave: cannot come back to its own network namespace\n');
-  process.abort();
+  for (let attempt = 0; home !== undefined && attempt < ATTEMPTS; attempt += 1)
+    if (libc.setns(home, CLONE_NEWNET) === 0) return;
+  // Whatever this process did next, it would do in a stranger's network. What it did is marked, or claimed in the record.
+  const reason = errnoText(libc.errno());
+  process.stderr.write(
+    `error: cannot come back to the own network namespace: ${reason}; what was done stays\nhelp: run the command again\n`,
+  );
+  process.exit(exitCodes.failed);
 }
 
 let isPrepared = false;

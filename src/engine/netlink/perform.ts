@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Command } from '../../kinds/resource.ts';
 import { deviceOf } from '../../kinds/sysctl.ts';
 import { sysctlPath } from '../../lib/sysctl.ts';
+import { messageOf } from '../../lib/system-error.ts';
 import { type Batch, isAside } from '../../plan/step.ts';
 import type { BatchResult, PerformOptions } from '../engine.ts';
 import { perform as performWithIp } from '../ip/perform.ts';
@@ -94,7 +95,7 @@ async function finishWithProgram(
   } catch (error) {
     if (first === undefined) throw error;
     // What was written before must not be lost with it.
-    result = { outcome: 'failed', failure: { ...first, message: (error as Error).message } };
+    result = { outcome: 'failed', failure: { ...first, message: messageOf(error) } };
   }
   return { ...result, sysctlsBefore: new Map([...(result.sysctlsBefore ?? []), ...sysctlsBefore]) };
 }
@@ -115,7 +116,7 @@ function performSome(batch: Batch, progress: Progress, turn: Turn): void {
   } catch (error) {
     // The namespace is gone, or the socket failed: nothing that a message can be blamed for.
     const index = Math.min(progress.next, batch.commands.length - 1);
-    progress.failure ??= { index, message: (error as Error).message };
+    progress.failure ??= { index, message: messageOf(error) };
   }
 }
 
@@ -165,7 +166,7 @@ function performOne(
     return { isKnown: true };
   } catch (error) {
     if (error instanceof NeedsProgram) return { isKnown: false };
-    return { isKnown: true, failure: { index, message: (error as Error).message } };
+    return { isKnown: true, failure: { index, message: messageOf(error) } };
   }
 }
 

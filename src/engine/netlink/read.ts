@@ -6,6 +6,7 @@ import { parseMark } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
 import { isVlanBridge } from '../../kinds/port-vlans.ts';
 import { append } from '../../lib/collections.ts';
+import { errnoOf, messageOf } from '../../lib/system-error.ts';
 import type { ExtraTable, IpLink, IpRule, LiveNamespace, NftObject } from '../../observe/live.ts';
 import { HOST } from '../../topology/model.ts';
 import { isBrief } from '../brief.ts';
@@ -72,7 +73,7 @@ function readOne(name: string, request: ReadRequest): LiveNamespace | 'gone' | '
     if (error instanceof NeedsProgram) return 'unknown';
     // Somebody may delete a namespace between the listing and the reading; the host's own cannot go.
     if (name !== HOST && isGone(error)) return 'gone';
-    throw cannotRead(name, (error as Error).message, error);
+    throw cannotRead(name, messageOf(error), error);
   }
 }
 
@@ -167,11 +168,20 @@ function readSysctls(namespace: string, names: readonly string[]): Map<string, s
   for (const name of names) {
     try {
       values.set(name, readSysctl(namespace, name));
-    } catch {
-      // Reported by the plan, when the parameter is set.
+    } catch (error) {
+      // Reported by the plan, when the parameter is set. What is only not known now would be forgotten by a removal.
+      if (isUnknownNow(error, name)) throw error;
     }
   }
   return values;
+}
+
+/** The kernel has no parameter of that name, or no value to show: `stable_secret` gives EIO until it is set (addrconf.c). */
+const withoutValue: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EINVAL']);
+
+function isUnknownNow(error: unknown, name: string): boolean {
+  const code = errnoOf(error) ?? '';
+  return !withoutValue.has(code) && !(code === 'EIO' && name.endsWith('.stable_secret'));
 }
 
 /**

@@ -51,6 +51,9 @@ const RECEIVE_BUFFER = 4 * 1024 * 1024;
 const TIMEOUT_SECONDS = 10;
 const DUMP_ATTEMPTS = 20;
 const EINTR = 4;
+const EAGAIN = 11;
+const ENOBUFS = 105;
+const MSG_DONTWAIT = 0x40;
 
 const received = Buffer.alloc(RECEIVE_SIZE);
 
@@ -73,6 +76,8 @@ function words(...values: number[]): Buffer {
 export class NetlinkSocket {
   readonly fd: number;
   readonly #libc: Libc;
+  /** Answers were lost (ENOBUFS): what did not come by now never comes. */
+  #isOverrun = false;
   #sequence = 0;
   #isPrepared = false;
 
@@ -170,12 +175,15 @@ export class NetlinkSocket {
   }
 
   #dumpOnce(type: number, header: Uint8Array, onMessage: OnMessage, mode: ReadMode): boolean {
-    const request = makeRequest(type, NLM_F_DUMP, this.nextSequence(), header);
+    const sequence = this.nextSequence();
+    const request = makeRequest(type, NLM_F_DUMP, sequence, header);
     this.#send(request, request.length, 1);
     let done = false;
     let isWhole = true;
     while (!done) {
       this.#receive((bytes, start, end, found) => {
+        // Of an attempt before this one, which was given up.
+        if (bytes.readUInt32LE(start - HEADER_SIZE + 8) !== sequence) return;
         if ((bytes.readUInt16LE(start - HEADER_SIZE + 6) & NLM_F_DUMP_INTR) !== 0) isWhole = false;
         if (found === NLMSG_DONE || found === NLMSG_ERROR) {
           done = true;
@@ -186,18 +194,40 @@ export class NetlinkSocket {
         }
       }, mode);
     }
-    return isWhole;
+    return isWhole && !this.#isOverrun;
   }
 
   #send(bytes: Uint8Array, length: number, count: number): void {
     countMessages(count);
-    if (this.#libc.send(this.fd, bytes, length, 0) !== length)
-      throw this.#failure('cannot send a netlink message');
+    this.#isOverrun = false;
+    for (;;) {
+      if (this.#libc.send(this.fd, bytes, length, 0) === length) return;
+      // A signal came first: nothing was sent (netlink_sendmsg).
+      if (this.#libc.errno() !== EINTR) throw this.#failure('cannot send a netlink message');
+    }
+  }
+
+  /** One answer into `received`. */
+  #receiveBytes(): number {
+    for (;;) {
+      const flags = this.#isOverrun ? MSG_DONTWAIT : 0;
+      const length = this.#libc.recv(this.fd, received, received.length, flags);
+      if (length >= 0) return length;
+      const errno = this.#libc.errno();
+      if (errno === EINTR) continue;
+      if (errno === ENOBUFS && !this.#isOverrun) {
+        // Said once; what was not lost is still there to be read (netlink_overrun).
+        this.#isOverrun = true;
+        continue;
+      }
+      if (errno === EAGAIN && this.#isOverrun)
+        throw new SystemCallError('the kernel had no room for its answers', ENOBUFS);
+      throw this.#failure('no answer from the kernel');
+    }
   }
 
   #receive(onMessage: OnMessage, mode: ReadMode = 'passes'): void {
-    const length = this.#libc.recv(this.fd, received, received.length, 0);
-    if (length < 0) throw this.#failure('no answer from the kernel');
+    const length = this.#receiveBytes();
     const bytes = mode === 'keeps' ? Buffer.from(received.subarray(0, length)) : received;
     for (let at = 0; at + HEADER_SIZE <= length; ) {
       const size = bytes.readUInt32LE(at);

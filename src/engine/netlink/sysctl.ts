@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { sysctlPath, sysctlValue } from '../../lib/sysctl.ts';
+import { withPath } from '../../lib/system-error.ts';
 import { HOST } from '../../topology/model.ts';
 import { loadLibc } from './libc.ts';
 
@@ -25,7 +26,8 @@ let isRefused = false;
  * @throws NodeJS.ErrnoException when there is no such parameter.
  */
 export function readSysctl(namespace: string, name: string): string {
-  return sysctlValue(readFileSync(sysctlFile(namespace, name), 'utf8'));
+  const path = sysctlFile(namespace, name);
+  return sysctlValue(withPath(`/proc/sys/${sysctlPath(name)}`, () => readFileSync(path, 'utf8')));
 }
 
 /**

@@ -1,10 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { TopoweaveError } from '../../lib/errors.ts';
+import { orMissing } from '../../lib/system-error.ts';
 import type { Service, Topology } from '../../topology/model.ts';
 import { countProcesses, searchPath } from '../run.ts';
 import { FOLDERS, filesOfLog, folderOf, logFolder, logPath, namesIn, recordsFolder } from './paths.ts';
 import { recordsOf, writeServiceRecord } from './record.ts';
+
+/** As every program that changes something (spawnSync has it, its types do not). */
+const ownSession = { detached: true };
 
 /** What is kept of services that no topology has: their logs and folders; of the whole lab without one. */
 export function forgetServices(lab: string, topology: Topology | undefined): void {
@@ -42,17 +47,22 @@ function removeOthers(folder: string, wanted: ReadonlySet<string>): void {
   // open folders and cannot be led elsewhere by a link.
   if (others.length > 0) {
     countProcesses(1);
-    // In a session of its own, as every program that changes something (spawnSync has it, its types do not).
-    const options = { env: { PATH: searchPath() }, detached: true };
-    spawnSync('rm', ['-rf', '--', ...others], options);
+    const { error, status, stderr } = spawnSync('rm', ['-rf', '--', ...others], {
+      env: { PATH: searchPath(), LC_ALL: 'C' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      encoding: 'utf8',
+      ...ownSession,
+    });
+    if (error !== undefined) throw error;
+    if (status !== 0)
+      throw new TopoweaveError('service-folder', `cannot remove what services left: ${stderr.trim()}`, {
+        hint: 'mend the cause, then run the command again: all else is done',
+      });
   }
   removeEmpty(folder);
 }
 
 function removeEmpty(path: string): void {
-  try {
-    rmdirSync(path);
-  } catch {
-    // Something is in it, or it is not there.
-  }
+  // Something is in it: the next one that goes takes it along.
+  orMissing(() => rmdirSync(path), undefined, ['ENOTEMPTY', 'EEXIST']);
 }

@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { TopoweaveError } from '../../lib/errors.ts';
+import { orMissing } from '../../lib/system-error.ts';
 import type { Service } from '../../topology/model.ts';
 import { makeFolder, recordFolder } from '../record.ts';
 
@@ -52,11 +53,8 @@ export function recordPath(lab: string, namespace: string, name: string): string
 }
 
 export function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch {
-    return [];
-  }
+  // Root's alone: for everyone else there is none.
+  return orMissing(() => readdirSync(folder), [], ['EACCES']).sort();
 }
 
 export function privateFolder(folder: string): void {

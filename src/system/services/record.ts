@@ -1,9 +1,11 @@
 import { readlinkSync, statSync, unlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { TopoweaveError } from '../../lib/errors.ts';
+import { orMissing } from '../../lib/system-error.ts';
 import type { LiveService } from '../../observe/live.ts';
 import { noteDamage, notedDamage, putAside } from '../damage.ts';
 import { netnsPath } from '../netns.ts';
+import { linkOrEmpty } from '../proc.ts';
 import { isSame, type Process } from '../processes.ts';
 import { writePrivateFile } from '../record.ts';
 import { readStateFile } from '../state-file.ts';
@@ -45,13 +47,12 @@ export function readServices(lab?: string): LiveService[] {
 
 /** Whether a process is in the network namespace that has the name now. */
 export function isIn(pid: number, namespace: string): boolean {
-  try {
-    const path = netnsPath(namespace);
-    const wanted = path === undefined ? readlinkSync('/proc/self/ns/net') : `net:[${statSync(path).ino}]`;
-    return readlinkSync(`/proc/${pid}/ns/net`) === wanted;
-  } catch {
-    return false;
-  }
+  const path = netnsPath(namespace);
+  const wanted =
+    path === undefined
+      ? readlinkSync('/proc/self/ns/net')
+      : orMissing(() => `net:[${statSync(path).ino}]`, undefined);
+  return wanted !== undefined && linkOrEmpty(`/proc/${pid}/ns/net`) === wanted;
 }
 
 export function recordsOf(
@@ -127,9 +128,5 @@ export function writeServiceRecord(record: ServiceRecord): void {
 }
 
 export function forgetServiceRecord({ lab, namespace, name }: ServiceRecord): void {
-  try {
-    unlinkSync(recordPath(lab, namespace, name));
-  } catch {
-    // It is gone already.
-  }
+  orMissing(() => unlinkSync(recordPath(lab, namespace, name)), undefined);
 }

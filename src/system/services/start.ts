@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import { TopoweaveError } from '../../lib/errors.ts';
+import { messageOf } from '../../lib/system-error.ts';
 import { takeTurns } from '../../lib/turns.ts';
 import { type Account, findUser } from '../accounts.ts';
 import { identityOf, type Process } from '../processes.ts';
@@ -97,7 +98,7 @@ function requireUser(name: string): Account {
 function endOf(child: ChildProcess): Ended {
   const ended: Ended = { reason: undefined };
   child.on('error', (error) => {
-    ended.reason = error.message;
+    ended.reason = `before it began: ${messageOf(error)}`;
   });
   child.on('exit', (code, signal) => {
     ended.reason = signal === null ? `with exit code ${code}` : `by signal ${signal}`;

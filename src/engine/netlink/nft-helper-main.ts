@@ -1,0 +1,4 @@
+import { serve } from './nft-helper.ts';
+
+/** The entry of the helper. */
+serve();
