@@ -271,6 +271,8 @@ export interface LiveNamespace {
   readonly fdb: readonly FdbEntry[];
   /** Of both families; undefined, as the next two, where they were not read. */
   readonly rules?: readonly IpRule[];
+  /** Of `rules`, those of IPv6 were not read. */
+  readonly rulesOfV4Only?: true;
   readonly neighbors?: readonly IpNeighbor[];
   readonly nexthops?: readonly IpNexthopObject[];
   /** undefined where no bridge filters VLANs. */
