@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { Live, LiveService } from '../observe/live.ts';
 import { HOST, type Names, type Service } from '../topology/model.ts';
 import { interfaceId } from './interface.ts';
+import { kernelRouteFinder } from './kernel-routes.ts';
 import type { Attributes, Kind, LiveResource, Resource } from './resource.ts';
 
 /** The services of desired resources: a command needs more of one than is compared. */
@@ -30,7 +32,13 @@ export const serviceKind: Kind = {
           id,
           namespace,
           label: name,
-          attributes: { ...attributes, state, lab, name },
+          attributes: {
+            ...attributes,
+            ...(attributes['dev'] ? { lease: leaseState(live, service) } : {}),
+            state,
+            lab,
+            name,
+          },
           owner: 'ours',
         },
       ];
@@ -65,6 +73,29 @@ export const serviceKind: Kind = {
       ? 'the program ends, and its connections with it'
       : undefined,
 };
+
+const IN_PLACE = 'in place';
+
+/**
+ * Whether what a DHCP client set is still there, on the interface that it set it on: udhcpc asks again only when half of
+ * the time is over. One that has no lease is no difference: it goes on asking.
+ */
+function leaseState(live: Live, { namespace, attributes, state, lease }: LiveService): string {
+  if (state !== 'running' || lease === undefined) return IN_PLACE;
+  const found = live.namespaces.get(namespace);
+  const link = found?.links.find(({ ifname }) => ifname === attributes['dev']);
+  if (found === undefined || link?.ifindex !== lease.index) return 'of an earlier interface';
+  const { address, gateway } = lease;
+  if (address === undefined) return IN_PLACE;
+  const own = link.addr_info?.find(({ local, prefixlen }) => `${local}/${prefixlen}` === address);
+  if (own === undefined || kernelRouteFinder(found)(link, own).length > 0) return 'lost';
+  const hasRoute =
+    gateway === undefined ||
+    found.routes.some(
+      ({ dst, dev, gateway: via }) => dst === 'default' && dev === link.ifname && via === gateway,
+    );
+  return hasRoute ? IN_PLACE : 'lost';
+}
 
 /** Variables may be passwords: only their names are shown, and which of them are to have another value. */
 function withoutValues(attributes: Attributes, live: Attributes | undefined): string[] {
@@ -113,6 +144,7 @@ function lowerService({ lab, namespace, names, service }: Lowering): Resource {
     after,
     name,
     lab,
+    ...(madeFor === undefined ? {} : { lease: IN_PLACE }),
   };
   wantedServices.set(attributes, { service, hostname: names?.hostname ?? '' });
   return { kind: 'service', id: serviceId(namespace, name), namespace, label: name, attributes, place };

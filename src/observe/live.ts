@@ -334,6 +334,15 @@ export interface LiveService {
   readonly state: 'running' | 'dead' | 'elsewhere';
   readonly pid: number | undefined;
   readonly log: string;
+  /** Of a DHCP client that runs. */
+  readonly lease?: LiveLease;
+}
+
+export interface LiveLease {
+  /** Of the interface that the client began with. */
+  readonly index: number;
+  readonly address: string | undefined;
+  readonly gateway: string | undefined;
 }
 
 export interface StaleFile {

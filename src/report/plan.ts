@@ -79,6 +79,7 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   tos: [0],
   options: [''],
   'missing-routes': [],
+  lease: ['in place'],
   'missing-rules': [],
   lifetime: ['for ever'],
   behind: [''],
