@@ -83,7 +83,7 @@ test.each([
   await expect.poll(() => addresses('alice'), soon).toContain('inet 10.0.0.1');
   await expect
     .poll(() => ip('alice', 'route'), soon)
-    .toMatch(/^default via 10\.0\.0\.1 [^]*\n10\.0\.0\.0\/24/);
+    .toMatch(/^default via 10\.0\.0\.1 [^\n]*\n10\.0\.0\.0\/24/);
   await expectCode(0, 'plan', '--detailed-exitcode', path);
 });
 
