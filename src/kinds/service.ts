@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Live, LiveService } from '../observe/live.ts';
-import { HOST, type Names, type Service } from '../topology/model.ts';
+import { HOST, type Names, type Service, type Topology } from '../topology/model.ts';
 import { interfaceId } from './interface.ts';
 import { kernelRouteFinder } from './kernel-routes.ts';
 import type { Attributes, Kind, LiveResource, Resource } from './resource.ts';
@@ -17,10 +17,14 @@ export const serviceKind: Kind = {
   name: 'service',
   isReadAlways: true,
   changes: {},
-  lower: ({ topology }) =>
-    topology.namespaces.flatMap(({ name, names, services = [] }) =>
-      services.map((service) => lowerService({ lab: topology.name, namespace: name, names, service })),
-    ),
+  lower: ({ topology }) => {
+    const { name: lab } = topology;
+    return topology.namespaces.flatMap(({ name: namespace, names, services = [] }) =>
+      services.map((service) =>
+        lowerService({ lab, namespace, names, service, server: serverOf(topology, namespace, service) }),
+      ),
+    );
+  },
   read: (live, { lab }) =>
     (live.services ?? []).flatMap((service): LiveResource[] => {
       if (service.lab !== lab) return [];
@@ -124,9 +128,25 @@ interface Lowering {
   readonly namespace: string;
   readonly names: Names | undefined;
   readonly service: Service;
+  readonly server: string;
 }
 
-function lowerService({ lab, namespace, names, service }: Lowering): Resource {
+/**
+ * What the server of a DHCP client is told to give, where it is at the bridge that the client's link leads to: when that
+ * changes, the client has to ask again.
+ */
+function serverOf({ interfaces, namespaces }: Topology, namespace: string, { madeFor }: Service): string {
+  if (madeFor === undefined) return '';
+  const own = interfaces.find((item) => item.namespace === namespace && item.name === madeFor);
+  const peer = own?.kind === 'veth' ? own.peer : undefined;
+  const port = interfaces.find((item) => item.namespace === peer?.namespace && item.name === peer.name);
+  const server = namespaces
+    .find(({ name }) => name === port?.namespace)
+    ?.services?.find(({ name }) => name === `dnsmasq-${port?.master}`);
+  return server?.command.filter((word) => word.startsWith('--dhcp')).join(' ') ?? '';
+}
+
+function lowerService({ lab, namespace, names, service, server }: Lowering): Resource {
   const { name, command, environment, user, directory, files, log, after, madeFor, place } = service;
   const { capabilities = [], owner = '', logLimit = '' } = service;
   const attributes: Attributes = {
@@ -144,7 +164,7 @@ function lowerService({ lab, namespace, names, service }: Lowering): Resource {
     after,
     name,
     lab,
-    ...(madeFor === undefined ? {} : { lease: IN_PLACE }),
+    ...(madeFor === undefined ? {} : { server, lease: IN_PLACE }),
   };
   wantedServices.set(attributes, { service, hostname: names?.hostname ?? '' });
   return { kind: 'service', id: serviceId(namespace, name), namespace, label: name, attributes, place };

@@ -80,6 +80,7 @@ const usual: Readonly<Record<string, readonly Value[]>> = {
   options: [''],
   'missing-routes': [],
   lease: ['in place'],
+  server: [''],
   'missing-rules': [],
   lifetime: ['for ever'],
   behind: [''],

@@ -36,32 +36,10 @@ export function makeServices(context: Context, network: Network, book: NameBook)
     else if (bridge.dhcp !== undefined)
       append(services, bridge.namespace ?? HOST, dnsmasq(context, { name, bridge, network, book }));
   }
-  const servers = serversOfPorts(context);
-  for (const { item } of context.entries.values()) {
-    if (item.dhcp4 === undefined) continue;
-    const client = dhcpClient(item.namespace, item.name, item.dhcp4.place);
-    const server = servers.get(`${item.namespace}:${item.name}`);
-    const files = server === undefined ? client.files : { ...client.files, server };
-    append(services, item.namespace, { ...client, files });
-  }
+  for (const { item } of context.entries.values())
+    if (item.dhcp4 !== undefined)
+      append(services, item.namespace, dhcpClient(item.namespace, item.name, item.dhcp4.place));
   return services;
-}
-
-/**
- * What the file says of the server of each port: when that changes, the client has to ask again, and it does so when it is
- * started anew, as with any other of its files.
- */
-function serversOfPorts({ data }: Context): ReadonlyMap<string, string> {
-  const servers = new Map<string, string>();
-  for (const raw of Object.values(data.bridges ?? {})) {
-    if (raw === null || raw?.type === 'ovs') continue;
-    const { dhcp, ports, addresses } = raw as NonNullable<RawBridge>;
-    if (dhcp === undefined || ports === undefined || ports === null) continue;
-    const server = `${JSON.stringify({ addresses, dhcp })}\n`;
-    const names = Array.isArray(ports) ? ports.map(String) : Object.keys(ports);
-    for (const name of names) servers.set(name, server);
-  }
-  return servers;
 }
 
 /**
