@@ -23,7 +23,7 @@ import { type LabRecord, type MoreFiles, readRecord, removeRecord, writeRecord }
 import { forgetServices } from '../system/services/forget.ts';
 import { repairServiceRecords } from '../system/services/record.ts';
 import { findSurvivors, noSurvivors, type Survivors } from '../system/survivors.ts';
-import { forgetKeys, resolveKeys } from '../system/wireguard-keys.ts';
+import { forgetKeys, resolveKeys, storeKeys } from '../system/wireguard-keys.ts';
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Topology } from '../topology/model.ts';
 import { adoptionConflicts } from './adoption.ts';

@@ -2,8 +2,9 @@ import type { IpLink } from '../observe/live.ts';
 import type { LabRecord } from '../system/record.ts';
 import { hasFirewall } from '../topology/firewall.ts';
 import { extraTablesOf, HOST, hasNat, type Namespace } from '../topology/model.ts';
+import { kernelRuleCommands, missingRules, noRules } from './kernel-rules.ts';
 import { formatMark, linkBelongsTo, parseMark, tagsOf } from './marks.ts';
-import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
+import type { Kind, LiveResource, Owner, Resource, Value } from './resource.ts';
 
 /**
  * A named network namespace. The mark on its `lo` says whose it is; the mark's tag says that it holds an nftables
@@ -11,7 +12,7 @@ import type { Kind, LiveResource, Owner, Resource } from './resource.ts';
  */
 export const namespaceKind: Kind = {
   name: 'namespace',
-  changes: { mark: 'in-place' },
+  changes: { mark: 'in-place', 'missing-rules': 'in-place' },
 
   lower: ({ topology }) =>
     topology.namespaces
@@ -24,14 +25,15 @@ export const namespaceKind: Kind = {
           id: name,
           namespace: name,
           label: 'namespace',
-          attributes: { mark },
+          attributes: { mark, 'missing-rules': noRules },
           place,
         };
       }),
 
   read: (live, { lab, record, wanted }) => {
     const found: LiveResource[] = [];
-    for (const { name, mark, links, notOurs } of live.namespaces.values()) {
+    for (const namespace of live.namespaces.values()) {
+      const { name, mark, links, notOurs } = namespace;
       if (name === HOST) continue;
       const claimed =
         mark === undefined &&
@@ -43,6 +45,7 @@ export const namespaceKind: Kind = {
       if (owner !== 'ours' && !wanted.has(name)) continue;
       const attributes = {
         mark: mark === undefined ? '' : formatMark(mark),
+        'missing-rules': owner === 'ours' ? missingRules(namespace) : noRules,
         ...(notOurs === undefined ? {} : { what: notOurs }),
       };
       found.push({ kind: 'namespace', id: name, namespace: name, label: 'namespace', attributes, owner });
@@ -59,15 +62,25 @@ export const namespaceKind: Kind = {
 
   requires: () => [],
   // Once a namespace was marked as holding something it stays so: the mark only says where to look.
-  same: (_attribute, wanted, live) => live === wanted || holdsMore(String(wanted), String(live)),
+  same: (attribute, wanted, live) =>
+    attribute === 'missing-rules'
+      ? lacking(live).length === 0
+      : live === wanted || holdsMore(String(wanted), String(live)),
   create: ({ namespace, attributes }) => [
     { tool: 'ip', namespace: undefined, args: ['netns', 'add', namespace] },
     markCommand(namespace, String(attributes['mark'])),
   ],
-  update: ({ wanted }) => [markCommand(wanted.namespace, String(wanted.attributes['mark']))],
+  update: ({ wanted: { namespace, attributes }, live, attributes: changed }) => [
+    ...(changed.includes('mark') ? [markCommand(namespace, String(attributes['mark']))] : []),
+    ...kernelRuleCommands(namespace, lacking(live.attributes['missing-rules'])),
+  ],
   remove: ({ namespace }) => [{ tool: 'ip', namespace: undefined, args: ['netns', 'del', namespace] }],
   disrupts: (_change, action) => (action === 'delete' ? 'everything in it goes' : undefined),
 };
+
+function lacking(value: Value | undefined): readonly string[] {
+  return Array.isArray(value) ? value : noRules;
+}
 
 /** Whether this live namespace is only a left-over file, which must be removed before the namespace can be made. */
 export function isStale(resource: Resource): boolean {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
-import { HOST, type Names, type Service } from '../topology/model.ts';
+import type { Live, LiveService } from '../observe/live.ts';
+import { HOST, type Names, type Service, type Topology } from '../topology/model.ts';
 import { interfaceId } from './interface.ts';
+import { kernelRouteFinder } from './kernel-routes.ts';
 import type { Attributes, Kind, LiveResource, Resource } from './resource.ts';
 
 /** The services of desired resources: a command needs more of one than is compared. */
@@ -15,10 +17,14 @@ export const serviceKind: Kind = {
   name: 'service',
   isReadAlways: true,
   changes: {},
-  lower: ({ topology }) =>
-    topology.namespaces.flatMap(({ name, names, services = [] }) =>
-      services.map((service) => lowerService({ lab: topology.name, namespace: name, names, service })),
-    ),
+  lower: ({ topology }) => {
+    const { name: lab } = topology;
+    return topology.namespaces.flatMap(({ name: namespace, names, services = [] }) =>
+      services.map((service) =>
+        lowerService({ lab, namespace, names, service, server: serverOf(topology, namespace, service) }),
+      ),
+    );
+  },
   read: (live, { lab }) =>
     (live.services ?? []).flatMap((service): LiveResource[] => {
       if (service.lab !== lab) return [];
@@ -30,7 +36,13 @@ export const serviceKind: Kind = {
           id,
           namespace,
           label: name,
-          attributes: { ...attributes, state, lab, name },
+          attributes: {
+            ...attributes,
+            ...(attributes['dev'] ? { lease: leaseState(live, service) } : {}),
+            state,
+            lab,
+            name,
+          },
           owner: 'ours',
         },
       ];
@@ -66,6 +78,29 @@ export const serviceKind: Kind = {
       : undefined,
 };
 
+const IN_PLACE = 'in place';
+
+/**
+ * Whether what a DHCP client set is still there, on the interface that it set it on: udhcpc asks again only when half of
+ * the time is over. One that has no lease is no difference: it goes on asking.
+ */
+function leaseState(live: Live, { namespace, attributes, state, lease }: LiveService): string {
+  if (state !== 'running' || lease === undefined) return IN_PLACE;
+  const found = live.namespaces.get(namespace);
+  const link = found?.links.find(({ ifname }) => ifname === attributes['dev']);
+  if (found === undefined || link?.ifindex !== lease.index) return 'of an earlier interface';
+  const { address, gateway } = lease;
+  if (address === undefined) return IN_PLACE;
+  const own = link.addr_info?.find(({ local, prefixlen }) => `${local}/${prefixlen}` === address);
+  if (own === undefined || kernelRouteFinder(found)(link, own).length > 0) return 'lost';
+  const hasRoute =
+    gateway === undefined ||
+    found.routes.some(
+      ({ dst, dev, gateway: via }) => dst === 'default' && dev === link.ifname && via === gateway,
+    );
+  return hasRoute ? IN_PLACE : 'lost';
+}
+
 /** Variables may be passwords: only their names are shown, and which of them are to have another value. */
 function withoutValues(attributes: Attributes, live: Attributes | undefined): string[] {
   const before = live && new Set(variablesOf(live));
@@ -93,9 +128,25 @@ interface Lowering {
   readonly namespace: string;
   readonly names: Names | undefined;
   readonly service: Service;
+  readonly server: string;
 }
 
-function lowerService({ lab, namespace, names, service }: Lowering): Resource {
+/**
+ * What the server of a DHCP client is told to give, where it is at the bridge that the client's link leads to: when that
+ * changes, the client has to ask again.
+ */
+function serverOf({ interfaces, namespaces }: Topology, namespace: string, { madeFor }: Service): string {
+  if (madeFor === undefined) return '';
+  const own = interfaces.find((item) => item.namespace === namespace && item.name === madeFor);
+  const peer = own?.kind === 'veth' ? own.peer : undefined;
+  const port = interfaces.find((item) => item.namespace === peer?.namespace && item.name === peer.name);
+  const server = namespaces
+    .find(({ name }) => name === port?.namespace)
+    ?.services?.find(({ name }) => name === `dnsmasq-${port?.master}`);
+  return server?.command.filter((word) => word.startsWith('--dhcp')).join(' ') ?? '';
+}
+
+function lowerService({ lab, namespace, names, service, server }: Lowering): Resource {
   const { name, command, environment, user, directory, files, log, after, madeFor, place } = service;
   const { capabilities = [], owner = '', logLimit = '' } = service;
   const attributes: Attributes = {
@@ -113,6 +164,7 @@ function lowerService({ lab, namespace, names, service }: Lowering): Resource {
     after,
     name,
     lab,
+    ...(madeFor === undefined ? {} : { server, lease: IN_PLACE }),
   };
   wantedServices.set(attributes, { service, hostname: names?.hostname ?? '' });
   return { kind: 'service', id: serviceId(namespace, name), namespace, label: name, attributes, place };

@@ -271,6 +271,8 @@ export interface LiveNamespace {
   readonly fdb: readonly FdbEntry[];
   /** Of both families; undefined, as the next two, where they were not read. */
   readonly rules?: readonly IpRule[];
+  /** Of `rules`, those of IPv6 were not read. */
+  readonly rulesOfV4Only?: true;
   readonly neighbors?: readonly IpNeighbor[];
   readonly nexthops?: readonly IpNexthopObject[];
   /** undefined where no bridge filters VLANs. */
@@ -332,6 +334,15 @@ export interface LiveService {
   readonly state: 'running' | 'dead' | 'elsewhere';
   readonly pid: number | undefined;
   readonly log: string;
+  /** Of a DHCP client that runs. */
+  readonly lease?: LiveLease;
+}
+
+export interface LiveLease {
+  /** Of the interface that the client began with. */
+  readonly index: number;
+  readonly address: string | undefined;
+  readonly gateway: string | undefined;
 }
 
 export interface StaleFile {

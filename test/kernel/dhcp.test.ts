@@ -64,6 +64,52 @@ test('a client that was killed is drift, and only its own address is taken away'
   expect(addresses('alice').match(/inet 10\.0\.0\./g)).toHaveLength(1);
 });
 
+const seldom = text.replace('lease: 10m', 'lease: 1h');
+
+test.each([
+  [['link', 'del', 'eth0'], 'of an earlier interface'],
+  [['link', 'set', 'eth0', 'down'], 'lost'],
+  [['-4', 'address', 'flush', 'dev', 'eth0'], 'lost'],
+  [['route', 'del', 'default'], 'lost'],
+  [['route', 'del', '10.0.0.0/24'], 'lost'],
+  [['route', 'flush', 'table', 'main'], 'lost'],
+] as const)('after ip %j the client asks again, and the plan says so', async (words, state) => {
+  const path = folder.write('dhcp.yaml', seldom);
+  await apply(path);
+  ip('alice', ...words);
+  const { stdout } = await expectCode(2, 'plan', '--detailed-exitcode', path);
+  expect(stdout).toMatch(new RegExp(`service dhcp4-eth0[^\n]*\n\\s+lease: ${state} -> in place`));
+  await apply(path);
+  await expect.poll(() => addresses('alice'), soon).toContain('inet 10.0.0.1');
+  await expect
+    .poll(() => ip('alice', 'route'), soon)
+    .toMatch(/^default via 10\.0\.0\.1 [^\n]*\n10\.0\.0\.0\/24/);
+  await expectCode(0, 'plan', '--detailed-exitcode', path);
+});
+
+test('another subnet of the server in the file: the clients ask again', async () => {
+  await apply(folder.write('dhcp.yaml', seldom));
+  const other = folder.write('dhcp.yaml', seldom.replaceAll('10.0.0.', '10.6.0.'));
+  await apply(other);
+  await expect.poll(() => addresses('alice'), soon).toContain('inet 10.6.0.1');
+  expect(addresses('alice')).not.toContain('10.0.0.');
+});
+
+test('a client that nobody answers is no drift, whatever becomes of its link', async () => {
+  const path = folder.write(
+    'lonely.yaml',
+    'name: lonely\nnamespaces: [la, lb]\nlinks: [{ endpoints: { la:eth0: dhcp4, lb:eth0: {} } }]\n',
+  );
+  await expectCode(0, 'apply', path);
+  await expectCode(0, 'plan', '--detailed-exitcode', path);
+  ip('la', 'link', 'set', 'eth0', 'down');
+  await expectCode(0, 'apply', path);
+  await expectCode(0, 'plan', '--detailed-exitcode', path);
+  ip('la', 'link', 'del', 'eth0');
+  await expectCode(0, 'apply', path);
+  await expectCode(0, 'plan', '--detailed-exitcode', path);
+});
+
 /** A network outside of the lab with a DHCP server, and this machine's end of it. */
 function outside(): { stop: () => void } {
   sh('ip', 'netns', 'add', 'outside');

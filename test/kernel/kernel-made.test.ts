@@ -89,6 +89,23 @@ test('all of both families at once', async () => {
   await expectMended();
 });
 
+const rules = () => [ip('made-a', '-j', '-d', 'rule'), ip('made-a', '-6', '-j', '-d', 'rule')];
+
+test.each([
+  'rule flush',
+  'rule del priority 0',
+  'rule del priority 32767',
+  '-6 rule flush',
+  '-6 rule del priority 0',
+])('%s is drift, and the rules come back as the kernel made them', async (line) => {
+  const whole = rules();
+  ip('made-a', ...line.split(' '));
+  const { stdout } = await expectCode(2, 'plan', '--detailed-exitcode', file);
+  expect(stdout).toMatch(/~ namespace [^\n]*\n\s+missing-rules: /);
+  await expectMended();
+  expect(rules()).toEqual(whole);
+});
+
 test('a link without a carrier, or one that is set down by hand, has no other drift than that', async () => {
   ip('made-b', 'link', 'set', 'eth0', 'down');
   const { stdout } = await expectCode(2, 'plan', '--detailed-exitcode', file);

@@ -1,4 +1,5 @@
-import { parseMark } from '../../kinds/marks.ts';
+import { missingRules } from '../../kinds/kernel-rules.ts';
+import { parseMark, tagsOf } from '../../kinds/marks.ts';
 import { nftTable } from '../../kinds/nft.ts';
 import { isVlanBridge } from '../../kinds/port-vlans.ts';
 import { TopoweaveError } from '../../lib/errors.ts';
@@ -37,7 +38,7 @@ interface NamespaceId {
   readonly name?: string;
 }
 
-const batch = 'address show\nroute show table all\nnetconf show\n';
+const batch = 'address show\nroute show table all\nnetconf show\nrule show\n';
 
 /**
  * Reads namespaces with iproute2 6.1: one process for each, `ip -j -d -batch`, which prints one JSON array per command
@@ -99,7 +100,13 @@ function toNamespace(name: string, result: JobResult | undefined): LiveNamespace
   }
   const { documents, sysctls } = parseShow(result.stdout);
   // A border: the shapes are iproute2's, as far as live.ts describes them.
-  const [links, routes, netconf, ids] = documents as [IpLink[]?, IpRoute[]?, IpNetconf[]?, NamespaceId[]?];
+  const [links, routes, netconf, rules, ids] = documents as [
+    IpLink[]?,
+    IpRoute[]?,
+    IpNetconf[]?,
+    IpRule[]?,
+    NamespaceId[]?,
+  ];
   const lo = links?.find((link) => link.ifname === 'lo');
   return {
     name,
@@ -110,6 +117,8 @@ function toNamespace(name: string, result: JobResult | undefined): LiveNamespace
     sysctls: new Map([...sysctls].map(([path, value]) => [sysctlPath(path), sysctlValue(value)])),
     nft: [],
     fdb: [],
+    // Without a family `ip rule` means IPv4.
+    ...(rules === undefined ? {} : { rules: rules.map((rule) => ({ ...rule, family: 4 })) }),
     namespaceIds: new Map((ids ?? []).map(({ nsid, name: other }) => [nsid, other ?? HOST])),
   };
 }
@@ -120,18 +129,22 @@ async function addSecondReadings(
 ): Promise<Map<string, LiveNamespace>> {
   const readings: { namespace: LiveNamespace; job: Job }[] = [];
   const whole = [...namespaces.values()].filter(({ name }) => !isBrief(name, request));
+  const isSmall = whole.filter(({ mark }) => mark?.lab === request.lab).length <= SMALL_LAB;
   for (const namespace of whole) {
     const netns = netnsPath(namespace.name);
     const verb = nftVerb(namespace, request);
     if (request.lab !== undefined && verb !== undefined)
       readings.push({ namespace, job: { netns, verb, input: `${nftTable(request.lab)}\n` } });
     const extra = extraTables(namespace, request);
-    if (extra.size > 0) {
+    if (!extra.has('rules')) namespaces.set(namespace.name, withoutRules(namespace));
+    if (needsReading(extra)) {
       const input = extraLines.flatMap(([table, lines]) => (extra.has(table) ? lines : [])).join('');
       readings.push({ namespace, job: { netns, verb: 'show', input } });
     }
-    // Without a family `ip rule` means IPv4.
-    if (extra.has('rules')) readings.push({ namespace, job: { netns, verb: 'show6', input: 'rule show\n' } });
+    if (extra.has('rules') && !readsRulesOfV6(namespace, request, isSmall))
+      namespaces.set(namespace.name, { ...namespace, rulesOfV4Only: true });
+    else if (extra.has('rules'))
+      readings.push({ namespace, job: { netns, verb: 'show6', input: 'rule show\n' } });
     const hasVxlan = namespace.links.some((link) => link.linkinfo?.info_kind === 'vxlan');
     if (hasVxlan || request.fdb?.has(namespace.name)) {
       readings.push({ namespace, job: { netns, verb: 'bridge-show', input: '' } });
@@ -186,10 +199,32 @@ function nftVerb(namespace: LiveNamespace, request: ReadRequest): 'nft-own' | 'n
 }
 
 const extraLines: readonly (readonly [ExtraTable, readonly string[]])[] = [
-  ['rules', ['rule show\n']],
   ['neighbors', ['neigh show\n', 'neigh show proxy\n']],
   ['nexthops', ['nexthop show\n']],
 ];
+
+/**
+ * The rules of IPv6 take a program of their own in each namespace: `ip -batch` lists one family. In a large lab they are
+ * read where the lab has rules, and where the kernel's own ones of IPv4 are not whole.
+ */
+function readsRulesOfV6(namespace: LiveNamespace, { extra }: ReadRequest, isSmall: boolean): boolean {
+  const { name, mark } = namespace;
+  if (isSmall || extra?.get(name)?.has('rules') === true) return true;
+  if (mark !== undefined && tagsOf(mark).includes('rules')) return true;
+  return missingRules({ ...namespace, rulesOfV4Only: true }).length > 0;
+}
+
+/** Namespaces. */
+const SMALL_LAB = 16;
+
+/** The rules of IPv4 come with the first reading. */
+function needsReading(extra: ReadonlySet<ExtraTable>): boolean {
+  return extraLines.some(([table]) => extra.has(table));
+}
+
+function withoutRules({ rules: _, ...namespace }: LiveNamespace): LiveNamespace {
+  return namespace;
+}
 
 type Extra = Pick<LiveNamespace, 'rules' | 'neighbors' | 'nexthops'>;
 

@@ -7,7 +7,7 @@ import { nftTable } from '../../kinds/nft.ts';
 import { isVlanBridge } from '../../kinds/port-vlans.ts';
 import { append } from '../../lib/collections.ts';
 import { errnoOf, messageOf } from '../../lib/system-error.ts';
-import type { ExtraTable, IpLink, IpRule, LiveNamespace, NftObject } from '../../observe/live.ts';
+import type { ExtraTable, IpLink, LiveNamespace, NftObject } from '../../observe/live.ts';
 import { HOST } from '../../topology/model.ts';
 import { isBrief } from '../brief.ts';
 import { cannotRead } from '../cannot-read.ts';
@@ -143,18 +143,12 @@ type Extra = Pick<LiveNamespace, 'rules' | 'neighbors' | 'nexthops'>;
 function readExtra(socket: NetlinkSocket, names: LinkNames, tables: ReadonlySet<ExtraTable>): Extra {
   if (tables.size === 0) return nothing;
   return {
-    ...(tables.has('rules') ? { rules: readAllRules(socket) } : {}),
+    ...(tables.has('rules') ? { rules: readRules(socket) } : {}),
     ...(tables.has('neighbors')
       ? { neighbors: [...readNeighbors(socket, names), ...readProxies(socket, names)] }
       : {}),
     ...(tables.has('nexthops') ? { nexthops: readNexthops(socket, names) } : {}),
   };
-}
-
-function readAllRules(socket: NetlinkSocket): IpRule[] {
-  return ([4, 6] as const).flatMap((family) =>
-    readRules(socket, family).map((rule) => ({ ...rule, family })),
-  );
 }
 
 function withWireguard(links: readonly IpLink[], { lab }: ReadRequest): Pick<LiveNamespace, 'wireguard'> {

@@ -77,7 +77,10 @@ index=$(ip -o link show dev "$interface")
 metric=$((100 + \${index%%:*}))
 [ -z "$default" ] || ip -4 route replace default via "$default" dev "$interface" onlink proto 16 metric "$metric"
 `;
-const deconfig = `if [ -f leased ]; then
+/** Also called when it begins. The first line tells who took the lease, and on which interface. */
+const deconfig = `link=$(ip -o link show dev "$interface")
+echo "$PPID \${link%%:*}" >holder
+if [ -f leased ]; then
   read -r address gateway <leased
   [ -z "$gateway" ] || ip -4 route del default via "$gateway" dev "$interface" proto 16 2>/dev/null
   ip -4 address del "$address" dev "$interface" 2>/dev/null

@@ -9,6 +9,7 @@ import { linkOrEmpty } from '../proc.ts';
 import { isSame, type Process } from '../processes.ts';
 import { writePrivateFile } from '../record.ts';
 import { readStateFile } from '../state-file.ts';
+import { readLease } from './lease.ts';
 import { logPath, namesIn, privateFolder, recordPath, recordsFolder } from './paths.ts';
 import { type ShapedService, shapeServiceRecord, unknownService } from './record-shape.ts';
 
@@ -41,7 +42,12 @@ export function readServices(lab?: string): LiveService[] {
     const { process, namespace, name, attributes, log } = record;
     const isAlive = process !== undefined && isSame(process);
     const state = !isAlive ? 'dead' : isIn(process.pid, namespace) ? 'running' : 'elsewhere';
-    return { lab: record.lab, namespace, name, attributes, state, pid: process?.pid, log };
+    const lease =
+      state === 'running' && process !== undefined && attributes['dev']
+        ? readLease(record, process.pid)
+        : undefined;
+    const found = { lab: record.lab, namespace, name, attributes, state, pid: process?.pid, log } as const;
+    return lease === undefined ? found : { ...found, lease };
   });
 }
 

@@ -8,25 +8,43 @@ import type { NetlinkSocket } from '../socket.ts';
 
 /** Size of struct rtmsg. */
 const HEADER_SIZE = 12;
+const TABLE_LOCAL = 255;
+const PROTOCOL_KERNEL = 2;
 const CLONED = 0x200;
 
 type MutableRoute = { -readonly [key in keyof IpRoute]: IpRoute[key] };
 
 /**
  * The routes of the socket's namespace, as `ip -j -d route show table all` prints them (iproute2 6.1, print_route in
- * ip/iproute.c).
+ * ip/iproute.c). Of those that the kernel itself keeps in the table `local`, only what tells that they are there: no file
+ * can declare them, and there are several for each address.
  */
 export function readRoutes(socket: NetlinkSocket, names: LinkNames): IpRoute[] {
   return socket.list(RTM_GETROUTE, requestHeader(HEADER_SIZE, AF_UNSPEC), (bytes, start, end) => {
     const family = bytes[start];
     if (family !== AF_INET && family !== AF_INET6) return undefined;
     if ((bytes.readUInt32LE(start + 8) & CLONED) !== 0) return undefined;
-    return decodeRoute(bytes, start, end, names);
+    return bytes[start + 4] === TABLE_LOCAL && bytes[start + 5] === PROTOCOL_KERNEL
+      ? decodeOwn(bytes, start, end, names)
+      : decodeRoute(bytes, start, end, names);
   });
 }
 
 /** For one message after the other. */
 const reader = new AttributeReader(Buffer.alloc(0), 0, 0);
+
+function decodeOwn(bytes: Buffer, start: number, end: number, names: LinkNames): IpRoute {
+  const attributes = reader.reset(bytes, start + HEADER_SIZE, end);
+  const device = attributes.u32(RTA.OIF);
+  const type = bytes[start + 7] ?? 0;
+  return {
+    type: types[type] ?? String(type),
+    dst: destination(attributes, bytes[start + 1] ?? 0, bytes[start] ?? 0),
+    table: 'local',
+    protocol: 'kernel',
+    ...(device === undefined ? undefined : { dev: names.nameOf(device) }),
+  };
+}
 
 function decodeRoute(bytes: Buffer, start: number, end: number, names: LinkNames): IpRoute {
   const attributes = reader.reset(bytes, start + HEADER_SIZE, end);

@@ -1,7 +1,7 @@
 import { protocolName } from '../../../lib/ip-protocol.ts';
 import type { IpRule } from '../../../observe/live.ts';
 import { readAddress } from '../bytes.ts';
-import { AF_INET, AF_INET6, FIB_RULE, FR_ACT, FRA, RTM_GETRULE } from '../constants.ts';
+import { AF_INET, AF_INET6, AF_UNSPEC, FIB_RULE, FR_ACT, FRA, RTM_GETRULE } from '../constants.ts';
 import { AttributeReader, requestHeader } from '../message.ts';
 import { nameOf, tosName } from '../names.ts';
 import type { NetlinkSocket } from '../socket.ts';
@@ -17,10 +17,27 @@ const actions: Readonly<Record<number, string>> = {
 
 type MutableRule = { -readonly [Key in keyof IpRule]: IpRule[Key] };
 
-/** The rules of one family, in the order of their priority. */
-export function readRules(socket: NetlinkSocket, family: 4 | 6): IpRule[] {
-  const header = requestHeader(HEADER_SIZE, family === 4 ? AF_INET : AF_INET6);
-  return socket.list(RTM_GETRULE, header, decodeRule);
+/** What one message says: the kernel's own rules are the same bytes in each namespace, and there are thousands of them. */
+const decoded = new Map<string, IpRule>();
+const MOST_DECODED = 1000;
+
+/** The rules of both families, each in the order of their priority. */
+export function readRules(socket: NetlinkSocket): IpRule[] {
+  const all = socket.list(RTM_GETRULE, requestHeader(HEADER_SIZE, AF_UNSPEC), (bytes, start, end) => {
+    const family = bytes[start];
+    // Those of multicast routing have tables and rules of their own.
+    if (family !== AF_INET && family !== AF_INET6) return undefined;
+    const key = bytes.toString('latin1', start, end);
+    const known = decoded.get(key);
+    if (known !== undefined) return known;
+    const rule: IpRule = { ...decodeRule(bytes, start, end), family: family === AF_INET ? 4 : 6 };
+    if (decoded.size >= MOST_DECODED) decoded.clear();
+    decoded.set(key, rule);
+    return rule;
+  });
+  return all.some(({ family }, index) => family === 4 && all[index - 1]?.family === 6)
+    ? [...all.filter(({ family }) => family === 4), ...all.filter(({ family }) => family === 6)]
+    : all;
 }
 
 /** As `ip -j -d rule show` prints it (iproute2 6.1, print_rule in ip/iprule.c). */

@@ -82,6 +82,9 @@ function parseRule(words: readonly string[]): ParsedRule | undefined {
     } else if (word === 'not') {
       rule.flags |= FIB_RULE.INVERT;
       at += 1;
+    } else if (word === 'l3mdev') {
+      rule.attributes.push((writer) => writer.attributeU8(FRA.L3MDEV, 1));
+      at += 1;
     } else {
       const value = words[at + 1];
       if (value === undefined || !readOption(rule, word, value)) return undefined;
