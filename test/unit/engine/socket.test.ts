@@ -20,24 +20,34 @@ function message(type: number, flags: number, value: number): Buffer {
 function kernel(answers: readonly Buffer[]): { libc: Libc; sent: number[] } {
   const sent: number[] = [];
   let next = 0;
+  let sequence = 0;
   const libc = {
     socket: () => 7,
     setsockopt: () => 0,
     close: () => 0,
-    send: (_fd: number, _bytes: Uint8Array, length: number) => {
+    send: (_fd: number, bytes: Uint8Array, length: number) => {
+      sequence = Buffer.from(bytes).readUInt32LE(8);
       sent.push(length);
       return length;
     },
     recv: (_fd: number, bytes: Uint8Array) => {
       const answer = answers[next] ?? message(DONE, 0, 0);
       next += 1;
-      bytes.set(answer);
+      bytes.set(answeringTo(answer, sequence));
       return answer.length;
     },
     errno: () => 0,
     strerror: () => 'the text of the errno',
   } as unknown as Libc;
   return { libc, sent };
+}
+
+/** An answer has the sequence number of its request. */
+function answeringTo(answer: Buffer, sequence: number): Buffer {
+  const bytes = Buffer.from(answer);
+  for (let at = 0; at + 16 <= bytes.length; at += Math.max(16, bytes.readUInt32LE(at)))
+    bytes.writeUInt32LE(sequence, at + 8);
+  return bytes;
 }
 
 function dump(answers: readonly Buffer[]): { found: number[]; requests: number } {
