@@ -3,6 +3,7 @@ import { macRule } from './devices/rules.ts';
 import { longChecks } from './long-form/checks.ts';
 import { addImpairments } from './long-form/impairments.ts';
 import { longBridges, longLinks } from './long-form/interfaces.ts';
+import { withoutLargerMtus } from './long-form/mtus.ts';
 import { longNamespaces } from './long-form/namespaces.ts';
 import { longTunnels } from './long-form/tunnels.ts';
 import { isDevice } from './normalize/devices.ts';
@@ -12,8 +13,10 @@ import { isIpTunnel } from './normalize/underlay.ts';
  * A topology as a plain document in long form, keys in the order of the documentation. It is itself a valid topology
  * file and loads to an equal topology, places aside.
  */
-export function longForm(topology: Topology): object {
-  const { name, interfaces, checks } = topology;
+export function longForm(all: Topology): object {
+  const interfaces = withoutLargerMtus(all.interfaces);
+  const topology = { ...all, interfaces };
+  const { name, checks } = topology;
   const document = {
     name,
     defaults: longDefaults(topology),

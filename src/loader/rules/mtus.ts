@@ -15,6 +15,9 @@ import { nameOf } from './segments.ts';
 /** RFC 8200: below it the kernel switches IPv6 off on the interface. */
 const SMALLEST_IPV6 = 1280;
 
+/** RFC 791, and ETH_MIN_MTU of the kernel: no interface takes less. */
+const SMALLEST = 68;
+
 export function checkMtus({ topology, network }: Subject, report: Report): void {
   for (const item of topology.interfaces) {
     checkIpv6(item, report);
@@ -23,6 +26,7 @@ export function checkMtus({ topology, network }: Subject, report: Report): void 
     if (isDevice(item)) checkBelow(item, network, report);
     checkLink(item, network, report);
     if (isTunnel(item)) checkTunnel(item, network, report);
+    else if (item.kind === 'ovs-bridge') checkLeft(item, report);
   }
 }
 
@@ -78,16 +82,20 @@ function checkBond(item: Interface, network: Network, report: Report): void {
 
 /** The kernel refuses more than the interface below has, and of ipvlan less too (ipvlan_adjust_mtu). */
 function checkBelow(item: Device, network: Network, report: Report): void {
-  const { kind, link, mtu, mtuPlace, name } = item;
+  const { kind, link, mtu, mtuPlace, name, place } = item;
   const below = link && network.interfaceOf(link.namespace, link.name);
-  if (below?.mtu === undefined || mtu === undefined || mtuPlace === undefined) return;
+  if (below?.mtu === undefined || mtu === undefined) return;
   if (mtu <= below.mtu && (kind !== 'ipvlan' || mtu === below.mtu)) return;
   const rule = kind === 'ipvlan' ? 'ipvlan has the same' : `${name} cannot have more`;
   report({
     code: 'mtu',
     message: `${nameOf(item)} has mtu ${mtu} and ${nameOf(below)} below it ${below.mtu}; ${rule}`,
-    place: mtuPlace,
-    help: `leave it out, or set the mtu of ${below.name}`,
+    place: mtuPlace ?? place,
+    // Without a place of its own it is that of the bond.
+    help:
+      mtuPlace === undefined
+        ? `its bond ${item.master} gives it that mtu; set the mtu of ${below.name} or ${item.master}`
+        : `leave it out, or set the mtu of ${below.name}`,
   });
 }
 
@@ -128,6 +136,15 @@ function checkTunnel(item: TunnelInterface, network: Network, report: Report): v
   if (underlay?.mtu === undefined || item.mtu === undefined) return;
   const overhead = tunnelOverhead(item);
   const largest = underlay.mtu - overhead;
+  if (largest < SMALLEST && item.mtuPlace === undefined) {
+    report({
+      code: 'mtu',
+      message: `the underlay ${nameOf(underlay)} of ${item.name} has mtu ${underlay.mtu}, and ${headerName(item)} takes ${overhead}: ${largest} is left, and an mtu is at least ${SMALLEST}`,
+      place: underlay.mtuPlace ?? item.place,
+      help: `set the mtu of ${underlay.name} to ${SMALLEST + overhead} at least`,
+    });
+    return;
+  }
   if (item.mtu <= largest) return;
   const takes = `${headerName(item)} takes ${overhead}`;
   report({
@@ -135,6 +152,17 @@ function checkTunnel(item: TunnelInterface, network: Network, report: Report): v
     message: `mtu ${item.mtu} does not fit through ${item.name}: its underlay ${nameOf(underlay)} has ${underlay.mtu} and ${takes}; at most ${largest}`,
     place: item.mtuPlace ?? item.place,
     help: 'leave the mtu out: then it is derived',
+  });
+}
+
+/** What the tunnels of an Open vSwitch bridge leave it. */
+function checkLeft(item: Interface, report: Report): void {
+  if (item.mtu === undefined || item.mtu >= SMALLEST || item.mtuPlace !== undefined) return;
+  report({
+    code: 'mtu',
+    message: `the tunnels of ${item.name} leave it an mtu of ${item.mtu}, and an mtu is at least ${SMALLEST}`,
+    place: item.place,
+    help: 'give the interfaces below its tunnels a larger mtu',
   });
 }
 

@@ -27,7 +27,7 @@ import { checkRouteDevices, checkRouteForms, checkRouteSources, checkRoutesTwice
 import { findSegments, type Segments } from './segments.ts';
 import { checkStackLoops, checkStacks, checkVrfTables } from './stacks.ts';
 import { checkSubnetOverlaps } from './subnets.ts';
-import { checkInterfaceSysctls, checkSysctls } from './sysctls.ts';
+import { checkInterfaceSysctls, checkIpv6Sysctls, checkSysctls } from './sysctls.ts';
 import {
   checkTunnelDevices,
   checkTunnelDirections,
@@ -85,6 +85,7 @@ const rules: readonly Rule[] = [
   checkIntegration,
   checkSysctls,
   checkInterfaceSysctls,
+  checkIpv6Sysctls,
 ];
 
 /** Everything that a schema cannot say: each rule reports what it finds, and none stops the others. */

@@ -1,4 +1,4 @@
-import { HOST, type Namespace, type Sysctl } from '../../topology/model.ts';
+import { HOST, type Interface, type Namespace, type Sysctl } from '../../topology/model.ts';
 import type { Network } from '../normalize/network.ts';
 import type { Report } from '../normalize/problem.ts';
 import { suggest } from '../suggest.ts';
@@ -42,6 +42,38 @@ export function checkSysctls({ topology, network }: Subject, report: Report): vo
       report({ code: 'bad-sysctl', place: sysctl.place, ...problem });
     }
   }
+}
+
+/** Below it the kernel takes net.ipv6.conf and net.ipv6.neigh of the interface away (addrconf_ifdown, RFC 8200). */
+const SMALLEST_IPV6 = 1280;
+
+/** Parameters of IPv6, at the interface or under its namespace, where the mtu leaves no IPv6. */
+export function checkIpv6Sysctls({ topology, network }: Subject, report: Report): void {
+  const check = (sysctl: Sysctl, item: Interface | undefined) => {
+    // The loopback interface keeps them (addrconf_notify in net/ipv6/addrconf.c).
+    if (item?.mtu === undefined || item.mtu >= SMALLEST_IPV6 || item.name === 'lo') return;
+    report({
+      code: 'mtu',
+      message: `${item.name} has mtu ${item.mtu}, and with less than ${SMALLEST_IPV6} the kernel has no ${sysctl.name}`,
+      place: sysctl.place,
+      help: `leave the parameter out, or set the mtu to ${SMALLEST_IPV6} at least`,
+      ...(item.mtuPlace === undefined
+        ? {}
+        : { related: [{ message: 'the mtu is set here', place: item.mtuPlace }] }),
+    });
+  };
+  for (const item of topology.interfaces)
+    for (const sysctl of item.sysctls ?? []) if (isOfIpv6(sysctl)) check(sysctl, item);
+  for (const { name: namespace, sysctls } of topology.namespaces) {
+    for (const sysctl of sysctls) {
+      const device = isOfIpv6(sysctl) ? sysctl.name.split('.')[3] : undefined;
+      if (device !== undefined) check(sysctl, network.interfaceOf(namespace, device.replaceAll('/', '.')));
+    }
+  }
+}
+
+function isOfIpv6({ name }: Sysctl): boolean {
+  return /^net\.ipv6\.(?:conf|neigh)\./.test(name);
 }
 
 interface SysctlProblem {

@@ -1,10 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { generate } from '../../../src/generate/generate.ts';
+import { shapes } from '../../../src/generate/shapes.ts';
+import { switchedShapes } from '../../../src/generate/switched.ts';
 import { loadText } from '../../../src/loader/load.ts';
 import { longForm } from '../../../src/loader/long-form.ts';
 import { stringifyYaml } from '../../../src/loader/stringify.ts';
 import type { Topology } from '../../../src/topology/model.ts';
+import { layers } from './layers-file.ts';
 import { topologyFile } from './topology-file.ts';
 
 const examples = readdirSync('topologies').filter((name) => name.endsWith('.yaml'));
@@ -52,6 +56,52 @@ namespaces:
 bridges:
   lan: { namespace: b, addresses: 10.0.0.1/24, dns: true, dhcp: { range: 10.0.0.9-10.0.0.19 }, ports: { a:eth0: dhcp4 } }
 `);
+});
+
+test.each(readdirSync('test/attack/labs').filter((name) => name.endsWith('.yaml')))(
+  'so does that of %s, which the attack changes',
+  (name) => expectSameAgain(readFileSync(`test/attack/labs/${name}`, 'utf8'), `test/attack/labs/${name}`),
+);
+
+test.each(Object.keys(shapes))('so does that of the shape %s', async (shape) => {
+  await expectSameAgain(generate({ shape, sizes: {}, isSwitched: false }));
+  if (Object.hasOwn(switchedShapes, shape))
+    await expectSameAgain(generate({ shape, sizes: {}, isSwitched: true }));
+});
+
+test('so does that of members of a bridge that another member makes smaller', async () => {
+  await expectSameAgain(`name: lab
+namespaces:
+  a:
+    interfaces:
+      small: { type: dummy, mtu: 1300 }
+      tap: { type: tap }
+      vlan: { type: vlan, id: 5, link: eth0 }
+      over: { type: vlan, id: 7, link: br }
+  b: {}
+  host: { interfaces: { o1: { type: dummy }, o2: { type: dummy, mtu: 1400 } } }
+bridges:
+  br: { namespace: a, members: [small, tap, vlan, eth1], ports: { b:eth2: {} } }
+  ovs: { type: ovs, members: [o1, o2] }
+links:
+  - { endpoints: { a:eth0: 10.0.0.1/24, b:eth0: 10.0.0.2/24 } }
+  - { endpoints: { a:eth1: {}, b:eth1: {} } }
+`);
+});
+
+test('so does that of random files of bridges, bonds, VLANs and tunnels with an mtu here and there', async () => {
+  let valid = 0;
+  await fc.assert(
+    fc.asyncProperty(layers, async (document) => {
+      const { topology } = await loadText('lab.yaml', stringifyYaml(document));
+      if (topology === undefined) return;
+      valid += 1;
+      await expectSameAgain(stringifyYaml(document));
+    }),
+    { seed: 1, numRuns: 300 },
+  );
+  // Else it would say nothing.
+  expect(valid).toBeGreaterThan(60);
 });
 
 test('so does that of any topology', async () => {
