@@ -106,7 +106,7 @@ function entriesOf(folder: string): Entry[] {
 
 /** Whether a namespace, of any type, is at this path, or behind this link. */
 function isNamespace(path: string): boolean {
-  return orMissing(() => statfsSync(path).type === NSFS_MAGIC, false);
+  return orMissing(() => statfsSync(path).type === NSFS_MAGIC, false, ['ELOOP']);
 }
 
 /** What bytes that are not UTF-8 become: such a name cannot be opened by its text. */
