@@ -4,9 +4,12 @@ import { expectCode, ip, sh, topoweave, workFolder } from '../support/host.ts';
 // The first IPv4 address of a subnet is the primary one, and so the source of what is sent there: the order of the file is
 // a part of what it says.
 const folder = workFolder();
-afterAll(() => folder.remove());
 beforeEach(async () => {
   await topoweave('destroy', 'order');
+});
+afterAll(async () => {
+  await topoweave('destroy', 'order');
+  folder.remove();
 });
 
 function fileWith(name: string, addresses: readonly string[]): string {
