@@ -120,6 +120,7 @@ function looksLike(letter: string, latin = ''): CharacterProblem {
   return { codePoint: codePointOf(letter), reason: `looks like '${latin}'` };
 }
 
-function codePointOf(character: string): string {
+/** `U+202E`. */
+export function codePointOf(character: string): string {
   return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
 }

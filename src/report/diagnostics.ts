@@ -1,3 +1,4 @@
+import { codePointOf } from '../lib/characters.ts';
 import { compareNames } from '../lib/collections.ts';
 import type { Diagnostic, Location } from '../lib/diagnostic.ts';
 import { type Paint, painter, type Style } from './style.ts';
@@ -196,7 +197,7 @@ function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
     const code = character.codePointAt(0) ?? 0;
     if (code < 0x20) return String.fromCharCode(0x2400 + code);
-    return code < 0xa0 ? '\ufffd' : `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`;
+    return code < 0xa0 ? '\ufffd' : `<${codePointOf(character)}>`;
   });
 }
 
