@@ -77,7 +77,7 @@ printf 'REPO=%q\n' "$repo" >"$work/job/settings"
 {
   printf 'cd -- %q\n' "$repo"
   printf 'export HOME=/root LANG=C.UTF-8 TOPOWEAVE_GUEST=1 PATH=%q\n' "$PATH"
-  for name in CI GITHUB_ACTIONS NO_COLOR FORCE_COLOR NODE_OPTIONS ${!TOPOWEAVE_@}; do
+  for name in CI TEST_EMULATED GITHUB_ACTIONS NO_COLOR FORCE_COLOR NODE_OPTIONS ${!TOPOWEAVE_@}; do
     if [[ -v $name && $name != TOPOWEAVE_GUEST ]]; then printf 'export %s=%q\n' "$name" "${!name}"; fi
   done
   printf 'exec'
